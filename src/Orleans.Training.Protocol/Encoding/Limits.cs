@@ -1,0 +1,50 @@
+namespace Orleans.Training.Protocol;
+
+/// <summary>Every limit that parties must agree on (docs/spec/limits.md). What exceeds one is refused, never stored.</summary>
+public static class Limits
+{
+    /// <summary>Bytes of one signed transaction.</summary>
+    public const int TransactionBytes = 32 * 1024;
+
+    /// <summary>Transactions in one block.</summary>
+    public const int TransactionsPerBlock = 8192;
+
+    /// <summary>Bytes of a block's body.</summary>
+    public const int BlockBytes = 4 * 1024 * 1024;
+
+    /// <summary>Bytes of a leaf of the ledger's tree (tlog-tiles entry bundles carry 16-bit lengths).</summary>
+    public const int LeafBytes = 64 * 1024 - 1;
+
+    /// <summary>How far after a block's time a transaction in it may expire, in milliseconds: 24 hours.</summary>
+    public const long ExpiryWindowMs = 24L * 60 * 60 * 1000;
+
+    /// <summary>How far ahead of a validator's own clock a block's time may be, in milliseconds.</summary>
+    public const long ClockLeadMs = 5_000;
+
+    /// <summary>Validators of one shard.</summary>
+    public const int Validators = 31;
+
+    /// <summary>Participants of one federation, and of one training agreement.</summary>
+    public const int Participants = 1024;
+
+    /// <summary>Keys of one participant.</summary>
+    public const int KeysPerParticipant = 8;
+
+    /// <summary>Views ahead of its own for which a validator keeps messages.</summary>
+    public const int FutureViews = 64;
+
+    /// <summary>Bytes of a consensus message: a block with its justification.</summary>
+    public const int MessageBytes = BlockBytes + 1024 * 1024;
+
+    /// <summary>Characters of a name (contract, method, data set, agreement).</summary>
+    public const int NameLength = 64;
+
+    /// <summary>Bytes of one chunk of a blob.</summary>
+    public const int ChunkBytes = 64 * 1024;
+
+    /// <summary>Parameters of one model.</summary>
+    public const int Parameters = 100_000_000;
+
+    /// <summary>Rounds of one training agreement.</summary>
+    public const int Rounds = 100_000;
+}

@@ -1,0 +1,17 @@
+namespace Orleans.Training.Protocol.Ledger;
+
+/// <summary>What a record of a validator's journal holds; numbers never change (docs/spec/store.md).</summary>
+public enum JournalRecordKind : byte
+{
+    /// <summary>The vote guard, 96 bytes; the last one counts.</summary>
+    Guard = 1,
+    /// <summary>A block that this validator voted for, proposed or fetched.</summary>
+    Block = 2,
+    /// <summary>A certificate that this validator relied on.</summary>
+    Certificate = 3,
+    /// <summary>A finalization certificate: its block and that block's ancestors are final.</summary>
+    Final = 4,
+}
+
+/// <summary>One record of a validator's journal: consensus writes it, the store keeps it, recovery reads all of them in order.</summary>
+public readonly record struct JournalRecord(JournalRecordKind Kind, ReadOnlyMemory<byte> Content);
