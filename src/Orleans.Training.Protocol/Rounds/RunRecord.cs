@@ -1,0 +1,49 @@
+using System.Formats.Cbor;
+
+namespace Orleans.Training.Protocol.Contracts;
+
+/// <summary>
+/// One execution of an agreement: rounds published so far, the newest model, failed attempts at the next round, and, when it could not go on, why.
+/// [agreement, published rounds, model, attempts, failure | null].
+/// </summary>
+public sealed record RunRecord(Digest Agreement, int PublishedRounds, Digest Model, int Attempts, RoundFailure? Failure) : StateRecord
+{
+    /// <summary>Attempts that a round has before its run fails.</summary>
+    public const int MaxAttempts = 3;
+
+    /// <summary>The state key.</summary>
+    public static string Key(Digest agreement) => $"runs/{agreement}";
+
+    /// <inheritdoc/>
+    public override void Write(CborWriter writer)
+    {
+        writer.WriteStartArray(5);
+        writer.Write(Agreement);
+        writer.WriteInt32(PublishedRounds);
+        writer.Write(Model);
+        writer.WriteInt32(Attempts);
+        if (Failure is { } failure) writer.WriteInt32((int)failure); else writer.WriteNull();
+        writer.WriteEndArray();
+    }
+}
+
+/// <summary>A published model: [digest, parent, agreement, round, root of the sum, weight of the sum, attesting seats].</summary>
+public sealed record ModelRecord(Digest Model, Digest Parent, Digest Agreement, int Round, Digest SumRoot, long SumWeight, uint Attesters) : StateRecord
+{
+    /// <summary>The state key: models are listed by run and round.</summary>
+    public static string Key(Digest agreement, int round) => $"models/{agreement}/{round:D6}";
+
+    /// <inheritdoc/>
+    public override void Write(CborWriter writer)
+    {
+        writer.WriteStartArray(7);
+        writer.Write(Model);
+        writer.Write(Parent);
+        writer.Write(Agreement);
+        writer.WriteInt32(Round);
+        writer.Write(SumRoot);
+        writer.WriteInt64(SumWeight);
+        writer.WriteUInt32(Attesters);
+        writer.WriteEndArray();
+    }
+}
