@@ -1,4 +1,5 @@
 using System.Formats.Cbor;
+using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Protocol.Contracts;
 
@@ -11,9 +12,6 @@ public sealed record Acceptance(ParticipantId Participant, Policy Policy);
 /// </summary>
 public sealed record AgreementRecord(TrainingAgreement Agreement, Digest Digest, IReadOnlyList<Acceptance> Acceptances, IReadOnlyList<int> Weights, Policy? Effective) : StateRecord
 {
-    /// <summary>One in the fixed point of weights.</summary>
-    public const int UnitWeight = 1 << 20;
-
     /// <summary>Whether all participants have accepted.</summary>
     public bool IsActive => Effective is not null;
 
@@ -130,7 +128,7 @@ public sealed record AcceptAgreement(Digest Agreement, Policy Policy) : Contract
         var most = records.Max();
         record = record with
         {
-            Weights = [.. records.Select(count => (int)Math.Max(1, count * AgreementRecord.UnitWeight / most))],
+            Weights = [.. records.Select(count => FixedPoint.WeightOf((int)count, (int)most))],
             Effective = record.Acceptances.Select(acceptance => acceptance.Policy).Aggregate((left, right) => left.Meet(right)),
         };
         context.Put(key, record, "AgreementActivated");

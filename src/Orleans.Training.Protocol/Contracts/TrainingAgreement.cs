@@ -1,9 +1,7 @@
 using System.Formats.Cbor;
+using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Protocol.Contracts;
-
-/// <summary>How updates become integers (docs/spec/aggregation.md): L2 clip and per-coordinate bound in millionths, and the number of levels.</summary>
-public sealed record FixedPointTerms(long ClipMicro, long BoundMicro, int Levels);
 
 /// <summary>How each participant trains: learning rate in millionths, batch size, passes over its data.</summary>
 public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs);
@@ -27,7 +25,7 @@ public sealed record TrainingAgreement
     /// <summary>How the sum becomes the next model: <c>fedavg</c>.</summary>
     public required string Strategy { get; init; }
     /// <summary>How updates become integers.</summary>
-    public required FixedPointTerms FixedPoint { get; init; }
+    public required FixedPoint FixedPoint { get; init; }
     /// <summary>How each participant trains.</summary>
     public required TrainingTerms Training { get; init; }
     /// <summary>Rounds of the run.</summary>
@@ -76,11 +74,7 @@ public sealed record TrainingAgreement
         writer.Write(Seed);
         writer.Write(InitialModel);
         writer.WriteTextString(Strategy);
-        writer.WriteStartArray(3);
-        writer.WriteInt64(FixedPoint.ClipMicro);
-        writer.WriteInt64(FixedPoint.BoundMicro);
-        writer.WriteInt32(FixedPoint.Levels);
-        writer.WriteEndArray();
+        FixedPoint.Write(writer);
         writer.WriteStartArray(3);
         writer.WriteInt64(Training.LearningRateMicro);
         writer.WriteInt32(Training.BatchSize);
@@ -115,7 +109,7 @@ public sealed record TrainingAgreement
             Seed = reader.ReadDigest(),
             InitialModel = reader.ReadDigest(),
             Strategy = reader.ReadText(Limits.NameLength),
-            FixedPoint = ReadFixedPoint(reader),
+            FixedPoint = FixedPoint.Read(reader),
             Training = ReadTraining(reader),
             Rounds = reader.ReadNumber(Limits.Rounds),
             MinParticipants = reader.ReadNumber(Limits.Participants),
@@ -136,20 +130,10 @@ public sealed record TrainingAgreement
             if (Datasets[i - 1].Participant >= Datasets[i].Participant) return false;
         }
 
-        // The last line makes overflow of a 32-bit lane impossible: every weight is at most 1, and rounding adds at most one level to each.
         return Strategy == FederatedAveraging && !Masks && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
-            //            && Aggregation.ModelSpec.TryParse(ModelSpec, out _)            && Aggregation.ModelSpec.TryParse(ModelSpec, out _) Aggregation.ModelSpec.TryParse(ModelSpec, out _)
-            && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint is { ClipMicro: > 0, BoundMicro: > 0, Levels: > 0 }
-            && (long)Datasets.Count * (FixedPoint.Levels + 1L) < int.MaxValue;
-    }
-
-    private static FixedPointTerms ReadFixedPoint(CborReader reader)
-    {
-        reader.ReadArrayHead(3);
-        var terms = new FixedPointTerms(reader.ReadNumber(int.MaxValue), reader.ReadNumber(int.MaxValue), reader.ReadNumber(int.MaxValue - 1));
-        reader.ReadEndArray();
-        return terms;
+            && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out _)
+            && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= Datasets.Count;
     }
 
     private static TrainingTerms ReadTraining(CborReader reader)

@@ -152,8 +152,8 @@ public sealed record Held(Digest Agreement, int Number, int Attempt, IReadOnlyLi
     }
 }
 
-/// <summary>A sum over the fixed inputs and the model that follows from it: [agreement, round, attempt, inputs digest, sum root, model].</summary>
-public sealed record AggregateProposal(Digest Agreement, int Number, int Attempt, Digest Inputs, Digest SumRoot, Digest Model) : ContractCall
+/// <summary>A sum over the fixed inputs and the model that follows from it: [agreement, round, attempt, inputs digest, sum root, model, model root].</summary>
+public sealed record AggregateProposal(Digest Agreement, int Number, int Attempt, Digest Inputs, Digest SumRoot, Digest Model, Digest ModelRoot) : ContractCall
 {
     /// <inheritdoc/>
     public override string Contract => "round";
@@ -162,25 +162,26 @@ public sealed record AggregateProposal(Digest Agreement, int Number, int Attempt
     public override string Method => "AggregateProposal";
 
     /// <summary>The digest that attestations name.</summary>
-    public Digest ProposalDigest => RoundContract.ProposalDigest(Inputs, SumRoot, Model);
+    public Digest ProposalDigest => RoundContract.ProposalDigest(Inputs, SumRoot, Model, ModelRoot);
 
     /// <inheritdoc/>
     public override void WriteArguments(CborWriter writer)
     {
-        writer.WriteStartArray(6);
+        writer.WriteStartArray(7);
         writer.Write(Agreement);
         writer.WriteInt32(Number);
         writer.WriteInt32(Attempt);
         writer.Write(Inputs);
         writer.Write(SumRoot);
         writer.Write(Model);
+        writer.Write(ModelRoot);
         writer.WriteEndArray();
     }
 
     internal static AggregateProposal Read(CborReader reader)
     {
-        reader.ReadArrayHead(6);
-        var call = new AggregateProposal(reader.ReadDigest(), reader.ReadNumber(Limits.Rounds), reader.ReadNumber(RunRecord.MaxAttempts), reader.ReadDigest(), reader.ReadDigest(), reader.ReadDigest());
+        reader.ReadArrayHead(7);
+        var call = new AggregateProposal(reader.ReadDigest(), reader.ReadNumber(Limits.Rounds), reader.ReadNumber(RunRecord.MaxAttempts), reader.ReadDigest(), reader.ReadDigest(), reader.ReadDigest(), reader.ReadDigest());
         reader.ReadEndArray();
         return call;
     }
@@ -196,7 +197,7 @@ public sealed record AggregateProposal(Digest Agreement, int Number, int Attempt
             return RoundContract.Count(same.Wrong) > context.Validators.Count - context.Validators.Quorum ? Rejection.ProposalRefused : Rejection.AlreadyExists;
         if (round.Proposals.Count >= RoundRecord.MaxProposals || round.Proposals.Any(proposal => proposal.Proposer == context.Actor)) return Rejection.LimitReached;
 
-        context.Put(round.StateKey, round with { Proposals = [.. round.Proposals, new Proposal(ProposalDigest, context.Actor, SumRoot, Model, 0, 0)] }, "AggregateProposed");
+        context.Put(round.StateKey, round with { Proposals = [.. round.Proposals, new Proposal(ProposalDigest, context.Actor, SumRoot, Model, ModelRoot, 0, 0)] }, "AggregateProposed");
         return Rejection.None;
     }
 }

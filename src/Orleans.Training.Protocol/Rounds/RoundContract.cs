@@ -16,9 +16,9 @@ internal static class RoundContract
     /// <summary>Whether the actor may drive rounds: a participant of the agreement, or a seat.</summary>
     public static bool MayDrive(ContractContext context, AgreementRecord terms) => context.Seat >= 0 || terms.Agreement.PositionOf(context.Actor) >= 0;
 
-    /// <summary>The digest by which a proposal is attested: SHA-256("FLv1-proposal\0" ‖ inputs digest ‖ sum root ‖ model).</summary>
-    public static Digest ProposalDigest(Digest inputs, Digest sumRoot, Digest model) =>
-        Digest.Of([.. "FLv1-proposal\0"u8, .. inputs.ToArray(), .. sumRoot.ToArray(), .. model.ToArray()]);
+    /// <summary>The digest by which a proposal is attested: SHA-256("FLv1-proposal\0" ‖ inputs digest ‖ sum root ‖ model ‖ model root).</summary>
+    public static Digest ProposalDigest(Digest inputs, Digest sumRoot, Digest model, Digest modelRoot) =>
+        Digest.Of([.. "FLv1-proposal\0"u8, .. inputs.ToArray(), .. sumRoot.ToArray(), .. model.ToArray(), .. modelRoot.ToArray()]);
 
     /// <summary>Fixes the inputs that a quorum holds, or fails the attempt when they are too few.</summary>
     public static void FixInputs(ContractContext context, AgreementRecord terms, RoundRecord round)
@@ -43,7 +43,7 @@ internal static class RoundContract
         context.SetDeadline(round.StateKey, round.DeadlineMs, null);
         context.Put(round.StateKey, round with { Phase = Phase.Published });
         context.Put(RunRecord.Key(round.Agreement), run with { PublishedRounds = round.Number, Model = proposal.Model, Attempts = 0 });
-        context.Put(ModelRecord.Key(round.Agreement, round.Number), new ModelRecord(proposal.Model, round.BaseModel, round.Agreement, round.Number, proposal.SumRoot, weight, proposal.Ok), "ModelPublished");
+        context.Put(ModelRecord.Key(round.Agreement, round.Number), new ModelRecord(proposal.Model, round.BaseModel, round.Agreement, round.Number, proposal.ModelRoot, proposal.SumRoot, weight, proposal.Ok), "ModelPublished");
     }
 
     /// <summary>What falls due at an attempt's deadline.</summary>

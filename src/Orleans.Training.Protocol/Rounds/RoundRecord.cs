@@ -34,11 +34,11 @@ public enum RoundFailure
 public readonly record struct RoundInput(Digest Root, uint Holders);
 
 /// <summary>A proposed aggregate and the verdicts on it.</summary>
-public sealed record Proposal(Digest Digest, ParticipantId Proposer, Digest SumRoot, Digest Model, uint Ok, uint Wrong);
+public sealed record Proposal(Digest Digest, ParticipantId Proposer, Digest SumRoot, Digest Model, Digest ModelRoot, uint Ok, uint Wrong);
 
 /// <summary>
 /// One attempt at a round: [agreement, round, attempt, base model, phase, deadline, [[root, holders]…], inputs digest | null,
-/// [[digest, proposer, sum root, model, ok, wrong]…], failure | null]. Inputs stand in the agreement's order of participants.
+/// [[digest, proposer, sum root, model, model root, ok, wrong]…], failure | null]. Inputs stand in the agreement's order of participants.
 /// </summary>
 public sealed record RoundRecord(
     Digest Agreement,
@@ -112,11 +112,12 @@ public sealed record RoundRecord(
         writer.WriteStartArray(Proposals.Count);
         foreach (var proposal in Proposals)
         {
-            writer.WriteStartArray(6);
+            writer.WriteStartArray(7);
             writer.Write(proposal.Digest);
             writer.Write(proposal.Proposer);
             writer.Write(proposal.SumRoot);
             writer.Write(proposal.Model);
+            writer.Write(proposal.ModelRoot);
             writer.WriteUInt32(proposal.Ok);
             writer.WriteUInt32(proposal.Wrong);
             writer.WriteEndArray();

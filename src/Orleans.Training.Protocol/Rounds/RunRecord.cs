@@ -27,8 +27,8 @@ public sealed record RunRecord(Digest Agreement, int PublishedRounds, Digest Mod
     }
 }
 
-/// <summary>A published model: [digest, parent, agreement, round, root of the sum, weight of the sum, attesting seats].</summary>
-public sealed record ModelRecord(Digest Model, Digest Parent, Digest Agreement, int Round, Digest SumRoot, long SumWeight, uint Attesters) : StateRecord
+/// <summary>A published model: [digest, parent, agreement, round, root of the model's chunks, root of the sum's, weight of the sum, attesting seats].</summary>
+public sealed record ModelRecord(Digest Model, Digest Parent, Digest Agreement, int Round, Digest Root, Digest SumRoot, long SumWeight, uint Attesters) : StateRecord
 {
     /// <summary>The state key: models are listed by run and round.</summary>
     public static string Key(Digest agreement, int round) => $"models/{agreement}/{round:D6}";
@@ -36,11 +36,12 @@ public sealed record ModelRecord(Digest Model, Digest Parent, Digest Agreement, 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)
     {
-        writer.WriteStartArray(7);
+        writer.WriteStartArray(8);
         writer.Write(Model);
         writer.Write(Parent);
         writer.Write(Agreement);
         writer.WriteInt32(Round);
+        writer.Write(Root);
         writer.Write(SumRoot);
         writer.WriteInt64(SumWeight);
         writer.WriteUInt32(Attesters);

@@ -1,4 +1,5 @@
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Tests.Ledger;
 
@@ -19,11 +20,11 @@ public class AgreementTests
     internal static TrainingAgreement Plan(int minParticipants = 3) => new()
     {
         Name = "heart",
-        ModelSpec = Specs.Logistic,
+        ModelSpec = ModelSpec.Logistic(10).Encoded,
         Seed = Digest.Of("seed"u8),
         InitialModel = Digest.Of("initial"u8),
         Strategy = TrainingAgreement.FederatedAveraging,
-        FixedPoint = new FixedPointTerms(10_000_000, 1_000_000, 1 << 20),
+        FixedPoint = FixedPoint.Create(10, 4),
         Training = new TrainingTerms(50_000, 8, 3),
         Rounds = 3,
         MinParticipants = minParticipants,
@@ -58,11 +59,10 @@ public class AgreementTests
         [
             plan with { Strategy = "average" }, plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
             plan with { Datasets = [.. plan.Datasets.Reverse()] }, plan with { Datasets = [plan.Datasets[0], plan.Datasets[0]] }, plan with { Masks = true }, plan with { InputWindowMs = 0 },
-            plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = plan.FixedPoint with { Levels = int.MaxValue / 4 } },
+            plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = FixedPoint.Create(10, 3) },
             plan with { Rounds = Limits.Rounds + 1 }, plan with { Name = "a/b" }, plan with { ModelSpec = new byte[] { 0x80 } },
         ];
         foreach (var agreement in wrong) Assert.False(TrainingAgreement.TryParse(agreement.Encode(), out _), agreement.ToString());
-        Assert.True(TrainingAgreement.TryParse((plan with { FixedPoint = plan.FixedPoint with { Levels = int.MaxValue / 4 - 2 } }).Encode(), out _));
         Assert.True(TrainingAgreement.TryParse((plan with { Rounds = Limits.Rounds }).Encode(), out _));
     }
 
@@ -84,7 +84,7 @@ public class AgreementTests
         var record = _shard.State.Find<AgreementRecord>(AgreementRecord.Key(digest))!;
         Assert.Equal(new Policy(3, 5, 3, 2_000_000_000_000, false), record.Effective);
         Assert.Equal([1 << 20], record.Weights.Where(weight => weight == record.Weights.Max()).Distinct());
-        Assert.Equal((1 << 20) * 20 / 110, record.Weights[3]);
+        Assert.Equal(FixedPoint.WeightOf(20, 110), record.Weights[3]);
     }
 
     [Fact]

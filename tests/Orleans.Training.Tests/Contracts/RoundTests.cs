@@ -35,7 +35,7 @@ public class RoundTests
 
     private Rejection Hold(string seat, params int[] positions) => _shard.Send(seat, new Held(Agreement, 1, 1, positions));
 
-    private AggregateProposal Propose(Digest? model = null) => new(Agreement, 1, 1, Round().InputsDigest ?? Digest.Zero, Sum, model ?? NextModel);
+    private AggregateProposal Propose(Digest? model = null) => new(Agreement, 1, 1, Round().InputsDigest ?? Digest.Zero, Sum, model ?? NextModel, Digest.Zero);
 
     private Rejection Verdict(string seat, bool ok, Digest? proposal = null) => _shard.Send(seat, new Attest(Agreement, 1, 1, proposal ?? Propose().ProposalDigest, ok, Digest.Zero));
 
@@ -76,7 +76,7 @@ public class RoundTests
             Assert.Equal(Rejection.None, Open(number: number));
             foreach (var hospital in TestShard.Hospitals) Assert.Equal(Rejection.None, _shard.Send(hospital, new InputCommit(Agreement, number, 1, model, Update(hospital))));
             foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, _shard.Send(seat, new Held(Agreement, number, 1, [0, 1, 2, 3])));
-            var proposal = new AggregateProposal(Agreement, number, 1, Round(number).InputsDigest!.Value, Sum, Digest.Of([(byte)number]));
+            var proposal = new AggregateProposal(Agreement, number, 1, Round(number).InputsDigest!.Value, Sum, Digest.Of([(byte)number]), Digest.Zero);
             Assert.Equal(Rejection.None, _shard.Send("va", proposal));
             foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, _shard.Send(seat, new Attest(Agreement, number, 1, proposal.ProposalDigest, true, Digest.Zero)));
             model = proposal.Model;

@@ -1,6 +1,0 @@
-namespace Orleans.Training.Tests.Contracts;
-
-internal static class Specs
-{
-    public static readonly byte[] Logistic = [];
-}
