@@ -6,6 +6,16 @@ namespace Orleans.Training.Protocol.Ledger;
 /// <summary>One signature line of a note: the name, and the key id with what follows it.</summary>
 public sealed record NoteSignature(string Name, uint KeyId, ReadOnlyMemory<byte> Content)
 {
+    /// <summary>Parses one line, without its newline.</summary>
+    public static bool TryParse(string line, out NoteSignature? signature)
+    {
+        var parts = line.Split(' ');
+        signature = parts.Length == 3 && parts[0] == "—" && NoteKey.IsName(parts[1]) && SignedNote.TryBase64(parts[2], null, out var bytes) && bytes.Length >= 5
+            ? new NoteSignature(parts[1], BinaryPrimitives.ReadUInt32BigEndian(bytes), bytes.AsMemory(4))
+            : null;
+        return signature is not null;
+    }
+
     /// <summary>The line, with its newline.</summary>
     public override string ToString()
     {
@@ -50,9 +60,8 @@ public sealed class SignedNote
         var signatures = new List<NoteSignature>();
         foreach (var line in lines[..^1])
         {
-            var parts = line.Split(' ');
-            if (parts.Length != 3 || parts[0] != "—" || !NoteKey.IsName(parts[1]) || !TryBase64(parts[2], null, out var bytes) || bytes.Length < 5) return false;
-            signatures.Add(new NoteSignature(parts[1], BinaryPrimitives.ReadUInt32BigEndian(bytes), bytes.AsMemory(4)));
+            if (!NoteSignature.TryParse(line, out var signature)) return false;
+            signatures.Add(signature!);
         }
 
         note = new SignedNote(content[..(split + 1)], signatures);
