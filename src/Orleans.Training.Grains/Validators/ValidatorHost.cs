@@ -88,7 +88,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     public Task<IReadOnlyList<Rejection>> Submit(IReadOnlyList<Transaction> transactions)
     {
         var answer = new TaskCompletionSource<IReadOnlyList<Rejection>>(TaskCreationOptions.RunContinuationsAsynchronously);
-        if (!Enqueue(new Submission(transactions, answer))) answer.SetException(new OperationalException("OT-7010", "This validator has stopped; hand the transaction to another."));
+        if (!Enqueue(new Submission(transactions, answer))) answer.SetException(new OperationalException("OT-7020", "This validator has stopped; hand the transaction to another."));
         return answer.Task;
     }
 
@@ -104,7 +104,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         _wake.Dispose();
     }
 
-    private static int SeatOf(Genesis genesis, ValidatorKeys keys)
+    /// <summary>The seat that has these keys.</summary>
+    /// <exception cref="OperationalException">OT-7021: none has.</exception>
+    public static int SeatOf(Genesis genesis, ValidatorKeys keys)
     {
         for (var i = 0; i < genesis.Validators.Count; i++)
         {
@@ -112,7 +114,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
             if (seat.VoteKey == keys.Vote.PublicKey && seat.CosignKey == keys.Cosign.PublicKey && seat.LogKey == keys.Log.PublicKey && seat.TransactionKey == keys.Transaction.PublicKey) return i;
         }
 
-        throw new OperationalException("OT-7011", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
+        throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
     }
 
     private bool Enqueue(object input)
@@ -150,7 +152,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
             _messages.Writer.TryComplete();
             while (_own.Reader.TryRead(out var input))
             {
-                if (input is Submission submission) submission.Answer.TrySetException(new OperationalException("OT-7010", "This validator has stopped; hand the transaction to another."));
+                if (input is Submission submission) submission.Answer.TrySetException(new OperationalException("OT-7020", "This validator has stopped; hand the transaction to another."));
             }
         }
     }
@@ -288,22 +290,28 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         _deadline = timeMs is { } due ? _time.CreateTimer(_ => Enqueue(new DeadlineReached(NowMs)), null, TimeSpan.FromMilliseconds(Math.Clamp(due - NowMs, 1, int.MaxValue)), Timeout.InfiniteTimeSpan) : null;
     }
 
-    private void Serve(ServeBlocks serve)
+    /// <summary>As many final blocks from a height on as fit into a message, and the finalization of the last; none when there are none.</summary>
+    public (IReadOnlyList<Block> Blocks, Certificate? Finalization) FinalFrom(long height)
     {
         var blocks = new List<Block>();
         Certificate? final = null;
-        var bytes = 0;
-        var fitting = 0;
-        foreach (var committed in Chain.From((long)serve.FirstHeight, 1024))
+        var (bytes, fitting) = (0, 0);
+        foreach (var committed in Chain.From(height, 1024))
         {
             bytes += committed.Executed.Block.Body.Length + 4096;
-            if (bytes > Limits.BlockBytes) break;
+            if (bytes > Limits.BlockBytes && fitting > 0) break;
             blocks.Add(committed.Executed.Block);
             if (committed.Finalization?.Digest != committed.Executed.Block.Digest) continue;
             (final, fitting) = (committed.Finalization, blocks.Count);
         }
 
-        if (final is not null) _transport.Send(serve.To, new BlocksMessage(final, blocks.GetRange(0, fitting)).Encode());
+        return (blocks.GetRange(0, fitting), final);
+    }
+
+    private void Serve(ServeBlocks serve)
+    {
+        var (blocks, final) = FinalFrom((long)serve.FirstHeight);
+        if (final is not null) _transport.Send(serve.To, new BlocksMessage(final, blocks).Encode());
     }
 
     private long NowMs => _time.GetUtcNow().ToUnixTimeMilliseconds();

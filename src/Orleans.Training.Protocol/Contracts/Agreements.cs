@@ -16,7 +16,30 @@ public sealed record AgreementRecord(TrainingAgreement Agreement, Digest Digest,
     public bool IsActive => Effective is not null;
 
     /// <summary>The state key.</summary>
-    public static string Key(Digest agreement) => $"agreements/{agreement}";
+    public static string Key(Digest agreement) => Prefix + agreement;
+
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "agreements/";
+
+    internal static AgreementRecord Read(CborReader reader)
+    {
+        reader.ReadArrayHead(4);
+        var agreement = TrainingAgreement.Read(reader);
+        var acceptances = reader.ReadArray(Limits.Participants, ReadAcceptance);
+        var weights = reader.ReadArray(Limits.Participants, item => item.ReadNumber(FixedPoint.WeightOne));
+        Policy? effective = null;
+        if (reader.PeekState() is CborReaderState.Null) reader.ReadNull(); else effective = Policy.Read(reader);
+        reader.ReadEndArray();
+        return new AgreementRecord(agreement, agreement.ComputeDigest(), acceptances, weights, effective);
+    }
+
+    private static Acceptance ReadAcceptance(CborReader reader)
+    {
+        reader.ReadArrayHead(2);
+        var acceptance = new Acceptance(reader.ReadParticipant(), Policy.Read(reader));
+        reader.ReadEndArray();
+        return acceptance;
+    }
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)

@@ -6,7 +6,18 @@ namespace Orleans.Training.Protocol.Contracts;
 public sealed record DatasetRecord(ParticipantId Owner, string Name, Digest Commitment, long Records, string Schema) : StateRecord
 {
     /// <summary>The state key.</summary>
-    public static string Key(ParticipantId owner, string name) => $"datasets/{owner}/{name}";
+    public static string Key(ParticipantId owner, string name) => $"{Prefix}{owner}/{name}";
+
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "datasets/";
+
+    internal static DatasetRecord Read(CborReader reader)
+    {
+        reader.ReadArrayHead(5);
+        var record = new DatasetRecord(reader.ReadParticipant(), reader.ReadName(), reader.ReadDigest(), reader.ReadNumber(), reader.ReadText(4096));
+        reader.ReadEndArray();
+        return record;
+    }
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)

@@ -24,7 +24,18 @@ public enum Roles
 public sealed record ParticipantRecord(ParticipantId Id, string DisplayName, Roles Roles, IReadOnlyList<PublicKey> Keys) : StateRecord
 {
     /// <summary>The state key.</summary>
-    public static string Key(ParticipantId id) => $"participants/{id}";
+    public static string Key(ParticipantId id) => Prefix + id;
+
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "participants/";
+
+    internal static ParticipantRecord Read(CborReader reader)
+    {
+        reader.ReadArrayHead(4);
+        var record = new ParticipantRecord(reader.ReadParticipant(), reader.ReadText(Limits.NameLength), (Roles)reader.ReadNumber((int)Roles.All), reader.ReadArray(Limits.KeysPerParticipant, PublicKey.Read));
+        reader.ReadEndArray();
+        return record;
+    }
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)

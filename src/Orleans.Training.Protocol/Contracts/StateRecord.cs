@@ -13,6 +13,28 @@ public abstract record StateRecord
 
     /// <summary>The bytes whose digest stands in the write set.</summary>
     public byte[] Encode() => Wire.Encode(Write);
+
+    private static readonly (string Prefix, Func<CborReader, StateRecord> Read)[] Readers =
+    [
+        (ParticipantRecord.Prefix, ParticipantRecord.Read),
+        (DatasetRecord.Prefix, DatasetRecord.Read),
+        (AgreementRecord.Prefix, AgreementRecord.Read),
+        (RunRecord.Prefix, RunRecord.Read),
+        (RoundRecord.Prefix, RoundRecord.Read),
+        (ModelRecord.Prefix, ModelRecord.Read),
+    ];
+
+    /// <summary>Parses the record that stands at a key; false for keys of other kinds and for malformed bytes.</summary>
+    public static bool TryParse(string key, ReadOnlyMemory<byte> encoded, out StateRecord? record)
+    {
+        record = null;
+        foreach (var (prefix, read) in Readers)
+        {
+            if (key.StartsWith(prefix, StringComparison.Ordinal)) return Wire.TryDecode(encoded, 1 << 20, read, out record!);
+        }
+
+        return false;
+    }
 }
 
 /// <summary>A fact that an execution wrote: its name, the state key that it is about and the record it left there.</summary>

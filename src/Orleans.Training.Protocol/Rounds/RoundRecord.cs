@@ -56,7 +56,44 @@ public sealed record RoundRecord(
     public const int MaxProposals = 8;
 
     /// <summary>The state key.</summary>
-    public static string Key(Digest agreement, int number, int attempt) => $"rounds/{agreement}/{number:D6}/{attempt}";
+    public static string Key(Digest agreement, int number, int attempt) => $"{Prefix}{agreement}/{number:D6}/{attempt}";
+
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "rounds/";
+
+    internal static RoundRecord Read(CborReader reader)
+    {
+        reader.ReadArrayHead(10);
+        var record = new RoundRecord(
+            reader.ReadDigest(),
+            reader.ReadNumber(Limits.Rounds),
+            reader.ReadNumber(RunRecord.MaxAttempts),
+            reader.ReadDigest(),
+            (Phase)reader.ReadNumber((int)Phase.Failed),
+            reader.ReadNumber(),
+            reader.ReadArray(Limits.Participants, ReadInput),
+            reader.ReadOptional(Wire.ReadDigest),
+            reader.ReadArray(MaxProposals, ReadProposal),
+            (RoundFailure?)reader.ReadOptional(item => item.ReadNumber(99)));
+        reader.ReadEndArray();
+        return record;
+    }
+
+    private static RoundInput ReadInput(CborReader reader)
+    {
+        reader.ReadArrayHead(2);
+        var input = new RoundInput(reader.ReadDigest(), reader.ReadUInt32());
+        reader.ReadEndArray();
+        return input;
+    }
+
+    private static Proposal ReadProposal(CborReader reader)
+    {
+        reader.ReadArrayHead(7);
+        var proposal = new Proposal(reader.ReadDigest(), reader.ReadParticipant(), reader.ReadDigest(), reader.ReadDigest(), reader.ReadDigest(), reader.ReadUInt32(), reader.ReadUInt32());
+        reader.ReadEndArray();
+        return proposal;
+    }
 
     /// <summary>The state key.</summary>
     public string StateKey => Key(Agreement, Number, Attempt);

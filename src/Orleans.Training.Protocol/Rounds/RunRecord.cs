@@ -12,7 +12,18 @@ public sealed record RunRecord(Digest Agreement, int PublishedRounds, Digest Mod
     public const int MaxAttempts = 3;
 
     /// <summary>The state key.</summary>
-    public static string Key(Digest agreement) => $"runs/{agreement}";
+    public static string Key(Digest agreement) => Prefix + agreement;
+
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "runs/";
+
+    internal static RunRecord Read(CborReader reader)
+    {
+        reader.ReadArrayHead(5);
+        var record = new RunRecord(reader.ReadDigest(), reader.ReadNumber(Limits.Rounds), reader.ReadDigest(), reader.ReadNumber(MaxAttempts), (RoundFailure?)reader.ReadOptional(item => item.ReadNumber(99)));
+        reader.ReadEndArray();
+        return record;
+    }
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)
@@ -31,7 +42,18 @@ public sealed record RunRecord(Digest Agreement, int PublishedRounds, Digest Mod
 public sealed record ModelRecord(Digest Model, Digest Parent, Digest Agreement, int Round, Digest Root, Digest SumRoot, long SumWeight, uint Attesters) : StateRecord
 {
     /// <summary>The state key: models are listed by run and round.</summary>
-    public static string Key(Digest agreement, int round) => $"models/{agreement}/{round:D6}";
+    public static string Key(Digest agreement, int round) => $"{Prefix}{agreement}/{round:D6}";
+
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "models/";
+
+    internal static ModelRecord Read(CborReader reader)
+    {
+        reader.ReadArrayHead(8);
+        var record = new ModelRecord(reader.ReadDigest(), reader.ReadDigest(), reader.ReadDigest(), reader.ReadNumber(Limits.Rounds), reader.ReadDigest(), reader.ReadDigest(), reader.ReadNumber(), reader.ReadUInt32());
+        reader.ReadEndArray();
+        return record;
+    }
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)

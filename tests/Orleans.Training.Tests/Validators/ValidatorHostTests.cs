@@ -174,6 +174,6 @@ public class ValidatorHostTests
         var folder = Directory.CreateTempSubdirectory().FullName;
         await using var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = folder, Validator = "nobody" });
         var problem = await Assert.ThrowsAsync<OperationalException>(() => ValidatorHost.Start(validators.Genesis, keys, store, null!, TimeProvider.System, NullLogger.Instance, CancellationToken.None));
-        Assert.Equal("OT-7011", problem.Code);
+        Assert.Equal("OT-7021", problem.Code);
     }
 }
