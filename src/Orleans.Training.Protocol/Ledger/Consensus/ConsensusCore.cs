@@ -135,6 +135,9 @@ public sealed class ConsensusCore
         _ => true,
     };
 
+    /// <summary>Views of which anything is remembered.</summary>
+    internal int TrackedViews => _views.Count;
+
     private bool IsWork => _pool.Count > 0 || HasOtherWork;
 
     // Work besides waiting transactions: an unfinished block, a deadline, an own vote whose view has not ended, others who give the view up.
