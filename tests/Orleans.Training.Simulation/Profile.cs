@@ -21,11 +21,11 @@ internal sealed class Profile
 {
     public Profile(Chance chance)
     {
-        Seats = chance.Pick([4, 4, 4, 5, 7]);
+        Seats = chance.Pick([4, 4, 4, 4, 4, 5, 5, 6, 7, 7, 10, 3, 2, 1]);
         Behaviours = new Behaviour[Seats];
         var faulty = chance.Percent(70) ? (Seats - 1) / 3 : 0;
         for (var i = 0; i < faulty; i++) Behaviours[chance.Below(Seats)] = chance.Pick([Behaviour.Twins, Behaviour.Liar, Behaviour.Liar, Behaviour.Silent]);
-        if (chance.Percent(25))
+        if (chance.Percent(25) && Seats > 1)
         {
             var twice = chance.Below(Seats);
             if (Behaviours[twice] is Behaviour.Honest) Behaviours[twice] = Behaviour.ActivatedTwice;
@@ -42,6 +42,7 @@ internal sealed class Profile
         ClockSkewMs = chance.Pick([0, 50, 2_000]);
         TimerSkewPercent = chance.Pick([0, 10, 40]);
         Transactions = 6 + chance.Below(24);
+        RecentBlocks = chance.Pick([256, 1]);
         WithDeadlines = chance.Percent(30);
         StabilizesAtMs = 4_000 + chance.Below(4_000);
     }
@@ -59,6 +60,7 @@ internal sealed class Profile
     public int ClockSkewMs { get; }
     public int TimerSkewPercent { get; }
     public int Transactions { get; }
+    public int RecentBlocks { get; }
     public bool WithDeadlines { get; }
     public int StabilizesAtMs { get; }
 

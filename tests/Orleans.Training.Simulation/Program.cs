@@ -42,6 +42,7 @@ internal static class Program
         var clock = Stopwatch.StartNew();
         var failures = 0;
         long commits = 0, crashes = 0, virtualMs = 0;
+        var recoveries = new List<long>();
         for (var seed = from; seed < from + seeds; seed++)
         {
             if (Seed.Run(seed, mutant, out var world) is { } failure)
@@ -50,13 +51,15 @@ internal static class Program
                 Console.WriteLine($"seed {seed}: {failure} (replay with --seed {seed}{(mutant == Mutant.None ? "" : $" --mutant {mutant.Name}")})");
             }
 
+            recoveries.Add(world.RecoveryMs);
             commits += world.Commits;
             crashes += world.Crashes;
             virtualMs += world.ElapsedMs;
         }
 
+        recoveries.Sort();
         var seconds = clock.Elapsed.TotalSeconds;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {virtualMs / 1000.0 / seconds:F0}x real time"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {virtualMs / 1000.0 / seconds:F0}x real time; all final after the last fault: p50 {recoveries[recoveries.Count / 2]} ms, p90 {recoveries[recoveries.Count * 9 / 10]} ms, max {recoveries[^1]} ms"));
         return failures == 0 ? 0 : 1;
     }
 }

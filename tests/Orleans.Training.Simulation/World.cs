@@ -49,6 +49,9 @@ internal sealed class World
     public long NowMs => EpochMs + _nowUs / 1000;
     public long ElapsedMs => _nowUs / 1000;
     public bool IsStable => ElapsedMs >= Profile.StabilizesAtMs;
+    /// <summary>How long after the network calmed down everything was final everywhere.</summary>
+    public long RecoveryMs { get; private set; }
+
     public int Commits { get; set; }
     public int Crashes { get; set; }
 
@@ -63,6 +66,7 @@ internal sealed class World
         Genesis = Genesis,
         Machine = Machine,
         Rules = rules,
+        RecentBlocks = Profile.RecentBlocks,
     };
 
     /// <summary>Runs until every submitted transaction is final everywhere and the shard has come to rest.</summary>
@@ -76,6 +80,7 @@ internal sealed class World
             Advance();
         }
 
+        RecoveryMs = ElapsedMs - Profile.StabilizesAtMs;
         RunQuietly();
     }
 

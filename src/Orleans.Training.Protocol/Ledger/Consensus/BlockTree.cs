@@ -7,7 +7,7 @@ namespace Orleans.Training.Protocol.Ledger;
 internal sealed class BlockTree(ConsensusSetup setup, StepEffects effects)
 {
     private const int MaximumUnfinal = 4096;
-    private const int MaximumRecent = 256;
+    private const long MaximumUnfinalBytes = 256L * 1024 * 1024;
     private const long MaximumRecentBytes = 16L * 1024 * 1024;
 
     private readonly Dictionary<Digest, ExecutedBlock> _unfinal = [];
@@ -15,6 +15,7 @@ internal sealed class BlockTree(ConsensusSetup setup, StepEffects effects)
     private readonly Queue<Block> _recentOrder = new();
     private readonly HashSet<Digest> _refused = [];
     private long _recentBytes;
+    private long _unfinalBytes;
 
     public ExecutedBlock Final { get; private set; } = setup.Genesis;
 
@@ -29,14 +30,16 @@ internal sealed class BlockTree(ConsensusSetup setup, StepEffects effects)
     /// <summary>Files and journals a block that was just executed or built.</summary>
     public void Add(ExecutedBlock executed)
     {
-        if (_unfinal.TryAdd(executed.Block.Digest, executed)) effects.Write(JournalRecordKind.Block, executed.Block.Encode());
+        if (!_unfinal.TryAdd(executed.Block.Digest, executed)) return;
+        _unfinalBytes += executed.Block.Body.Length;
+        effects.Write(JournalRecordKind.Block, executed.Block.Encode());
     }
 
     /// <summary>Executes a block on its parent and files it; null when the parent is not here, the tree is full, or the block is refused.</summary>
     public ExecutedBlock? Execute(Block block)
     {
         if (Find(block.Digest) is { } known) return known;
-        if (_unfinal.Count >= MaximumUnfinal || Refused(block.Digest) || Find(block.Header.Parent) is not { } parent) return null;
+        if (_unfinal.Count >= MaximumUnfinal || _unfinalBytes > MaximumUnfinalBytes || Refused(block.Digest) || Find(block.Header.Parent) is not { } parent) return null;
         var header = block.Header;
         var fits = header.Chain == setup.Chain && header.Shard == setup.Shard && header.Era == setup.Era
             && header.Height == parent.Block.Header.Height + 1 && header.TimeMs > parent.Block.Header.TimeMs;
@@ -76,19 +79,33 @@ internal sealed class BlockTree(ConsensusSetup setup, StepEffects effects)
         return branch;
     }
 
+    /// <summary>Whether uncertified blocks take up so much room that it is time for <see cref="KeepOnly"/>.</summary>
+    public bool IsCrowded => _unfinal.Count > MaximumUnfinal / 2 || _unfinalBytes > MaximumUnfinalBytes / 2;
+
+    /// <summary>Drops every block that is not on the way to one of these.</summary>
+    public void KeepOnly(IEnumerable<Digest> tips)
+    {
+        var kept = new HashSet<Digest>();
+        foreach (var tip in tips)
+        {
+            for (var digest = tip; _unfinal.TryGetValue(digest, out var executed) && kept.Add(digest); digest = executed.Block.Header.Parent) { }
+        }
+
+        Drop(executed => !kept.Contains(executed.Block.Digest));
+    }
+
     /// <summary>Makes the next block final and drops every rival of it.</summary>
     public void Finalize(ExecutedBlock next)
     {
         Final = next;
         var height = next.Block.Header.Height;
-        var rivals = _unfinal.Where(pair => pair.Value.Block.Header.Height <= height).Select(pair => pair.Key).ToList();
-        foreach (var rival in rivals) _unfinal.Remove(rival);
+        Drop(executed => executed.Block.Header.Height <= height);
         _refused.Clear();
 
         _recent[next.Block.Digest] = next.Block;
         _recentOrder.Enqueue(next.Block);
         _recentBytes += next.Block.Body.Length;
-        while (_recentOrder.Count > MaximumRecent || (_recentBytes > MaximumRecentBytes && _recentOrder.Count > 1))
+        while (_recentOrder.Count > setup.RecentBlocks || (_recentBytes > MaximumRecentBytes && _recentOrder.Count > 1))
         {
             var oldest = _recentOrder.Dequeue();
             _recentBytes -= oldest.Body.Length;
@@ -114,6 +131,15 @@ internal sealed class BlockTree(ConsensusSetup setup, StepEffects effects)
         var bytes = 0L;
         var fit = path.TakeWhile(block => (bytes += block.Body.Length + 1024) <= Limits.BlockBytes + 4096).Take(ConsensusMessage.MaximumBlocks).ToList();
         return fit.Count > 0 ? fit : [path[0]];
+    }
+
+    private void Drop(Predicate<ExecutedBlock> unwanted)
+    {
+        foreach (var executed in _unfinal.Values.Where(executed => unwanted(executed)).ToList())
+        {
+            _unfinal.Remove(executed.Block.Digest);
+            _unfinalBytes -= executed.Block.Body.Length;
+        }
     }
 
     private Block? FindBlock(Digest digest) => _unfinal.TryGetValue(digest, out var executed) ? executed.Block : _recent.GetValueOrDefault(digest);

@@ -4,11 +4,12 @@ namespace Orleans.Training.Protocol.Ledger;
 /// Fetches the bodies of blocks that a certificate names and this validator lacks: from one of the certificate's signers at a time, who must
 /// hold them, lowest first, so that each can be executed as it comes.
 /// </summary>
-internal sealed class CatchUp(ConsensusSetup setup, StepEffects effects, Timers timers, BlockTree tree)
+internal sealed class CatchUp(ConsensusSetup setup, StepEffects effects, Timers timers, ViewTable views, BlockTree tree)
 {
     private readonly SortedDictionary<ulong, Certificate> _missing = [];
     private Digest? _askedFor;
     private int _askedWhom = -1;
+    private ulong _askedAbove;
     private int _attempts;
 
     /// <summary>Whether a certificate names this block and its body is missing.</summary>
@@ -23,7 +24,7 @@ internal sealed class CatchUp(ConsensusSetup setup, StepEffects effects, Timers 
     }
 
     /// <summary>Whether an answer from this seat is expected.</summary>
-    public bool Expects(int seat) => _askedWhom == seat;
+    public bool Expects(int seat) => _missing.Count > 0 && _askedWhom == seat;
 
     public void Want(Certificate certificate)
     {
@@ -43,6 +44,7 @@ internal sealed class CatchUp(ConsensusSetup setup, StepEffects effects, Timers 
     public void Ask()
     {
         if (Target() is not { } certificate) return;
+        if (tree.IsCrowded) tree.KeepOnly(views.NotarizedBlocks);
         if (_askedFor != certificate.Digest) _attempts = 0;
         _askedFor = certificate.Digest;
         var seats = setup.Validators.Count;
@@ -52,24 +54,31 @@ internal sealed class CatchUp(ConsensusSetup setup, StepEffects effects, Timers 
             var seat = (start + i) % seats;
             if (seat == setup.Seat || !certificate.SignedBy(seat)) continue;
             _askedWhom = seat;
-            effects.Send(seat, new GetBlocks(tree.Final.Block.Header.Height, certificate.Digest));
+            _askedAbove = tree.Final.Block.Header.Height;
+            effects.Send(seat, new GetBlocks(_askedAbove, certificate.Digest));
             return;
         }
     }
 
     /// <summary>Executes the blocks of an answer as far as they connect, and asks for the rest; returns a refused block that a certificate names.</summary>
-    public Block? Take(int from, IReadOnlyList<Block> blocks, TransactionPool pool)
+    public Digest? Take(int from, IReadOnlyList<Block> blocks, TransactionPool pool)
     {
-        ExecutedBlock? reached = null;
+        var reached = 0UL;
         foreach (var block in blocks)
         {
-            if (tree.Has(block.Digest)) continue;
-            reached = tree.Execute(block);
-            if (reached is null) return tree.Refused(block.Digest) && Wants(block.Digest) ? block : null;
-            pool.Included(block);
+            var isNew = !tree.Has(block.Digest);
+            if (isNew && tree.Execute(block) is null) return tree.Refused(block.Digest) && Wants(block.Digest) ? block.Digest : null;
+            if (isNew) pool.Included(block);
+            reached = block.Header.Height;
         }
 
-        if (reached is not null && Target() is { } certificate && !tree.Has(certificate.Digest)) effects.Send(from, new GetBlocks(reached.Block.Header.Height, certificate.Digest));
+        // A peer that repeats itself is not asked for more; the timer turns to another.
+        if (reached > _askedAbove && Expects(from) && Target() is { } certificate && !tree.Has(certificate.Digest))
+        {
+            _askedAbove = reached;
+            effects.Send(from, new GetBlocks(reached, certificate.Digest));
+        }
+
         return null;
     }
 

@@ -10,7 +10,6 @@ public sealed class ConsensusCore
     private const int FutureProposals = 4;
     private const int ResendInDeltas = 4;
     private const int IdleResendInDeltas = 100;
-    private const int ScrubAtOnce = 256;
 
     private readonly ConsensusSetup _setup;
     private readonly StepEffects _effects = new();
@@ -22,6 +21,7 @@ public sealed class ConsensusCore
     private readonly Voter _voter;
     private readonly CatchUp _catchUp;
     private readonly Peers _peers;
+    private readonly Admission _admission;
     private readonly Proposer _proposer;
 
     private long _nowMs;
@@ -29,6 +29,7 @@ public sealed class ConsensusCore
     private Certificate? _entry;
     private Certificate? _lastFinal;
     private Certificate? _pendingFinal;
+    private Certificate? _nearFinal;
     private bool _viewExpired;
     private ulong _finalizeTried;
     private long? _deadlineMs;
@@ -49,9 +50,10 @@ public sealed class ConsensusCore
         _tree = new BlockTree(setup, _effects);
         _pool = new TransactionPool(setup);
         _voter = new Voter(setup, _effects);
-        _catchUp = new CatchUp(setup, _effects, _timers, _tree);
+        _catchUp = new CatchUp(setup, _effects, _timers, _views, _tree);
         _peers = new Peers(setup, _effects, _views, _tree);
-        _proposer = new Proposer(setup, _timers, _leaders, _views, _tree, _pool, _voter);
+        _admission = new Admission(setup, _effects, _tree, _pool, _peers);
+        _proposer = new Proposer(setup, _timers, _leaders, _views, _tree, _pool, _voter, _admission);
     }
 
     /// <summary>The current view.</summary>
@@ -112,14 +114,11 @@ public sealed class ConsensusCore
             case MessageReceived received: Receive(received.From, received.Message); break;
             case VoteSigned signed: OwnVote(signed.Vote); break;
             case TimerExpired timer: Expire(timer.Token); break;
-            case TransactionsSubmitted submitted: Submit(submitted.Transactions); break;
+            case TransactionsSubmitted submitted: _admission.Submit(submitted.Transactions, _nowMs); break;
         }
 
-        while (!_halted && (CommitFinal() || EnterView() || VoteFinalize() || VoteOnProposal() || Propose() || VoteNullify()))
-        {
-            // Each of these changed the state, so all of them are asked again.
-        }
-
+        // Whatever changes the state lets all be asked again; own votes come back as inputs of their own.
+        while (!_halted && (CommitFinal() || EnterView() || VoteFinalize() || VoteOnProposal() || Propose() || VoteNullify())) { }
         if (!_halted) SetTimers();
         return _effects.Take();
     }
@@ -168,7 +167,7 @@ public sealed class ConsensusCore
             case GetCertificates request: _peers.Answer(from, request, _lastFinal); break;
             case GetBlocks request: _peers.Answer(from, request, _lastFinal); break;
             case BlocksMessage blocks: TakeBlocks(from, blocks); break;
-            case TransactionGossip gossip: foreach (var transaction in gossip.Transactions) Admit(transaction); break;
+            case TransactionGossip gossip: foreach (var transaction in gossip.Transactions) _admission.Admit(transaction, _nowMs); break;
         }
     }
 
@@ -200,8 +199,10 @@ public sealed class ConsensusCore
     private void OwnVote(SignedVote vote)
     {
         if (_voter.Signed(vote)) Count(vote);
-        _effects.Broadcast(_proposer.Proposal(vote) ?? (ConsensusMessage)new VoteMessage(vote));
+        Say(vote);
     }
+
+    private void Say(SignedVote own) => _effects.Broadcast(_proposer.Proposal(own) ?? (ConsensusMessage)new VoteMessage(own));
 
     private void Count(SignedVote vote)
     {
@@ -215,8 +216,7 @@ public sealed class ConsensusCore
     private void Learn(Certificate certificate)
     {
         if (certificate.Vote.Era != _setup.Era || certificate.View < FinalView || _halted) return;
-        var known = _views.Find(certificate.View);
-        if (Contradicts(known, certificate))
+        if (_views.Find(certificate.View)?.Contradicts(certificate) is true)
         {
             Halt($"Contradictory certificates for view {certificate.View}: more validators lie than the quorum tolerates.");
             return;
@@ -234,17 +234,16 @@ public sealed class ConsensusCore
 
         if (certificate.Kind is VoteKind.Nullify) _leaders.SawNullification(certificate.View);
         if (_setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
-        if (certificate.Kind is VoteKind.Finalize) _pendingFinal = certificate.View > (_pendingFinal?.View ?? 0) ? certificate : _pendingFinal;
+        if (certificate.Kind is VoteKind.Finalize)
+        {
+            // The highest is what catching up aims at; one whose block is here already can be committed on the way.
+            if (_tree.Find(certificate.Digest) is not null) _nearFinal = certificate;
+            if (certificate.View > (_pendingFinal?.View ?? 0)) _pendingFinal = certificate;
+        }
+
         if (certificate.Kind is not VoteKind.Nullify && _tree.Refused(certificate.Digest)) Disagree(certificate.Digest);
         _catchUp.Want(certificate);
     }
-
-    private static bool Contradicts(ViewState? known, Certificate certificate) => certificate.Kind switch
-    {
-        VoteKind.Nullify => known?.Notarization?.Kind is VoteKind.Finalize,
-        VoteKind.Finalize when known?.Nullification is not null => true,
-        _ => known?.Notarization is { } other && other.Digest != certificate.Digest,
-    };
 
     private void TakeBlocks(int from, BlocksMessage message)
     {
@@ -252,32 +251,17 @@ public sealed class ConsensusCore
         if (message.Final is { } final) Learn(final);
     }
 
-    private void Submit(IReadOnlyList<Transaction> transactions)
-    {
-        var fresh = new List<Transaction>();
-        foreach (var transaction in transactions)
-        {
-            var waits = _pool.Contains(transaction);
-            var rejection = waits ? Rejection.None : Admit(transaction);
-            if (!waits && rejection is Rejection.None) fresh.Add(transaction);
-            _effects.Emit(new TransactionChecked(transaction, rejection));
-        }
-
-        _peers.Gossip(fresh);
-    }
-
-    private Rejection Admit(Transaction transaction)
-    {
-        if (_pool.Contains(transaction)) return Rejection.None;
-        if (_pool.Contradicts(transaction)) return Rejection.TransactionIdReused;
-        var rejection = _setup.Machine.Check(Final, transaction, Math.Max(_nowMs, Final.Block.Header.TimeMs + 1));
-        return rejection is Rejection.None ? _pool.Add(transaction) : rejection;
-    }
-
     // Rule 6: a final block makes its ancestors final; all are handed on in height order.
     private bool CommitFinal()
     {
-        if (_pendingFinal is not { } certificate) return false;
+        var near = _nearFinal;
+        _nearFinal = null;
+        return (near is not null && Commit(near)) || (_pendingFinal is { } pending && Commit(pending));
+    }
+
+    private bool Commit(Certificate certificate)
+    {
+        if (certificate.View <= FinalView) return false;
         var path = _tree.PathTo(certificate.Digest, out var conflict);
         if (conflict) Halt($"View {certificate.View} finalized a block that does not descend from final height {Final.Block.Header.Height}.");
         if (path is null) return false;
@@ -289,7 +273,8 @@ public sealed class ConsensusCore
             _effects.Emit(new BlockCommitted(executed, certificate));
         }
 
-        (_lastFinal, _pendingFinal) = (certificate, null);
+        _lastFinal = certificate;
+        if (_pendingFinal?.View <= certificate.View) _pendingFinal = null;
         _views.Finalized(certificate.View);
         _leaders.SawFinalization();
         if (_deadlineMs != Final.NextDeadlineMs)
@@ -338,7 +323,7 @@ public sealed class ConsensusCore
         state.ProposalDone = true;
         if (_tree.Execute(proposal.Block) is null)
         {
-            if (_tree.Refused(proposal.Block.Digest) && state.Notarization?.Digest == proposal.Block.Digest) Disagree(proposal.Block);
+            if (_tree.Refused(proposal.Block.Digest) && state.Notarization?.Digest == proposal.Block.Digest) Disagree(proposal.Block.Digest);
             return false;
         }
 
@@ -366,7 +351,7 @@ public sealed class ConsensusCore
         switch (_timers.Expire(token))
         {
             case TimerPurpose.View:
-                if (!HasOtherWork) _pool.Scrub(transaction => _setup.Machine.Check(Final, transaction, Math.Max(_nowMs, Final.Block.Header.TimeMs + 1)) is Rejection.None, ScrubAtOnce);
+                if (!HasOtherWork) _admission.Scrub(_nowMs);
                 _viewExpired = IsWork;
                 if (_viewExpired) _leaders.SawExpiry(_view);
                 break;
@@ -383,9 +368,8 @@ public sealed class ConsensusCore
         var here = (_view, Final.Block.Header.Height);
         if (busy && here == _atLastResend)
         {
-            foreach (var vote in _voter.LatestSigned().Where(vote => vote.Vote.View > FinalView)) _effects.Broadcast(_proposer.Proposal(vote) ?? (ConsensusMessage)new VoteMessage(vote));
-            Certificate?[] certificates = [_entry, _lastFinal];
-            if (certificates.Any(certificate => certificate is not null)) _effects.Broadcast(new CertificateMessage([.. certificates.Where(certificate => certificate is not null).Distinct().Select(certificate => certificate!)]));
+            foreach (var vote in _voter.LatestSigned().Where(vote => vote.Vote.View > FinalView)) Say(vote);
+            _peers.SendCertificates(_entry, _lastFinal);
             _peers.AskAgain();
             _peers.AskCertificates(_view);
             _peers.Gossip(_pool.Oldest(256, 256 * 1024));
@@ -425,12 +409,10 @@ public sealed class ConsensusCore
         }
     }
 
-    private void Disagree(Block? refused)
+    private void Disagree(Digest? refused)
     {
-        if (refused is not null) Disagree(refused.Digest);
+        if (refused is not null) Halt($"A quorum accepted block {refused}, which own execution refuses. Not following.");
     }
-
-    private void Disagree(Digest refused) => Halt($"A quorum accepted block {refused}, which own execution refuses. Not following.");
 
     private void Halt(string text)
     {

@@ -33,6 +33,9 @@ public sealed record ConsensusSetup
     /// <summary>Bytes of transactions that wait for a block. Default 64 MiB.</summary>
     public long PoolBytes { get; init; } = 64L * 1024 * 1024;
 
+    /// <summary>Final blocks that are kept in memory for peers a little behind; older ones come from the host's store. Default 256, and at most 16 MiB.</summary>
+    public int RecentBlocks { get; init; } = 256;
+
     internal ConsensusRules Rules { get; init; } = ConsensusRules.Correct;
 
     internal int Quorum => Validators.Quorum - Rules.MissingFromQuorum;

@@ -14,6 +14,15 @@ internal sealed class Peers(ConsensusSetup setup, StepEffects effects, ViewTable
         }
     }
 
+    /// <summary>Says once more what let this validator into its view, and what is final.</summary>
+    public void SendCertificates(Certificate? entry, Certificate? lastFinal)
+    {
+        var known = new List<Certificate>();
+        if (entry is not null) known.Add(entry);
+        if (lastFinal is not null && lastFinal != entry) known.Add(lastFinal);
+        if (known.Count > 0) effects.Broadcast(new CertificateMessage(known));
+    }
+
     public void Answer(int to, StatusMessage status, ulong view, Certificate? entry, Certificate? lastFinal)
     {
         if (status.WantsReply) effects.Send(to, Status(to, view, wantsReply: false));

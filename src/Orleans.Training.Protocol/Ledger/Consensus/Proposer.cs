@@ -16,7 +16,7 @@ internal enum Judgement
 }
 
 /// <summary>Rules 2 and 3: which block a leader builds, and what a voter asks of one (docs/spec/consensus.md §6).</summary>
-internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedule leaders, ViewTable views, BlockTree tree, TransactionPool pool, Voter voter)
+internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedule leaders, ViewTable views, BlockTree tree, TransactionPool pool, Voter voter, Admission admission)
 {
     private bool _emptyChildDue;
     private ulong _builtFor;
@@ -50,7 +50,7 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
         if (executed.Block.Transactions.Count == 0 && !mayBeEmpty)
         {
             // Nothing that waits is admissible any more: let the rest of the view be quiet.
-            pool.Scrub(transaction => setup.Machine.Check(tree.Final, transaction, timeMs) is Rejection.None, 256);
+            admission.Scrub(timeMs);
             return null;
         }
 

@@ -44,6 +44,14 @@ internal sealed class ViewState(ulong view, int seats)
         return same >= quorum ? Certificate.Join([.. votes.Where(other => other?.Vote == vote.Vote).Take(quorum).Select(other => other!)]) : null;
     }
 
+    /// <summary>Whether this certificate and a known one cannot both exist while at most f seats lie.</summary>
+    public bool Contradicts(Certificate certificate) => certificate.Kind switch
+    {
+        VoteKind.Nullify => Notarization?.Kind is VoteKind.Finalize,
+        VoteKind.Finalize when Nullification is not null => true,
+        _ => Notarization is { } other && other.Digest != certificate.Digest,
+    };
+
     private SignedVote?[] Votes(VoteKind kind) => kind switch
     {
         VoteKind.Notarize => _notarize,
@@ -111,6 +119,9 @@ internal sealed class ViewTable(ConsensusSetup setup)
             _views.Remove(lowest);
         }
     }
+
+    /// <summary>The blocks that certificates name, from the final view on.</summary>
+    public IEnumerable<Digest> NotarizedBlocks => _views.Values.Where(state => state.Notarization is not null).Select(state => state.Notarization!.Digest);
 
     /// <summary>The certificates of a range of views, ascending, at most <paramref name="limit"/>.</summary>
     public List<Certificate> Range(ulong first, ulong last, int limit)
