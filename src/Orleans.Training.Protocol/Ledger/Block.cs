@@ -94,6 +94,8 @@ public sealed class Block
 {
     private static readonly byte[] DigestDomain = "FLv1-block\0"u8.ToArray();
 
+    private byte[]? _encoded;
+
     private Block(BlockHeader header, byte[] headerBytes, ReadOnlyMemory<byte> body, IReadOnlyList<ReadOnlyMemory<byte>> transactions)
     {
         Header = header;
@@ -126,8 +128,8 @@ public sealed class Block
         return new Block(header, header.Encode(), body, transactions);
     }
 
-    /// <summary>[header bytes, body bytes].</summary>
-    public byte[] Encode() => Wire.Encode(writer =>
+    /// <summary>[header bytes, body bytes]; encoded once and kept.</summary>
+    public byte[] Encode() => _encoded ??= Wire.Encode(writer =>
     {
         writer.WriteStartArray(2);
         writer.WriteByteString(HeaderBytes.Span);

@@ -11,6 +11,8 @@ public enum JournalRecordKind : byte
     Certificate = 3,
     /// <summary>A finalization certificate: its block and that block's ancestors are final.</summary>
     Final = 4,
+    /// <summary>A vote that was asked for, unsigned; with the guard that admits it. The last of each kind is signed and sent again after a restart.</summary>
+    Vote = 5,
 }
 
 /// <summary>One record of a validator's journal: consensus writes it, the store keeps it, recovery reads all of them in order.</summary>

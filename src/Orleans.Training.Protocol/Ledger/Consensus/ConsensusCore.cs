@@ -1,0 +1,423 @@
+namespace Orleans.Training.Protocol.Ledger;
+
+/// <summary>
+/// One validator of one shard: FL-Simplex (docs/spec/consensus.md) without clock, randomness, network or disk. Deterministic and single-threaded:
+/// the host gives one input at a time to <see cref="Step"/>, then persists, signs and sends, in that order (see <see cref="ConsensusStep"/>).
+/// After a crash the host calls <see cref="Restore"/> with its journal.
+/// </summary>
+public sealed class ConsensusCore
+{
+    private const int FutureProposals = 4;
+    private const int ResendInDeltas = 4;
+    private const int IdleResendInDeltas = 100;
+
+    private readonly ConsensusSetup _setup;
+    private readonly StepEffects _effects = new();
+    private readonly Timers _timers;
+    private readonly LeaderSchedule _leaders;
+    private readonly ViewTable _views;
+    private readonly BlockTree _tree;
+    private readonly TransactionPool _pool;
+    private readonly Voter _voter;
+    private readonly CatchUp _catchUp;
+    private readonly Peers _peers;
+    private readonly Admission _admission;
+    private readonly Proposer _proposer;
+
+    private long _nowMs;
+    private ulong _view = 1;
+    private Certificate? _entry;
+    private Certificate? _lastFinal;
+    private Certificate? _pendingFinal;
+    private Certificate? _nearFinal;
+    private bool _viewExpired;
+    private ulong _finalizeTried;
+    private long? _deadlineMs;
+    private bool _resendsOften;
+    private (ulong View, ulong Height) _atLastResend;
+    private bool _halted;
+    private bool _replaying;
+
+    /// <summary>A validator that has not voted yet.</summary>
+    /// <exception cref="ArgumentException">The seat does not exist.</exception>
+    public ConsensusCore(ConsensusSetup setup)
+    {
+        if ((uint)setup.Seat >= (uint)setup.Validators.Count) throw new ArgumentException("The validator set has no such seat.", nameof(setup));
+        _setup = setup;
+        _timers = new Timers(_effects);
+        _leaders = new LeaderSchedule(setup);
+        _views = new ViewTable(setup);
+        _tree = new BlockTree(setup, _effects);
+        _pool = new TransactionPool(setup);
+        _voter = new Voter(setup, _effects);
+        _catchUp = new CatchUp(setup, _effects, _timers, _views, _tree);
+        _peers = new Peers(setup, _effects, _views, _tree);
+        _admission = new Admission(setup, _effects, _tree, _pool, _peers);
+        _proposer = new Proposer(setup, _timers, _leaders, _views, _tree, _pool, _voter, _admission);
+    }
+
+    /// <summary>The current view.</summary>
+    public ulong View => _view;
+
+    /// <summary>The view of the last finalization, 0 for the era's root.</summary>
+    public ulong FinalView => _views.FinalView;
+
+    /// <summary>The last final block and its state.</summary>
+    public ExecutedBlock Final => _tree.Final;
+
+    /// <summary>Proof for <see cref="Final"/>; null for genesis.</summary>
+    public Certificate? Finalization => _lastFinal;
+
+    /// <summary>The vote guard as last written.</summary>
+    public VoteGuard Guard => _voter.Guard;
+
+    /// <summary>Transactions that wait for a block.</summary>
+    public int PoolCount => _pool.Count;
+
+    /// <summary>Whether this validator has stopped voting: its guard was lost, or it disagrees with a certificate.</summary>
+    public bool Stopped => _voter.Stopped;
+
+    /// <summary>
+    /// Rebuilds a validator from its journal, by replaying all records in order. The next input must be <see cref="Started"/>: it leads to the
+    /// stored votes being signed and sent again.
+    /// </summary>
+    /// <param name="setup">The same setup as before.</param>
+    /// <param name="records">Every durable record, in the order in which it was written.</param>
+    /// <param name="committed">Called for every final block of the journal, in height order.</param>
+    /// <exception cref="InvalidDataException">The journal is damaged.</exception>
+    public static ConsensusCore Restore(ConsensusSetup setup, IEnumerable<JournalRecord> records, Action<BlockCommitted>? committed = null)
+    {
+        var core = new ConsensusCore(setup) { _replaying = true };
+        foreach (var record in records)
+        {
+            core.Replay(record);
+            foreach (var output in core._effects.Take().Outputs)
+            {
+                if (output is BlockCommitted block) committed?.Invoke(block);
+            }
+        }
+
+        core._replaying = false;
+        core._entry = core._views.Exit(core._views.HighestCertified) ?? core._lastFinal;
+        core._view = Math.Max(core._views.HighestCertified + 1, Math.Max(core.Guard.NotarizedView, core.Guard.NullifiedView));
+        return core;
+    }
+
+    /// <summary>Takes one input, and everything that now follows from the state.</summary>
+    public ConsensusStep Step(ConsensusInput input)
+    {
+        if (_halted) return _effects.Take();
+        _nowMs = input.NowMs;
+        switch (input)
+        {
+            case Started: Start(); break;
+            case MessageReceived received: Receive(received.From, received.Message); break;
+            case VoteSigned signed: OwnVote(signed.Vote); break;
+            case TimerExpired timer: Expire(timer.Token); break;
+            case TransactionsSubmitted submitted: _admission.Submit(submitted.Transactions, _nowMs); break;
+        }
+
+        // Whatever changes the state lets all be asked again; own votes come back as inputs of their own.
+        while (!_halted && (CommitFinal() || EnterView() || VoteFinalize() || VoteOnProposal() || Propose() || VoteNullify())) { }
+        if (!_halted) SetTimers();
+        return _effects.Take();
+    }
+
+    /// <summary>Whether a message can tell this validator anything: if not, the host need not verify its signatures. Changes nothing.</summary>
+    public bool IsNews(ConsensusMessage message) => message switch
+    {
+        VoteMessage { Vote: { } vote } => vote.Vote.View > FinalView && vote.Vote.View <= _view + Limits.FutureViews
+            && vote.Seat < _setup.Validators.Count && _views.Find(vote.Vote.View)?.Has(vote.Vote.Kind, vote.Seat) is not true,
+        CertificateMessage { Certificates: var certificates } => certificates.Any(certificate => certificate.View >= FinalView && _views.Find(certificate.View)?.CertificateOf(certificate.Kind) is null),
+        Propose propose => (propose.View >= _view || _catchUp.Wants(propose.Block.Digest)) && _views.Find(propose.View)?.Proposal is null,
+        BlocksMessage { Blocks: var blocks } => blocks.Any(block => !_tree.Has(block.Digest)),
+        _ => true,
+    };
+
+    /// <summary>Views of which anything is remembered.</summary>
+    internal int TrackedViews => _views.Count;
+
+    private bool IsWork => _pool.Count > 0 || HasOtherWork;
+
+    // Work besides waiting transactions: an unfinished block, a deadline, an own vote whose view has not ended, others who give the view up.
+    private bool HasOtherWork => _views.HighestNotarized > FinalView || Final.NextDeadlineMs <= _nowMs || Guard.NotarizedView == _view
+        || _views.Find(_view)?.NullifyVotes > _setup.Validators.MaxFaulty;
+
+    private void Start()
+    {
+        _deadlineMs = Final.NextDeadlineMs;
+        _effects.Emit(new SetDeadline(_deadlineMs));
+        _peers.SendStatus(_view, wantsReply: true);
+        _voter.Resume();
+    }
+
+    private void Receive(int from, ConsensusMessage message)
+    {
+        switch (message)
+        {
+            case Propose propose: TakeProposal(from, propose); break;
+            case VoteMessage { Vote: var vote }: TakeVote(vote); break;
+            case CertificateMessage { Certificates: var certificates }: foreach (var certificate in certificates) Learn(certificate); break;
+            case StatusMessage status:
+                _voter.HeardFrom(from);
+                foreach (var vote in status.VotesOfReceiver) _voter.Seen(vote);
+                _voter.Resume();
+                _peers.Answer(from, status, _view, _entry, _lastFinal);
+                break;
+            case GetCertificates request: _peers.Answer(from, request, _lastFinal); break;
+            case GetBlocks request: _peers.Answer(from, request, _lastFinal); break;
+            case BlocksMessage blocks: TakeBlocks(from, blocks); break;
+            case TransactionGossip gossip: foreach (var transaction in gossip.Transactions) _admission.Admit(transaction, _nowMs); break;
+        }
+    }
+
+    private void TakeProposal(int from, Propose propose)
+    {
+        foreach (var certificate in propose.Justification) Learn(certificate);
+        if (propose.Vote.Era != _setup.Era || propose.View <= FinalView) return;
+        TakeVote(new SignedVote(propose.Vote, _leaders.LeaderOf(propose.View), propose.Signature));
+        if (_catchUp.Wants(propose.Block.Digest)) Disagree(_catchUp.Take(from, [propose.Block], _pool));
+        var current = Math.Max(_view, _views.HighestCertified + 1);
+        if (propose.View < current || propose.View > current + FutureProposals) return;
+        var state = _views.At(propose.View);
+        if (state.Proposal is not null) return;
+        state.Proposal = propose;
+    }
+
+    private void TakeVote(SignedVote vote)
+    {
+        if (vote.Vote.Era != _setup.Era) return;
+        if (vote.Seat == _setup.Seat)
+        {
+            _voter.Seen(vote);
+            return;
+        }
+
+        Count(vote);
+    }
+
+    private void OwnVote(SignedVote vote)
+    {
+        if (_voter.Signed(vote)) Count(vote);
+        Say(vote);
+    }
+
+    private void Say(SignedVote own) => _effects.Broadcast(_proposer.Proposal(own) ?? (ConsensusMessage)new VoteMessage(own));
+
+    private void Count(SignedVote vote)
+    {
+        var view = vote.Vote.View;
+        _views.Remember(vote);
+        _leaders.SawVote(vote.Seat, Math.Min(view, _view));
+        if (view <= FinalView || view > _view + Limits.FutureViews) return;
+        if (_views.At(view).Add(vote, _setup.Quorum) is { } certificate) Learn(certificate);
+    }
+
+    private void Learn(Certificate certificate)
+    {
+        if (certificate.Vote.Era != _setup.Era || certificate.View < FinalView || _halted) return;
+        if (_views.Find(certificate.View)?.Contradicts(certificate) is true)
+        {
+            Halt($"Contradictory certificates for view {certificate.View}: more validators lie than the quorum tolerates.");
+            return;
+        }
+
+        if (certificate.View == FinalView || !_views.Add(certificate)) return;
+        for (var seat = 0; seat < _setup.Validators.Count; seat++)
+        {
+            if (!certificate.SignedBy(seat)) continue;
+            _leaders.SawVote(seat, certificate.View);
+            var vote = certificate.VoteOf(seat);
+            _views.Remember(vote);
+            if (seat == _setup.Seat && !_replaying) _voter.Seen(vote);
+        }
+
+        if (certificate.Kind is VoteKind.Nullify) _leaders.SawNullification(certificate.View);
+        if (_setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
+        if (certificate.Kind is VoteKind.Finalize)
+        {
+            // The highest is what catching up aims at; one whose block is here already can be committed on the way.
+            if (_tree.Find(certificate.Digest) is not null) _nearFinal = certificate;
+            if (certificate.View > (_pendingFinal?.View ?? 0)) _pendingFinal = certificate;
+        }
+
+        if (certificate.Kind is not VoteKind.Nullify && _tree.Refused(certificate.Digest)) Disagree(certificate.Digest);
+        _catchUp.Want(certificate);
+    }
+
+    private void TakeBlocks(int from, BlocksMessage message)
+    {
+        if (_catchUp.Expects(from)) Disagree(_catchUp.Take(from, message.Blocks, _pool));
+        if (message.Final is { } final) Learn(final);
+    }
+
+    // Rule 6: a final block makes its ancestors final; all are handed on in height order.
+    private bool CommitFinal()
+    {
+        var near = _nearFinal;
+        _nearFinal = null;
+        return (near is not null && Commit(near)) || (_pendingFinal is { } pending && Commit(pending));
+    }
+
+    private bool Commit(Certificate certificate)
+    {
+        if (certificate.View <= FinalView) return false;
+        var path = _tree.PathTo(certificate.Digest, out var conflict);
+        if (conflict) Halt($"View {certificate.View} finalized a block that does not descend from final height {Final.Block.Header.Height}.");
+        if (path is null) return false;
+        _effects.Write(JournalRecordKind.Final, certificate.Encode());
+        foreach (var executed in path)
+        {
+            _tree.Finalize(executed);
+            _pool.Committed(executed.Block);
+            _effects.Emit(new BlockCommitted(executed, certificate));
+        }
+
+        _lastFinal = certificate;
+        if (_pendingFinal?.View <= certificate.View) _pendingFinal = null;
+        _views.Finalized(certificate.View);
+        _leaders.SawFinalization();
+        if (_deadlineMs != Final.NextDeadlineMs)
+        {
+            _deadlineMs = Final.NextDeadlineMs;
+            _effects.Emit(new SetDeadline(_deadlineMs));
+        }
+
+        return true;
+    }
+
+    // Rule 1: any certificate for the current or a later view leads out of it.
+    private bool EnterView()
+    {
+        if (_views.HighestCertified < _view) return false;
+        _entry = _views.Exit(_views.HighestCertified);
+        _view = _views.HighestCertified + 1;
+        _viewExpired = false;
+        _timers.Forget(TimerPurpose.View);
+        _proposer.Enter();
+        if (_entry is not null) _effects.Broadcast(new CertificateMessage([_entry]));
+        return true;
+    }
+
+    // Rule 4.
+    private bool VoteFinalize()
+    {
+        var view = _views.HighestNotarized;
+        if (view <= FinalView || view <= Guard.FinalizedView || view == _finalizeTried || !_voter.IsReady || _views.Find(view)?.Notarization is not { } notarization) return false;
+        _finalizeTried = view;
+        return _voter.TryVote(Vote.Finalize(_setup.Era, view, notarization.Digest));
+    }
+
+    // Rule 3: the first proposal of the current view, once everything that it rests on is here.
+    private bool VoteOnProposal()
+    {
+        if (_views.Find(_view) is not { Proposal: { } proposal, ProposalDone: false } state || _leaders.LeaderOf(_view) == _setup.Seat) return false;
+        if (!_voter.Admits(proposal.Vote)) return false;
+        switch (_proposer.Judge(proposal, _nowMs, out var parent))
+        {
+            case Judgement.Wrong: state.ProposalDone = true; return false;
+            case Judgement.CertificatesMissing: _peers.AskCertificates(_view); return false;
+            case Judgement.TooEarly or Judgement.ParentMissing: return false;
+        }
+
+        state.ProposalDone = true;
+        if (_tree.Execute(proposal.Block) is null)
+        {
+            if (_tree.Refused(proposal.Block.Digest) && state.Notarization?.Digest == proposal.Block.Digest) Disagree(proposal.Block.Digest);
+            return false;
+        }
+
+        _pool.Included(proposal.Block);
+        return _voter.TryVote(proposal.Vote);
+    }
+
+    // Rule 2.
+    private bool Propose()
+    {
+        if (!IsWork || _leaders.LeaderOf(_view) != _setup.Seat) return false;
+        if (_proposer.Build(_view, _nowMs) is { } vote) return _voter.TryVote(vote);
+        _peers.AskCertificates(_view);
+        return false;
+    }
+
+    // Rule 5.
+    private bool VoteNullify() =>
+        Guard.NullifiedView < _view && !_voter.Stopped && _voter.IsReady && IsWork
+        && (_viewExpired || _leaders.TenureEnded(_view) || _leaders.LooksDead(_view))
+        && _voter.TryVote(Vote.Nullify(_setup.Era, _view));
+
+    private void Expire(ulong token)
+    {
+        switch (_timers.Expire(token))
+        {
+            case TimerPurpose.View:
+                if (!HasOtherWork) _admission.Scrub(_nowMs);
+                _viewExpired = IsWork;
+                if (_viewExpired) _leaders.SawExpiry(_view);
+                break;
+            case TimerPurpose.Fetch: _catchUp.Ask(); break;
+            case TimerPurpose.EmptyChild: _proposer.EmptyChildIsDue(); break;
+            case TimerPurpose.Resend: Resend(); break;
+        }
+    }
+
+    // Nothing was lost while things move; when they stand still, everything that could help is said again.
+    private void Resend()
+    {
+        var busy = IsWork || !_voter.IsReady;
+        var here = (_view, Final.Block.Header.Height);
+        if (busy && here == _atLastResend)
+        {
+            foreach (var vote in _voter.LatestSigned().Where(vote => vote.Vote.View > FinalView)) Say(vote);
+            _peers.SendCertificates(_entry, _lastFinal);
+            _peers.AskAgain();
+            _peers.AskCertificates(_view);
+            _peers.Gossip(_pool.Oldest(256, 256 * 1024));
+        }
+
+        if (!busy || here == _atLastResend || !_voter.IsReady) _peers.SendStatus(_view, wantsReply: true);
+        _atLastResend = here;
+    }
+
+    private void SetTimers()
+    {
+        if (!IsWork) _timers.Forget(TimerPurpose.View);
+        else if (!_viewExpired && !_timers.IsRunning(TimerPurpose.View)) _timers.Set(TimerPurpose.View, _leaders.ViewMs);
+        if (_proposer.HoldMs > 0 && !_timers.IsRunning(TimerPurpose.Hold)) _timers.Set(TimerPurpose.Hold, _proposer.HoldMs);
+        _catchUp.Review(FinalView);
+        var often = IsWork || !_voter.IsReady;
+        if (_timers.IsRunning(TimerPurpose.Resend) && (_resendsOften || !often)) return;
+        _resendsOften = often;
+        _timers.Set(TimerPurpose.Resend, (long)_setup.DeltaMs * (often ? ResendInDeltas : IdleResendInDeltas));
+    }
+
+    private void Replay(JournalRecord record)
+    {
+        switch (record.Kind)
+        {
+            case JournalRecordKind.Guard: _voter.RestoreGuard(record.Content.Span); break;
+            case JournalRecordKind.Vote: _voter.RestoreVote(record.Content); break;
+            case JournalRecordKind.Block:
+                if (!Block.TryParse(record.Content, out var block)) throw new InvalidDataException("A block in the journal is damaged.");
+                if (_tree.Find(block!.Header.Parent) is not null && _tree.Execute(block) is null) throw new InvalidDataException($"Block {block.Digest} of the journal no longer executes.");
+                break;
+            case JournalRecordKind.Certificate or JournalRecordKind.Final:
+                if (!Certificate.TryParse(record.Content, out var certificate)) throw new InvalidDataException("A certificate in the journal is damaged.");
+                Learn(certificate!);
+                if (record.Kind is JournalRecordKind.Final) CommitFinal();
+                break;
+        }
+    }
+
+    private void Disagree(Digest? refused)
+    {
+        if (refused is not null) Halt($"A quorum accepted block {refused}, which own execution refuses. Not following.");
+    }
+
+    private void Halt(string text)
+    {
+        _halted = true;
+        _voter.Stop();
+        _effects.Emit(new RaiseAlarm(text));
+    }
+}

@@ -1,0 +1,31 @@
+namespace Orleans.Training.Protocol.Ledger;
+
+/// <summary>The rules that the simulator can switch off one at a time, to show that it notices. Production has <see cref="Correct"/> and no way to say otherwise.</summary>
+internal sealed record ConsensusRules
+{
+    public static ConsensusRules Correct { get; } = new();
+
+    /// <summary>Guard: one notarize vote per view.</summary>
+    public bool NotarizeOnce { get; init; } = true;
+
+    /// <summary>Guard: no nullify vote at or below a view that was voted final.</summary>
+    public bool NullifyOnlyAboveFinalized { get; init; } = true;
+
+    /// <summary>Guard: no finalize vote at or below a view that was voted null.</summary>
+    public bool FinalizeOnlyAboveNullified { get; init; } = true;
+
+    /// <summary>Voter and leader: every view between a block and its parent is nullified.</summary>
+    public bool CheckGap { get; init; } = true;
+
+    /// <summary>Signatures fewer than a quorum that make a certificate.</summary>
+    public int MissingFromQuorum { get; init; }
+
+    /// <summary>Certificates are journaled before a vote that relies on them.</summary>
+    public bool KeepCertificates { get; init; } = true;
+
+    /// <summary>Votes restored from the journal count in the own tally.</summary>
+    public bool CountRestoredVotes { get; init; } = true;
+
+    /// <summary>Stop when a peer shows an own vote that the guard does not cover. Off only for seats that the simulator runs twice.</summary>
+    public bool DetectLostGuard { get; init; } = true;
+}

@@ -1,0 +1,47 @@
+using Xunit.Abstractions;
+
+namespace Orleans.Training.Simulation;
+
+/// <summary>The correct core survives every seed, and every broken one is caught. A failing seed is replayed by ./run simulate --seed S.</summary>
+public sealed class SimulationTests(ITestOutputHelper output)
+{
+    private const ulong CorrectSeeds = 400;
+    private const ulong MutantSeeds = 400;
+
+    public static TheoryData<string> Mutants => [.. Mutant.All.Select(mutant => mutant.Name)];
+
+    [Fact]
+    public void Consensus_KeepsEveryInvariant_UnderEverySeed()
+    {
+        for (var seed = 1UL; seed <= CorrectSeeds; seed++)
+        {
+            var failure = Seed.Run(seed, Mutant.None, out _);
+            Assert.True(failure is null, $"seed {seed}: {failure}");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Mutants))]
+    public void Mutant_IsKilled_WithinTheSeeds(string name)
+    {
+        var mutant = Mutant.All.Single(known => known.Name == name);
+        for (var seed = 1UL; seed <= MutantSeeds; seed++)
+        {
+            if (Seed.Run(seed, mutant, out _) is not { } failure) continue;
+            output.WriteLine($"{name} dies at seed {seed}: {failure}");
+            return;
+        }
+
+        Assert.Fail($"{name} survived {MutantSeeds} seeds");
+    }
+
+    [Fact]
+    public void Seed_GivesTheSameTrace_WhenItIsReplayed()
+    {
+        var first = new List<string>();
+        var second = new List<string>();
+        Assert.Null(Seed.Run(7, Mutant.None, out _, first.Add));
+        Assert.Null(Seed.Run(7, Mutant.None, out _, second.Add));
+        Assert.Equal(first, second);
+    }
+}
