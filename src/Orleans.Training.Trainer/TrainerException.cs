@@ -39,6 +39,8 @@ public enum TrainerFault
     Diverged = 5091,
     /// <summary>The pool's queue is full; try again later.</summary>
     QueueFull = 5092,
+    /// <summary>The training backend reported an error, out of memory for example.</summary>
+    BackendFailed = 5093,
 }
 
 /// <summary>Data, a model file or a setting that the trainer cannot use; the message begins with the number.</summary>

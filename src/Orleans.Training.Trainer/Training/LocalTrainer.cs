@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Trainer;
@@ -17,7 +18,67 @@ public static class LocalTrainer
     {
         settings.Validate();
         RequireFit(spec, data);
-        using var network = Network.Create(spec, global, settings.Device);
+        var delta = new float[spec.ParameterCount];
+        try
+        {
+            using var network = Network.Create(spec, global, settings.Device);
+            var loss = Descend(network, data, settings, cancellationToken);
+            network.Export(delta);
+            for (var i = 0; i < delta.Length; i++) delta[i] -= global[i];
+            return new LocalUpdate(delta, loss / data.Count, data.Count);
+        }
+        catch (ExternalException exception)
+        {
+            throw Network.Failed(exception);
+        }
+    }
+
+    /// <summary>Accuracy, area under the curve and loss.</summary>
+    /// <exception cref="TrainerException">Data and model do not fit, or there is no backend.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled between two batches.</exception>
+    public static Evaluation Evaluate(
+        ModelSpec spec, ReadOnlySpan<float> parameters, LabelledData data, TrainingDevice device = TrainingDevice.Cpu, CancellationToken cancellationToken = default)
+    {
+        RequireFit(spec, data);
+        var outputs = new float[(long)data.Count * spec.Outputs];
+        var rows = new int[data.Count];
+        for (var i = 0; i < rows.Length; i++) rows[i] = i;
+        try
+        {
+            using var network = Network.Create(spec, parameters, device);
+            for (var start = 0; start < rows.Length; start += EvaluationBatch)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                var batch = rows.AsSpan(start, Math.Min(EvaluationBatch, rows.Length - start));
+                network.Forward(data, batch, outputs.AsSpan(start * spec.Outputs, batch.Length * spec.Outputs));
+            }
+        }
+        catch (ExternalException exception)
+        {
+            throw Network.Failed(exception);
+        }
+
+        return Scoring.Of(spec, outputs, data.Labels);
+    }
+
+    /// <summary>The gradient of the mean loss over these rows, by automatic differentiation.</summary>
+    /// <exception cref="TrainerException">Data and model do not fit, or there is no backend.</exception>
+    public static float[] Gradient(ModelSpec spec, ReadOnlySpan<float> parameters, LabelledData data)
+    {
+        RequireFit(spec, data);
+        try
+        {
+            using var network = Network.Create(spec, parameters, TrainingDevice.Cpu);
+            return network.Gradient(data);
+        }
+        catch (ExternalException exception)
+        {
+            throw Network.Failed(exception);
+        }
+    }
+
+    private static double Descend(Network network, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken)
+    {
         var random = new SeededRandom(settings.Seed);
         var order = new int[data.Count];
         for (var i = 0; i < order.Length; i++) order[i] = i;
@@ -36,40 +97,7 @@ public static class LocalTrainer
             if (!double.IsFinite(loss)) throw new TrainerException(TrainerFault.Diverged, $"the loss is not finite after epoch {epoch + 1}");
         }
 
-        var delta = new float[spec.ParameterCount];
-        network.Export(delta);
-        for (var i = 0; i < delta.Length; i++) delta[i] -= global[i];
-        return new LocalUpdate(delta, loss / data.Count, data.Count);
-    }
-
-    /// <summary>Accuracy, area under the curve and loss.</summary>
-    /// <exception cref="TrainerException">Data and model do not fit, or there is no backend.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled between two batches.</exception>
-    public static Evaluation Evaluate(
-        ModelSpec spec, ReadOnlySpan<float> parameters, LabelledData data, TrainingDevice device = TrainingDevice.Cpu, CancellationToken cancellationToken = default)
-    {
-        RequireFit(spec, data);
-        using var network = Network.Create(spec, parameters, device);
-        var outputs = new float[(long)data.Count * spec.Outputs];
-        var rows = new int[data.Count];
-        for (var i = 0; i < rows.Length; i++) rows[i] = i;
-        for (var start = 0; start < rows.Length; start += EvaluationBatch)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            var batch = rows.AsSpan(start, Math.Min(EvaluationBatch, rows.Length - start));
-            network.Forward(data, batch, outputs.AsSpan(start * spec.Outputs, batch.Length * spec.Outputs));
-        }
-
-        return Scoring.Of(spec, outputs, data.Labels);
-    }
-
-    /// <summary>The gradient of the mean loss over these rows, by automatic differentiation.</summary>
-    /// <exception cref="TrainerException">Data and model do not fit, or there is no backend.</exception>
-    public static float[] Gradient(ModelSpec spec, ReadOnlySpan<float> parameters, LabelledData data)
-    {
-        RequireFit(spec, data);
-        using var network = Network.Create(spec, parameters, TrainingDevice.Cpu);
-        return network.Gradient(data);
+        return loss;
     }
 
     private static void RequireFit(ModelSpec spec, LabelledData data)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Trainer;
@@ -28,4 +29,7 @@ internal abstract class Network : IDisposable
     public abstract void Export(Span<float> parameters);
 
     public abstract void Dispose();
+
+    /// <summary>A backend's own error as a numbered one; of its text only the first line, the rest is a native stack.</summary>
+    public static TrainerException Failed(ExternalException exception) => new(TrainerFault.BackendFailed, exception.Message.Split('\n', 2)[0], exception);
 }
