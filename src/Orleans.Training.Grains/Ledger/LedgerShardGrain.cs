@@ -10,13 +10,14 @@ namespace Orleans.Training.Grains.Ledger;
 
 /// <inheritdoc cref="ILedgerShardGrain"/>
 [GrainType("otrain.shard"), KeepAlive]
-internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider time, ILogger<LedgerShardGrain> logger) : Grain, ILedgerShardGrain, IRemindable
+internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider time, ILogger<LedgerShardGrain> logger) : Grain, ILedgerShardGrain, IRemindable, IDisposable
 {
     private const string Reminder = "follow";
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<TransactionKey, long> _index = [];
     private Genesis _genesis = null!;
+    private TrustPolicy _policy = null!;
     private LedgerMachine _machine = null!;
     private CommittedChain _chain = null!;
     private IValidatorGrain[] _validators = [];
@@ -26,6 +27,7 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _genesis = files.Genesis(GrainKeys.ShardOf(this.GetPrimaryKeyString()));
+        _policy = TrustPolicy.Of(_genesis.Origin, _genesis.Validators);
         _machine = new LedgerMachine(_genesis, new VerifiedSignatures().Verify);
         _chain = new CommittedChain(_machine.CreateGenesis());
         _validators = [.. _genesis.Validators.Seats.Select(seat => GrainFactory.GetGrain<IValidatorGrain>(GrainKeys.Of(_genesis.Shard, seat.Organisation.Name)))];
@@ -38,6 +40,8 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
         await _stop.CancelAsync();
         await _following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
     }
+
+    public void Dispose() => _stop.Dispose();
 
     public async Task Start()
     {
@@ -76,9 +80,8 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     {
         if (_chain.Locate(index) is not var (block, position)) return null;
         if (_checkpoint is null || !Covers(_checkpoint, index)) await RefreshCheckpoint();
-        if (_checkpoint is not { } note || !Covers(note, index)) return null;
-        Protocol.Ledger.Checkpoint.TryParse(note.Text, out var checkpoint);
-        return new Receipt(LedgerState.Of(block.Executed).Leaves[position], index, _chain.InclusionProof(index, checkpoint!.Size), note).ToString();
+        if (_checkpoint is not { } note || !Protocol.Ledger.Checkpoint.TryParse(note.Text, out var checkpoint) || checkpoint!.Size <= index) return null;
+        return new Receipt(LedgerState.Of(block.Executed).Leaves[position], index, _chain.InclusionProof(index, checkpoint.Size), note).ToString();
     }
 
     public async Task<string?> Checkpoint()
@@ -170,8 +173,7 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     {
         if (!_index.TryGetValue(key, out var index)) return new TransactionState(TransactionStatus.Unknown, 0, -1);
         var (block, position) = _chain.Locate(index)!.Value;
-        Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf);
-        var result = ((Entry)leaf!).Result;
+        var result = Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
         return new TransactionState(result is Rejection.None ? TransactionStatus.Committed : TransactionStatus.Rejected, (int)result, index);
     }
 
@@ -190,12 +192,11 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     // Any validator's checkpoint will do, if it is about our own tree and the policy of the genesis accepts it.
     private async Task RefreshCheckpoint()
     {
-        TrustPolicy.TryParse(TrustPolicy.Text(_genesis.Origin, _genesis.Validators), out var policy, out _);
         foreach (var validator in _validators)
         {
             try
             {
-                if (await validator.Checkpoint() is not { } text || !SignedNote.TryParse(text, out var note) || policy!.Accepts(note!) is not ReceiptCheck.Good) continue;
+                if (await validator.Checkpoint() is not { } text || !SignedNote.TryParse(text, out var note) || _policy.Accepts(note!) is not ReceiptCheck.Good) continue;
                 if (!Protocol.Ledger.Checkpoint.TryParse(note!.Text, out var checkpoint) || _chain.RootAt(checkpoint!.Size) != checkpoint.Root) continue;
                 if (_checkpoint is null || !Covers(_checkpoint, checkpoint.Size - 1)) _checkpoint = note;
             }

@@ -43,5 +43,9 @@ internal sealed class ParticipantGrain(ShardFiles files, TimeProvider time) : Gr
         return (await _shard.Submit(transaction.Encoded.ToArray())).Rejection;
     }
 
-    public async Task<byte[]> Derive(byte[] context) => Digest.Of([.. "otrain derive\0"u8, .. await _derivation.Sign(context, CancellationToken.None)]).ToArray();
+    public async Task<byte[]> Derive(byte[] context)
+    {
+        var signature = await _derivation.Sign(context, CancellationToken.None);
+        return Digest.Of([.. "otrain derive\0"u8, .. signature]).ToArray();
+    }
 }

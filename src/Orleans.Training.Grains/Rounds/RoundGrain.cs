@@ -8,7 +8,7 @@ namespace Orleans.Training.Grains.Rounds;
 
 /// <inheritdoc cref="IRoundGrain"/>
 [GrainType("otrain.round"), KeepAlive]
-internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> logger) : Grain, IRoundGrain
+internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> logger) : Grain, IRoundGrain, IDisposable
 {
     private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(150);
     private readonly CancellationTokenSource _stop = new();
@@ -32,6 +32,8 @@ internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> 
         await _stop.CancelAsync();
         await _following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
     }
+
+    public void Dispose() => _stop.Dispose();
 
     public Task Start() => Task.CompletedTask;
 

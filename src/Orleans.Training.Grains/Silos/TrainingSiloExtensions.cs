@@ -41,6 +41,7 @@ public static class TrainingSiloExtensions
         builder.AddAdoNetGrainStorage(GrainStorage, provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
         builder.UseSiloMetadata(new Dictionary<string, string>(options.Labels));
         builder.Services.AddPlacementFilter<RequireSiloMetadataStrategy, RequireSiloMetadataDirector>(ServiceLifetime.Transient);
+        builder.Services.AddPlacementFilter<RequireParticipantStrategy, RequireParticipantDirector>(ServiceLifetime.Transient);
         return builder;
     }
 }

@@ -12,6 +12,7 @@ namespace Orleans.Training.Grains.Validators;
 /// Owns a <see cref="ValidatorHost"/> while it is active. Two activations cannot both own one: the store lets in one opener only. When the host ends, so does the activation.
 /// </summary>
 [GrainType("otrain.validator"), RequireParticipant, KeepAlive]
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "Host and worker are disposed of in OnDeactivateAsync.")]
 internal sealed class ValidatorGrain(ShardFiles files, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers) : Grain, IValidatorGrain
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);

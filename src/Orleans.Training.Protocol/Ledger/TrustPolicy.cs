@@ -52,6 +52,10 @@ public sealed class TrustPolicy
         return policy is not null;
     }
 
+    /// <summary>The policy that <see cref="Text"/> spells.</summary>
+    public static TrustPolicy Of(string origin, ValidatorSet validators) =>
+        TryParse(Text(origin, validators), out var policy, out var problem) ? policy! : throw new ArgumentException(problem, nameof(validators));
+
     /// <summary>The policy of a validator set: every seat's log, and its quorum of cosignatures.</summary>
     public static string Text(string origin, ValidatorSet validators)
     {
