@@ -22,6 +22,18 @@ public sealed class ShardFiles(string root)
 
     public string GenesisFile(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "genesis.cbor");
 
+    /// <summary>The shards that this machine has a genesis of, in order.</summary>
+    public IReadOnlyList<Identifier> Shards
+    {
+        get
+        {
+            var folder = Path.Combine(root, "shards");
+            if (!Directory.Exists(folder)) return [];
+            return [.. Directory.EnumerateDirectories(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal).Where(name => Identifier.TryParse(name, out var shard) && File.Exists(GenesisFile(shard)))
+                .Select(name => Identifier.TryParse(name, out var shard) ? shard : default)];
+        }
+    }
+
     /// <summary>The genesis of a shard.</summary>
     /// <exception cref="OperationalException">OT-7023: this machine has none for the shard, or it is damaged.</exception>
     public Genesis Genesis(Identifier shard) => _known.GetOrAdd(shard, Load);

@@ -10,9 +10,7 @@ public interface IParticipantGrain : IGrainWithStringKey
     [Alias("Submit")]
     Task<int> Submit(string contract, string method, byte[] arguments, byte[] salt);
 
-    /// <summary>
-    /// Thirty-two bytes that only this participant can compute and that are the same for the same context: keys of randomness that a restart must not change.
-    /// </summary>
+    /// <summary>Thirty-two bytes that only this participant can compute (<see cref="ParticipantSecrets"/>).</summary>
     [Alias("Derive")]
-    Task<byte[]> Derive(byte[] context);
+    Task<byte[]> Derive(string context);
 }

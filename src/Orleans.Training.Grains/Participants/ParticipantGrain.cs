@@ -21,8 +21,7 @@ internal sealed class ParticipantGrain(ShardFiles files, TimeProvider time) : Gr
         var (shard, participant) = (GrainKeys.ShardOf(key), GrainKeys.ParticipantOf(key));
         var folder = new KeyFolder(files.KeyRoot, participant);
         _signer = folder.Open("transaction");
-        // Ed25519 signatures are deterministic and unforgeable, so the digest of one is a pseudo-random function of its message.
-        _derivation = folder.Open("derivation");
+        _derivation = folder.Open(ParticipantSecrets.KeyName);
         _writer = new TransactionWriter(files.Genesis(shard).Chain, shard, participant, _signer, time);
         _shard = GrainFactory.GetGrain<ILedgerShardGrain>(shard.ToString());
         return Task.CompletedTask;
@@ -43,9 +42,5 @@ internal sealed class ParticipantGrain(ShardFiles files, TimeProvider time) : Gr
         return (await _shard.Submit(transaction.Encoded.ToArray())).Rejection;
     }
 
-    public async Task<byte[]> Derive(byte[] context)
-    {
-        var signature = await _derivation.Sign(context, CancellationToken.None);
-        return Digest.Of([.. "otrain derive\0"u8, .. signature]).ToArray();
-    }
+    public Task<byte[]> Derive(string context) => ParticipantSecrets.Derive(_derivation, context, CancellationToken.None).AsTask();
 }
