@@ -106,6 +106,7 @@ public sealed class ModelSpecTests
         { [1, 8, 8], [ModelLayer.Linear(9), ModelLayer.MaxPool(2), ModelLayer.Linear(2)], ModelLoss.CrossEntropy },
         { [1, 8, 8], [ModelLayer.MaxPool(9), ModelLayer.Linear(2)], ModelLoss.CrossEntropy },
         { [1, 8, 8], [ModelLayer.MaxPool(1), ModelLayer.Linear(2)], ModelLoss.CrossEntropy },
+        { [1, 2048, 2048], [ModelLayer.Convolution(2, 1), ModelLayer.Linear(2)], ModelLoss.CrossEntropy },
         { [2, 2048, 2048], [ModelLayer.Linear(2)], ModelLoss.CrossEntropy },
         { [10_000], [ModelLayer.Linear(10_000), ModelLayer.Linear(2)], ModelLoss.CrossEntropy },
         { [4], [.. Enumerable.Repeat(ModelLayer.Linear(2), ModelSpec.LayerLimit + 1)], ModelLoss.CrossEntropy },
