@@ -10,9 +10,11 @@ namespace Orleans.Training.Grains.Rounds;
 [GrainType("otrain.round"), KeepAlive]
 internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> logger) : Grain, IRoundGrain, IDisposable
 {
-    private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<int, Task> _training = [];
+    private readonly Dictionary<int, long> _asked = [];
     private Digest _agreement;
     private Identifier _shard;
     private string _attempt = "";
@@ -71,8 +73,10 @@ internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> 
 
         for (var position = 0; position < round.Inputs.Count; position++)
         {
-            if (round.Inputs[position].Root != Digest.Zero || _training.TryGetValue(position, out var training) && !training.IsCompleted) continue;
+            // A training that is done is asked for again only when its commitment does not show up: it may have been lost with its silo.
+            if (round.Inputs[position].Root != Digest.Zero || _training.TryGetValue(position, out var training) && (!training.IsCompleted || time.GetElapsedTime(_asked[position]) < AskAgain)) continue;
             var participant = terms.Agreement.Datasets[position].Participant;
+            _asked[position] = time.GetTimestamp();
             _training[position] = Train(participant, round);
         }
 

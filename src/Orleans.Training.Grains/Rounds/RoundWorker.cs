@@ -15,6 +15,7 @@ namespace Orleans.Training.Grains.Rounds;
 public sealed partial class RoundWorker : IAsyncDisposable
 {
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(1500);
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
     private static readonly byte[] OnceEach = [];
 
@@ -110,6 +111,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private async ValueTask Hold(AgreementRecord terms, RoundRecord round)
     {
         var positions = new List<int>();
+        var missing = round.Inputs.Count(input => input.Root == Digest.Zero);
         for (var position = 0; position < round.Inputs.Count; position++)
         {
             var input = round.Inputs[position];
@@ -117,7 +119,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
             if (await Fetch(input.Root) is { } update && RoundAggregate.Admits(terms, position, update)) positions.Add(position);
         }
 
-        if (positions.Count > 0) await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+        // One word for many updates: it waits a little as long as more may come.
+        var wish = $"hold {round.StateKey} {round.Inputs.Count - missing}";
+        if (positions.Count > 0 && (missing == 0 || HasWaited(wish, Gather))) await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
     }
 
     private async ValueTask Aggregate(ContractState state, AgreementRecord terms, RoundRecord round)
@@ -172,10 +176,15 @@ public sealed partial class RoundWorker : IAsyncDisposable
     // Seat (number mod n) at once, the next one a turn later, and so on: any one of them suffices.
     private bool IsMyTurn(string wish, int number)
     {
-        var now = _time.GetTimestamp();
-        if (_since.TryAdd(wish, now)) _since[wish] = now;
         var rank = (_host.Seat - number % _genesis.Validators.Count + _genesis.Validators.Count) % _genesis.Validators.Count;
-        return _time.GetElapsedTime(_since[wish], now) >= rank * Turn;
+        return HasWaited(wish, rank * Turn);
+    }
+
+    private bool HasWaited(string wish, TimeSpan duration)
+    {
+        var now = _time.GetTimestamp();
+        _since.TryAdd(wish, now);
+        return _time.GetElapsedTime(_since[wish], now) >= duration;
     }
 
     // Sent again after a while when the ledger shows no effect: the pool may have lost it.

@@ -1,0 +1,63 @@
+using System.Diagnostics;
+using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Trainer;
+
+namespace Orleans.Training.Cli.Demo;
+
+/// <summary>What the same training gives without a ledger: federated in this process with the same trainer code and as many threads, each participant alone, and all data in one place.</summary>
+internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Processor, IReadOnlyList<(string Name, Evaluation Result)> Alone, Evaluation Pooled)
+{
+    public static async Task<Baseline> Run(DemoPlan plan, string root, int threads, CancellationToken cancellationToken)
+    {
+        var rows = plan.Participants.Order().Select(participant => LocalDataset.Load(root, participant, plan.Name).Train).ToArray();
+        var test = plan.TestRows(root);
+        var agreement = plan.Agreement();
+        var seed = new byte[32];
+        agreement.Seed.CopyTo(seed);
+        var initial = InitialModel.Create(plan.Spec, seed);
+        using var pool = new TrainerPool(threads);
+        // The first operation of the native library costs a second or so; the silos have paid that too.
+        await pool.Run(stop => LocalTrainer.Evaluate(plan.Spec, initial, test, cancellationToken: stop), cancellationToken);
+
+        using var process = Process.GetCurrentProcess();
+        var (before, watch) = (process.TotalProcessorTime, Stopwatch.StartNew());
+        var model = await Federated(plan, agreement, rows, initial, pool, cancellationToken);
+        watch.Stop();
+        process.Refresh();
+        var processor = process.TotalProcessorTime - before;
+
+        var single = plan.Settings with { Epochs = plan.Training.LocalEpochs * plan.Rounds };
+        var alone = new List<(string, Evaluation)>();
+        var participants = plan.Participants.Order().ToArray();
+        for (var i = 0; i < rows.Length && rows.Length <= DemoPlan.Seats; i++) alone.Add((participants[i].Name, await Single(plan, initial, rows[i], test, single, pool, cancellationToken)));
+        var pooled = await Single(plan, initial, LabelledData.Join(rows), test, single, pool, cancellationToken);
+        return new Baseline(LocalTrainer.Evaluate(plan.Spec, model, test, cancellationToken: cancellationToken), watch.Elapsed, processor, alone, pooled);
+    }
+
+    private static async Task<float[]> Federated(DemoPlan plan, TrainingAgreement agreement, LabelledData[] rows, float[] initial, TrainerPool pool, CancellationToken cancellationToken)
+    {
+        var model = initial;
+        for (var round = 1; round <= plan.Rounds; round++)
+        {
+            var (number, parent) = (round, model);
+            var updates = await Task.WhenAll(rows.Select((data, position) => pool.Run(stop => LocalTrainer.Train(plan.Spec, parent, data, plan.Settings with { Seed = SeededRandom.Derive(DemoPlan.Seed, number, position) }, stop), cancellationToken)));
+            var sum = new LaneSum(agreement.FixedPoint, model.Length);
+            for (var i = 0; i < updates.Length; i++)
+            {
+                var weight = FixedPoint.WeightOf(updates[i].Samples, updates.Max(update => update.Samples));
+                if (!agreement.FixedPoint.TryQuantize(updates[i].Delta, weight, new SeededRandom((ulong)i).Bytes(32), out var lanes) || !sum.TryAdd(lanes, weight)) throw new TrainerException(TrainerFault.Diverged, "an update is not finite");
+            }
+
+            model = ModelStep.TryFedAvg(model, sum.Lanes, sum.TotalWeight, agreement.FixedPoint, out var next) ? next : throw new TrainerException(TrainerFault.Diverged, "the next model is not finite");
+        }
+
+        return model;
+    }
+
+    private static Task<Evaluation> Single(DemoPlan plan, float[] initial, LabelledData rows, LabelledData test, TrainingSettings settings, TrainerPool pool, CancellationToken cancellationToken) => pool.Run(stop =>
+    {
+        var model = FederatedAveraging.Run(plan.Spec, initial, [rows], settings, 1, cancellationToken: stop);
+        return LocalTrainer.Evaluate(plan.Spec, model, test, cancellationToken: stop);
+    }, cancellationToken);
+}

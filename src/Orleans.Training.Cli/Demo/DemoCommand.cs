@@ -1,0 +1,73 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Orleans.Training.Client;
+using Orleans.Training.Client.Exports;
+using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Trainer;
+
+namespace Orleans.Training.Cli.Demo;
+
+/// <summary><c>otrain demo [heart|mnist]</c>: two silos, four validators and the plan's participants on this machine, from keys to a verified export.</summary>
+internal static class DemoCommand
+{
+    private const int Silos = 2;
+
+    public static Command Create()
+    {
+        var name = new Argument<string>("plan") { Description = "heart or mnist.", DefaultValueFactory = _ => "heart" };
+        var data = new Option<string?>("--data") { Description = "An empty folder to work in; a new one under the system's temporary folder by default." };
+        var json = new Option<bool>("--json") { Description = "One JSON object a line instead of text." };
+        var reference = new Option<bool>("--no-reference") { Description = "Leaves the 5-seed reference table out." };
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            if (DemoPlan.Find(parsed.GetValue(name)!) is not { } plan)
+            {
+                await Console.Error.WriteLineAsync($"OT-7002 there is no plan '{parsed.GetValue(name)}': use heart or mnist");
+                return ExitCode.Usage;
+            }
+
+            var root = parsed.GetValue(data) is { } folder ? Path.GetFullPath(folder) : Directory.CreateTempSubdirectory("otrain-demo-").FullName;
+            if (Directory.Exists(root) && Directory.EnumerateFileSystemEntries(root).Any())
+            {
+                await Console.Error.WriteLineAsync($"OT-7002 {root} is not empty: name a new folder");
+                return ExitCode.Usage;
+            }
+
+            Directory.CreateDirectory(root);
+            return await Run(plan, root, DemoOutput.For(parsed.GetValue(json)), !parsed.GetValue(reference), cancellationToken);
+        });
+        return command;
+    }
+
+    private static async Task<int> Run(DemoPlan plan, string root, DemoOutput output, bool withReference, CancellationToken cancellationToken)
+    {
+        var watch = Stopwatch.StartNew();
+        output.Say($"{plan.Title}");
+        var setup = FederationSetup.Create(plan, root, TimeProvider.System);
+        var key = GatewaySetup.CreateKey(root, setup.Genesis);
+        await using var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken);
+        output.Say($"{Silos} silos, {setup.Genesis.Validators.Count} validators (quorum {setup.Genesis.Validators.Quorum}), {plan.Participants.Count} participants; gateway {silos.Gateway}; ready in {watch.Elapsed.TotalSeconds:F1} s");
+
+        using var client = new LedgerClient(silos.Gateway, key, setup.Genesis);
+        var run = new DemoRun(plan, setup, client, root);
+        await run.SetUp(cancellationToken);
+        output.Say($"run {run.Agreement.ComputeDigest()}: all {plan.Participants.Count} participants have signed the agreement; {run.Agreement.Rounds} rounds");
+        var before = silos.ProcessorTime;
+        await output.Rounds(run.Follow(cancellationToken), run.Agreement.Rounds);
+        var processor = silos.ProcessorTime - before;
+
+        var export = Path.Combine(root, "export");
+        var policy = Path.Combine(root, "federation.policy");
+        await File.WriteAllTextAsync(policy, setup.PolicyText, cancellationToken);
+        await run.Export(export, cancellationToken);
+        await silos.DisposeAsync();
+
+        var baseline = await Baseline.Run(plan, root, Silos, cancellationToken);
+        var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators), Safetensors.Write);
+        output.Table(plan, run, baseline, processor, report);
+        if (withReference && plan.Reference(new Progress<string>()) is { } reference) output.Say(reference);
+        output.Verified(report, export, policy, watch.Elapsed);
+        return ExitCode.Ok;
+    }
+}

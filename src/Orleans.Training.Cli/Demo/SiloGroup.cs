@@ -1,0 +1,40 @@
+namespace Orleans.Training.Cli.Demo;
+
+/// <summary>The silos of one machine, each a process; every participant has chosen all of them, so that any one may die.</summary>
+internal sealed class SiloGroup : IAsyncDisposable
+{
+    private readonly List<SiloProcess> _silos = [];
+
+    public Uri Gateway => _silos[0].Address;
+
+    public TimeSpan ProcessorTime => _silos.Aggregate(TimeSpan.Zero, (sum, silo) => sum + silo.ProcessorTime);
+
+    public IReadOnlyList<SiloProcess> Silos => _silos;
+
+    public static async Task<SiloGroup> Start(string root, DemoPlan plan, int count, CancellationToken cancellationToken, int http = 0)
+    {
+        var group = new SiloGroup();
+        try
+        {
+            var ports = SiloProcess.FreePorts(2 * count);
+            for (var i = 0; i < count; i++)
+            {
+                var silo = new SiloPlan(root, ports[2 * i], ports[2 * i + 1], i == 0 ? http : 0, [.. plan.Participants.Select(participant => participant.Name)], 1, null);
+                group._silos.Add(await SiloProcess.Start(root, $"silo-{i + 1}", silo, cancellationToken));
+            }
+
+            return group;
+        }
+        catch
+        {
+            await group.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_silos.Select(silo => silo.DisposeAsync().AsTask()));
+        _silos.Clear();
+    }
+}
