@@ -43,7 +43,7 @@ internal static class ServeCommand
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, plan.HttpPort));
         builder.Services.AddSingleton(TimeProvider.System).AddSingleton(files).AddSingleton<IBlobStore>(_ => new FileBlobStore(files.BlobFolder));
         builder.Services.AddTrainers(new TrainerSettings(plan.Data, plan.Trainers));
-        builder.Services.AddOrleansTrainingGateway(gateway => GatewaySetup.Configure(gateway, files));
+        builder.Services.AddOrleansTrainingGateway(gateway => GatewaySetup.Configure(gateway, plan.Data));
         builder.UseOrleans(silo => silo.UseOrleansTraining(options =>
         {
             options.DataFolder = plan.Data;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using Orleans.Training.Client;
 using Orleans.Training.Client.Exports;
+using Orleans.Training.Gateway;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Trainer;
 
@@ -47,9 +48,9 @@ internal static class DemoCommand
         var setup = FederationSetup.Create(plan, root, TimeProvider.System);
         var key = GatewaySetup.CreateKey(root, setup.Genesis);
         await using var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken);
-        output.Say($"{Silos} silos, {setup.Genesis.Validators.Count} validators (quorum {setup.Genesis.Validators.Quorum}), {plan.Participants.Count} participants; gateway {silos.Gateway}; ready in {watch.Elapsed.TotalSeconds:F1} s");
+        output.Say($"{Silos} silos, {setup.Genesis.Validators.Count} validators (quorum {setup.Genesis.Validators.Quorum}), {plan.Participants.Count} participants; gateway {silos.Gateways[0]}; ready in {watch.Elapsed.TotalSeconds:F1} s");
 
-        using var client = new LedgerClient(silos.Gateway, key, setup.Genesis);
+        using var client = new LedgerClient(silos.Gateways, key, GatewayOptions.FederationId(setup.Genesis.Shard));
         var run = new DemoRun(plan, setup, client, root);
         await run.SetUp(cancellationToken);
         output.Say($"run {run.Agreement.ComputeDigest()}: all {plan.Participants.Count} participants have signed the agreement; {run.Agreement.Rounds} rounds");
@@ -60,8 +61,9 @@ internal static class DemoCommand
         var export = Path.Combine(root, "export");
         var policy = Path.Combine(root, "federation.policy");
         await File.WriteAllTextAsync(policy, setup.PolicyText, cancellationToken);
-        await run.Export(export, cancellationToken);
+        var checkpoint = await run.FinalCheckpoint(cancellationToken);
         await silos.DisposeAsync();
+        await LocalExport.Write(root, setup.Genesis, checkpoint, export, cancellationToken);
 
         var baseline = await Baseline.Run(plan, root, Silos, cancellationToken);
         var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators), Safetensors.Write);

@@ -62,6 +62,9 @@ internal sealed class FederationSetup
         return new FederationSetup(plan, root, genesis);
     }
 
+    /// <summary>What an earlier start made.</summary>
+    public static FederationSetup Open(DemoPlan plan, string root, Genesis genesis) => new(plan, root, genesis);
+
     /// <summary>The seats' votes that admit every participant as a trainer with data.</summary>
     public async IAsyncEnumerable<Transaction> Admissions()
     {

@@ -5,7 +5,7 @@ internal sealed class SiloGroup : IAsyncDisposable
 {
     private readonly List<SiloProcess> _silos = [];
 
-    public Uri Gateway => _silos[0].Address;
+    public IReadOnlyList<Uri> Gateways => [.. _silos.Select(silo => silo.Address)];
 
     public TimeSpan ProcessorTime => _silos.Aggregate(TimeSpan.Zero, (sum, silo) => sum + silo.ProcessorTime);
 

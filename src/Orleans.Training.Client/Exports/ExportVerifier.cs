@@ -16,7 +16,8 @@ namespace Orleans.Training.Client.Exports;
 /// <param name="LedgerBytes">Bytes of blocks and certificates.</param>
 /// <param name="BlobBytes">Bytes kept off the ledger.</param>
 /// <param name="Size">Leaves of the tree.</param>
-public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, Digest? Model, long LedgerBytes, long BlobBytes, long Size);
+/// <param name="CheckpointSize">Leaves that the cosigned checkpoint covers; those after it stand under finalizations alone.</param>
+public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, Digest? Model, long LedgerBytes, long BlobBytes, long Size, long CheckpointSize);
 
 /// <summary>
 /// Checks an export offline against a trust policy from outside (docs/spec/export.md): every signature, certificate, hash and receipt, and every round's aggregation, computed again
@@ -32,7 +33,7 @@ public sealed class ExportVerifier
     private readonly List<byte[]> _leaves = [];
     private readonly List<ExecutedBlock> _blocks = [];
     private readonly Dictionary<(Digest Agreement, int Round), List<(long Height, ParticipantId Actor, Digest Work)>> _verdicts = [];
-    private long _certificates, _entries, _refused, _ledgerBytes, _blobBytes;
+    private long _checkpointSize, _certificates, _entries, _refused, _ledgerBytes, _blobBytes;
 
     private ExportVerifier(string folder, TrustPolicy policy, Func<ModelSpec, float[], byte[]>? modelFile) => (_folder, _policy, _modelFile) = (folder, policy, modelFile);
 
@@ -55,7 +56,7 @@ public sealed class ExportVerifier
             if (!_seen.Contains(file)) throw new ExportException(ExportFault.UnexpectedFile, file, "is no part of this export; nothing vouches for it");
         }
 
-        return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, model, _ledgerBytes, _blobBytes, _tree.Size);
+        return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, model, _ledgerBytes, _blobBytes, _tree.Size, _checkpointSize);
     }
 
     private void ExecuteBlocks(Genesis genesis)
@@ -108,8 +109,9 @@ public sealed class ExportVerifier
         if (!SignedNote.TryParse(System.Text.Encoding.UTF8.GetString(Read(ExportLayout.Checkpoint, 64 * 1024)), out var note)) throw new ExportException(ExportFault.Malformed, ExportLayout.Checkpoint, "is no signed note");
         var accepted = _policy.Accepts(note!);
         if (accepted is not ReceiptCheck.Good) throw new ExportException(ExportFault.CheckpointNotTrusted, ExportLayout.Checkpoint, $"is not accepted by the trust policy (OT-{(int)accepted} {accepted})");
-        if (!Checkpoint.TryParse(note!.Text, out var checkpoint) || checkpoint!.Origin != genesis.Origin || checkpoint.Size != _tree.Size || checkpoint.Root != _tree.Root(_tree.Size))
-            throw new ExportException(ExportFault.CheckpointDiffers, ExportLayout.Checkpoint, $"is not about the tree of {_tree.Size} leaves that the blocks make");
+        if (!Checkpoint.TryParse(note!.Text, out var checkpoint) || checkpoint!.Origin != genesis.Origin || checkpoint.Size < 1 || checkpoint.Size > _tree.Size || checkpoint.Root != _tree.Root(checkpoint.Size))
+            throw new ExportException(ExportFault.CheckpointDiffers, ExportLayout.Checkpoint, $"is not about the tree of {_tree.Size} leaves that the blocks make, nor about a beginning of it");
+        _checkpointSize = checkpoint.Size;
     }
 
     private long CheckReceipts()

@@ -1,0 +1,84 @@
+using Orleans.Training.Client.Exports;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Trainer;
+
+namespace Orleans.Training.Cli;
+
+/// <summary>Exports a shard from this machine's own files: the journal of one of its validators, which must not run, and its blobs. Receipts are made from the tree and the checkpoint.</summary>
+internal static class LocalExport
+{
+    public static async Task Write(string root, Genesis genesis, SignedNote note, string folder, CancellationToken cancellationToken)
+    {
+        var writer = new ExportWriter(folder);
+        writer.WriteGenesis(genesis);
+        var chain = await ReadJournal(root, genesis, cancellationToken);
+        var tree = new MerkleTree();
+        var leaves = new List<byte[]>();
+        foreach (var committed in chain)
+        {
+            foreach (var leaf in LedgerState.Of(committed.Executed).Leaves)
+            {
+                tree.Append(MerkleHash.Leaf(leaf));
+                leaves.Add(leaf);
+            }
+
+            var block = committed.Executed.Block;
+            if (block.Header.Height > 0) writer.WriteBlock(block, committed.Finalization?.Digest == block.Digest ? committed.Finalization : null);
+        }
+
+        writer.WriteCheckpoint(note);
+        if (!Checkpoint.TryParse(note.Text, out var checkpoint)) throw new OperationalException("OT-7009", "The checkpoint does not parse.");
+        for (var index = 0L; index < checkpoint!.Size; index++) writer.WriteReceipt(new Receipt(leaves[(int)index], index, tree.InclusionProof(index, checkpoint.Size), note));
+        await WriteBlobs(writer, new FileBlobStore(new ShardFiles(root).BlobFolder), LedgerState.Of(chain[^1].Executed).Contracts, genesis.Validators.Quorum, cancellationToken);
+    }
+
+    private static async Task<List<CommittedBlock>> ReadJournal(string root, Genesis genesis, CancellationToken cancellationToken)
+    {
+        var files = new ShardFiles(root);
+        var best = new List<CommittedBlock>();
+        for (var number = 0; number < genesis.Validators.Count; number++)
+        {
+            var seat = genesis.Validators.Seats[number];
+            var machine = new LedgerMachine(genesis, Signatures.Verify);
+            var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = number, Genesis = machine.CreateGenesis(), Machine = machine };
+            var records = new List<JournalRecord>();
+            await using var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, seat.Organisation), Validator = seat.Organisation.Name });
+            await foreach (var frame in store.Read(cancellationToken)) records.AddRange(frame);
+            var chain = new List<CommittedBlock> { new(setup.Genesis, null) };
+            ConsensusCore.Restore(setup, records, committed => chain.Add(new CommittedBlock(committed.Executed, committed.Finalization)));
+            if (chain.Count > best.Count) best = chain;
+        }
+
+        return best;
+    }
+
+    private static async Task WriteBlobs(ExportWriter writer, FileBlobStore blobs, ContractState state, int quorum, CancellationToken cancellationToken)
+    {
+        foreach (var round in state.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published))
+        {
+            foreach (var position in round.Survivors(quorum)) await Copy(round.Inputs[position].Root);
+        }
+
+        foreach (var model in state.All<ModelRecord>(ModelRecord.Prefix))
+        {
+            await Copy(model.SumRoot);
+            var bytes = await Copy(model.Root);
+            var terms = state.Find<AgreementRecord>(AgreementRecord.Key(model.Agreement))!;
+            if (model.Round == state.Find<RunRecord>(RunRecord.Key(model.Agreement))!.PublishedRounds && ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) && ModelBlob.TryRead(spec, bytes, out var parameters)) writer.WriteModel(Safetensors.Write(spec, parameters));
+        }
+
+        async Task<byte[]> Copy(Digest root)
+        {
+            var content = new MemoryStream();
+            await blobs.CopyTo(root, content, cancellationToken);
+            writer.WriteBlob(root, content.ToArray());
+            return content.ToArray();
+        }
+    }
+}
