@@ -19,8 +19,10 @@ public sealed class ConsensusCore
     private readonly BlockTree _tree;
     private readonly TransactionPool _pool;
     private readonly Voter _voter;
+    private readonly Work _work;
     private readonly CatchUp _catchUp;
     private readonly Peers _peers;
+    private readonly NewsFilter _news;
     private readonly Admission _admission;
     private readonly Proposer _proposer;
 
@@ -32,7 +34,6 @@ public sealed class ConsensusCore
     private Certificate? _nearFinal;
     private bool _viewExpired;
     private ulong _finalizeTried;
-    private long? _deadlineMs;
     private bool _resendsOften;
     private (ulong View, ulong Height) _atLastResend;
     private bool _halted;
@@ -50,7 +51,9 @@ public sealed class ConsensusCore
         _tree = new BlockTree(setup, _effects);
         _pool = new TransactionPool(setup);
         _voter = new Voter(setup, _effects);
+        _work = new Work(setup, _views, _tree, _pool, _voter);
         _catchUp = new CatchUp(setup, _effects, _timers, _views, _tree);
+        _news = new NewsFilter(setup, _views, _catchUp);
         _peers = new Peers(setup, _effects, _views, _tree);
         _admission = new Admission(setup, _effects, _tree, _pool, _peers);
         _proposer = new Proposer(setup, _timers, _leaders, _views, _tree, _pool, _voter, _admission);
@@ -123,30 +126,20 @@ public sealed class ConsensusCore
         return _effects.Take();
     }
 
-    /// <summary>Whether a message can tell this validator anything: if not, the host need not verify its signatures. Changes nothing.</summary>
-    public bool IsNews(ConsensusMessage message) => message switch
-    {
-        VoteMessage { Vote: { } vote } => vote.Vote.View > FinalView && vote.Vote.View <= _view + Limits.FutureViews
-            && vote.Seat < _setup.Validators.Count && _views.Find(vote.Vote.View)?.Has(vote.Vote.Kind, vote.Seat) is not true,
-        CertificateMessage { Certificates: var certificates } => certificates.Any(certificate => certificate.View >= FinalView && _views.Find(certificate.View)?.CertificateOf(certificate.Kind) is null),
-        Propose propose => (propose.View >= _view || _catchUp.Wants(propose.Block.Digest)) && _views.Find(propose.View)?.Proposal is null,
-        BlocksMessage { Blocks: var blocks } => blocks.Any(block => !_tree.Has(block.Digest)),
-        _ => true,
-    };
+    /// <summary>
+    /// What of a message can tell this validator anything: null for nothing, else the message without the certificates that it holds
+    /// already, so that the host verifies no signature in vain. Changes nothing.
+    /// </summary>
+    public ConsensusMessage? News(ConsensusMessage message) => _news.Of(message, _view);
 
     /// <summary>Views of which anything is remembered.</summary>
     internal int TrackedViews => _views.Count;
 
-    private bool IsWork => _pool.Count > 0 || HasOtherWork;
-
-    // Work besides waiting transactions: an unfinished block, a deadline, an own vote whose view has not ended, others who give the view up.
-    private bool HasOtherWork => _views.HighestNotarized > FinalView || Final.NextDeadlineMs <= _nowMs || Guard.NotarizedView == _view
-        || _views.Find(_view)?.NullifyVotes > _setup.Validators.MaxFaulty;
+    private bool IsWork => _work.IsAny(_view, _nowMs);
 
     private void Start()
     {
-        _deadlineMs = Final.NextDeadlineMs;
-        _effects.Emit(new SetDeadline(_deadlineMs));
+        _effects.Emit(new SetDeadline(Final.NextDeadlineMs));
         _peers.SendStatus(_view, wantsReply: true);
         _voter.Resume();
     }
@@ -223,15 +216,9 @@ public sealed class ConsensusCore
         }
 
         if (certificate.View == FinalView || !_views.Add(certificate)) return;
-        for (var seat = 0; seat < _setup.Validators.Count; seat++)
-        {
-            if (!certificate.SignedBy(seat)) continue;
-            _leaders.SawVote(seat, certificate.View);
-            var vote = certificate.VoteOf(seat);
-            _views.Remember(vote);
-            if (seat == _setup.Seat && !_replaying) _voter.Seen(vote);
-        }
-
+        _leaders.SawVotes(certificate);
+        _views.Remember(certificate);
+        if (certificate.SignedBy(_setup.Seat) && !_replaying) _voter.Seen(certificate.VoteOf(_setup.Seat));
         if (certificate.Kind is VoteKind.Nullify) _leaders.SawNullification(certificate.View);
         if (_setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
         if (certificate.Kind is VoteKind.Finalize)
@@ -277,12 +264,7 @@ public sealed class ConsensusCore
         if (_pendingFinal?.View <= certificate.View) _pendingFinal = null;
         _views.Finalized(certificate.View);
         _leaders.SawFinalization();
-        if (_deadlineMs != Final.NextDeadlineMs)
-        {
-            _deadlineMs = Final.NextDeadlineMs;
-            _effects.Emit(new SetDeadline(_deadlineMs));
-        }
-
+        _effects.Deadline(Final.NextDeadlineMs);
         return true;
     }
 
@@ -351,7 +333,7 @@ public sealed class ConsensusCore
         switch (_timers.Expire(token))
         {
             case TimerPurpose.View:
-                if (!HasOtherWork) _admission.Scrub(_nowMs);
+                if (!_work.IsAnyBesidesPool(_view, _nowMs)) _admission.Scrub(_nowMs);
                 _viewExpired = IsWork;
                 if (_viewExpired) _leaders.SawExpiry(_view);
                 break;
@@ -369,10 +351,7 @@ public sealed class ConsensusCore
         if (busy && here == _atLastResend)
         {
             foreach (var vote in _voter.LatestSigned().Where(vote => vote.Vote.View > FinalView)) Say(vote);
-            _peers.SendCertificates(_entry, _lastFinal);
-            _peers.AskAgain();
-            _peers.AskCertificates(_view);
-            _peers.Gossip(_pool.Oldest(256, 256 * 1024));
+            _peers.Repeat(_view, _entry, _lastFinal, _pool.Oldest(256, 256 * 1024));
         }
 
         if (!busy || here == _atLastResend || !_voter.IsReady) _peers.SendStatus(_view, wantsReply: true);

@@ -32,6 +32,14 @@ internal sealed class LeaderSchedule(ConsensusSetup setup)
         _skipped[seat] = 0;
     }
 
+    public void SawVotes(Certificate certificate)
+    {
+        for (var seat = 0; seat < _lastVote.Length; seat++)
+        {
+            if (certificate.SignedBy(seat)) SawVote(seat, certificate.View);
+        }
+    }
+
     public void SawNullification(ulong view) => _highestNullified = Math.Max(_highestNullified, view);
 
     public void SawFinalization() => _backOff = 0;
