@@ -220,14 +220,11 @@ public sealed class ConsensusCore
         _views.Remember(certificate);
         if (certificate.SignedBy(_setup.Seat) && !_replaying) _voter.Seen(certificate.VoteOf(_setup.Seat));
         if (certificate.Kind is VoteKind.Nullify) _leaders.SawNullification(certificate.View);
-        if (_setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
-        if (certificate.Kind is VoteKind.Finalize)
-        {
-            // The highest is what catching up aims at; one whose block is here already can be committed on the way.
-            if (_tree.Find(certificate.Digest) is not null) _nearFinal = certificate;
-            if (certificate.View > (_pendingFinal?.View ?? 0)) _pendingFinal = certificate;
-        }
-
+        // The highest finalization is what catching up aims at; one whose block is here is committed, and journaled as final, in this very step.
+        var commits = certificate.Kind is VoteKind.Finalize && _tree.Find(certificate.Digest) is not null;
+        if (commits) _nearFinal = certificate;
+        else if (_setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
+        if (certificate.Kind is VoteKind.Finalize && certificate.View > (_pendingFinal?.View ?? 0)) _pendingFinal = certificate;
         if (certificate.Kind is not VoteKind.Nullify && _tree.Refused(certificate.Digest)) Disagree(certificate.Digest);
         _catchUp.Want(certificate);
     }
