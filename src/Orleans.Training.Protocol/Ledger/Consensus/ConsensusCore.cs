@@ -53,7 +53,7 @@ public sealed class ConsensusCore
         _voter = new Voter(setup, _effects);
         _work = new Work(setup, _views, _tree, _pool, _voter);
         _catchUp = new CatchUp(setup, _effects, _timers, _views, _tree);
-        _news = new NewsFilter(setup, _views, _catchUp);
+        _news = new NewsFilter(setup, _views, _leaders, _catchUp);
         _peers = new Peers(setup, _effects, _views, _tree);
         _admission = new Admission(setup, _effects, _tree, _pool, _peers);
         _proposer = new Proposer(setup, _timers, _leaders, _views, _tree, _pool, _voter, _admission);
@@ -114,7 +114,7 @@ public sealed class ConsensusCore
         switch (input)
         {
             case Started: Start(); break;
-            case MessageReceived received: Receive(received.From, received.Message); break;
+            case MessageReceived received when (uint)received.From < (uint)_setup.Validators.Count: Receive(received.From, received.Message); break;
             case VoteSigned signed: OwnVote(signed.Vote); break;
             case TimerExpired timer: Expire(timer.Token); break;
             case TransactionsSubmitted submitted: _admission.Submit(submitted.Transactions, _nowMs); break;
@@ -375,7 +375,7 @@ public sealed class ConsensusCore
             case JournalRecordKind.Vote: _voter.RestoreVote(record.Content); break;
             case JournalRecordKind.Block:
                 if (!Block.TryParse(record.Content, out var block)) throw new InvalidDataException("A block in the journal is damaged.");
-                if (_tree.Find(block!.Header.Parent) is not null && _tree.Execute(block) is null) throw new InvalidDataException($"Block {block.Digest} of the journal no longer executes.");
+                if (_tree.Execute(block!) is null && _tree.Refused(block!.Digest)) throw new InvalidDataException($"Block {block.Digest} of the journal no longer executes.");
                 break;
             case JournalRecordKind.Certificate or JournalRecordKind.Final:
                 if (!Certificate.TryParse(record.Content, out var certificate)) throw new InvalidDataException("A certificate in the journal is damaged.");

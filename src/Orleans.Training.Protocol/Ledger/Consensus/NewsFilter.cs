@@ -1,7 +1,7 @@
 namespace Orleans.Training.Protocol.Ledger;
 
 /// <summary>Says what of a message would be new, before anybody spends time on its signatures.</summary>
-internal sealed class NewsFilter(ConsensusSetup setup, ViewTable views, CatchUp catchUp)
+internal sealed class NewsFilter(ConsensusSetup setup, ViewTable views, LeaderSchedule leaders, CatchUp catchUp)
 {
     public ConsensusMessage? Of(ConsensusMessage message, ulong currentView) => message switch
     {
@@ -15,8 +15,9 @@ internal sealed class NewsFilter(ConsensusSetup setup, ViewTable views, CatchUp 
     };
 
     private bool IsNew(SignedVote vote, ulong currentView) =>
-        vote.Vote.View > views.FinalView && vote.Vote.View <= currentView + Limits.FutureViews && vote.Seat < setup.Validators.Count
-        && views.Find(vote.Vote.View)?.Has(vote.Vote.Kind, vote.Seat) is not true;
+        vote.Seat < setup.Validators.Count && vote.Vote.View <= currentView + Limits.FutureViews && (vote.Vote.View > views.FinalView
+            ? views.Find(vote.Vote.View)?.Has(vote.Vote.Kind, vote.Seat) is not true
+            : leaders.IsSignOfLife(vote.Seat, vote.Vote.View));
 
     private bool IsNew(Propose propose, ulong currentView) =>
         (propose.View >= currentView && views.Find(propose.View)?.Proposal is null) || catchUp.Wants(propose.Block.Digest);

@@ -20,6 +20,7 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
 {
     private bool _emptyChildDue;
     private ulong _builtFor;
+    private (ulong View, int Waiting) _triedInVain;
 
     /// <summary>How long until the held proposal's time is acceptable, 0 for none held.</summary>
     public long HoldMs { get; private set; }
@@ -43,7 +44,7 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
         var (parentView, parent) = choice;
         var branch = tree.Branch(parent);
         var mayBeEmpty = parent.NextDeadlineMs <= nowMs || IsEmptyChildDue();
-        if (!mayBeEmpty && !pool.HasCandidates(branch)) return null;
+        if (!mayBeEmpty && (!pool.HasCandidates(branch) || _triedInVain == (view, pool.Count))) return null;
 
         var timeMs = Math.Max(nowMs, parent.Block.Header.TimeMs + 1);
         var executed = setup.Machine.Build(parent, timeMs, setup.Seat, pool.Candidates(branch));
@@ -51,6 +52,7 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
         {
             // Nothing that waits is admissible any more: let the rest of the view be quiet.
             admission.Scrub(timeMs);
+            _triedInVain = (view, pool.Count);
             return null;
         }
 
