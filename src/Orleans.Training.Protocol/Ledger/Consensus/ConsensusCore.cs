@@ -292,7 +292,7 @@ public sealed class ConsensusCore
     {
         if (_views.Find(_view) is not { Proposal: { } proposal, ProposalDone: false } state || _leaders.LeaderOf(_view) == _setup.Seat) return false;
         if (!_voter.Admits(proposal.Vote)) return false;
-        switch (_proposer.Judge(proposal, _nowMs, out var parent))
+        switch (_proposer.Judge(proposal, _nowMs))
         {
             case Judgement.Wrong: state.ProposalDone = true; return false;
             case Judgement.CertificatesMissing: _peers.AskCertificates(_view); return false;

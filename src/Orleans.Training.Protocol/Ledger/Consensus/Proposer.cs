@@ -78,17 +78,15 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
     }
 
     /// <summary>Everything about a proposal for the current view that can be said without executing it.</summary>
-    public Judgement Judge(Propose proposal, long nowMs, out ExecutedBlock? parent)
+    public Judgement Judge(Propose proposal, long nowMs)
     {
-        parent = null;
         HoldMs = 0;
         var header = proposal.Block.Header;
         if (proposal.ParentView < views.FinalView || header.Proposer != leaders.LeaderOf(proposal.View)) return Judgement.Wrong;
         if (NotarizedIn(proposal.ParentView) is not { } parentDigest) return Judgement.CertificatesMissing;
         if (parentDigest != header.Parent) return Judgement.Wrong;
         if (setup.Rules.CheckGap && !IsGapNullified(proposal.ParentView, proposal.View)) return Judgement.CertificatesMissing;
-        parent = tree.Find(parentDigest);
-        if (parent is null) return Judgement.ParentMissing;
+        if (tree.Find(parentDigest) is null) return Judgement.ParentMissing;
         if (header.TimeMs <= nowMs + Limits.ClockLeadMs) return Judgement.Good;
         HoldMs = header.TimeMs - nowMs - Limits.ClockLeadMs;
         return Judgement.TooEarly;
