@@ -127,6 +127,16 @@ public static class Wire
         return participant;
     }
 
+    /// <summary>Reads a name that may stand in a state key: 1 to <see cref="Limits.NameLength"/> of a–z, A–Z, 0–9, '-', '_' and '.'.</summary>
+    public static string ReadName(this CborReader reader)
+    {
+        var name = reader.ReadText(Limits.NameLength);
+        Require(name.Length > 0 && name.AsSpan().IndexOfAnyExcept(NameAlphabet) < 0);
+        return name;
+    }
+
+    private static readonly System.Buffers.SearchValues<char> NameAlphabet = System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
     /// <summary>Reads null, or what <paramref name="item"/> reads.</summary>
     public static T? ReadOptional<T>(this CborReader reader, Func<CborReader, T> item) where T : struct
     {

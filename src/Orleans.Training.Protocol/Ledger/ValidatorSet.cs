@@ -41,13 +41,13 @@ public sealed record ValidatorSet(ulong Era, IReadOnlyList<Validator> Seats)
     /// <summary>q = ⌊(n+f)/2⌋+1 signatures make a certificate; for n ≤ 3, all of them.</summary>
     public int Quorum => Count <= 3 ? Count : (Count + MaxFaulty) / 2 + 1;
 
-    /// <summary>SHA-256 of <see cref="Encode()"/>.</summary>
-    public Digest Digest { get; } = Digest.Of(Encode(Era, Seats));
+    /// <summary>SHA-256 of <see cref="Encode"/>.</summary>
+    public Digest Digest { get; } = Digest.Of(EncodeParts(Era, Seats));
 
     /// <summary>[era, [seat…]].</summary>
-    public byte[] Encode() => Encode(Era, Seats);
+    public byte[] Encode() => EncodeParts(Era, Seats);
 
-    /// <summary>Reads what <see cref="Encode()"/> wrote; refuses an empty set, more than <see cref="Limits.Validators"/> seats, and a key that stands twice.</summary>
+    /// <summary>Reads what <see cref="Encode"/> wrote; refuses an empty set, more than <see cref="Limits.Validators"/> seats, and a key that stands twice.</summary>
     public static ValidatorSet Read(CborReader reader)
     {
         reader.ReadArrayHead(2);
@@ -59,7 +59,7 @@ public sealed record ValidatorSet(ulong Era, IReadOnlyList<Validator> Seats)
         return new ValidatorSet(era, seats);
     }
 
-    private static byte[] Encode(ulong era, IReadOnlyList<Validator> seats) => Wire.Encode(writer =>
+    private static byte[] EncodeParts(ulong era, IReadOnlyList<Validator> seats) => Wire.Encode(writer =>
     {
         writer.WriteStartArray(2);
         writer.WriteUInt64(era);

@@ -1,0 +1,74 @@
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Trainer;
+
+namespace Orleans.Training.Cli.Demo;
+
+/// <summary>One demonstration: who takes part, with which data, on which model, and what to compare with.</summary>
+internal abstract class DemoPlan
+{
+    /// <summary>The seed of everything that is drawn at random and public.</summary>
+    public const ulong Seed = 1;
+
+    public const int Seats = 4;
+
+    public abstract string Name { get; }
+
+    public abstract string Title { get; }
+
+    public abstract IReadOnlyList<ParticipantId> Participants { get; }
+
+    public abstract ModelSpec Spec { get; }
+
+    public abstract int Rounds { get; }
+
+    public abstract TrainingTerms Training { get; }
+
+    public abstract double Clip { get; }
+
+    /// <summary>Writes every participant's own data below the machine's folder, where only its own process looks.</summary>
+    public abstract void WriteData(string root);
+
+    /// <summary>The rows on which all models are compared: what all participants hold out, or the public test set.</summary>
+    public abstract LabelledData TestRows(string root);
+
+    /// <summary>What is printed under the table, or null.</summary>
+    public virtual string? Reference(IProgress<string> progress) => null;
+
+    public static string DataFolder => Path.Combine(AppContext.BaseDirectory, "data");
+
+    public static DemoPlan? Find(string name) => name switch
+    {
+        "heart" => new HeartPlan(),
+        "mnist" => new MnistPlan(),
+        _ => null,
+    };
+
+    /// <summary>The agreement that all participants sign.</summary>
+    public TrainingAgreement Agreement()
+    {
+        var seed = new byte[Digest.Size];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(seed, Seed);
+        var agreement = new TrainingAgreement
+        {
+            Name = Name,
+            ModelSpec = Spec.Encoded,
+            Seed = Digest.From(seed),
+            InitialModel = Digest.Zero,
+            Strategy = TrainingAgreement.FederatedAveraging,
+            FixedPoint = FixedPoint.Create(Clip, Participants.Count),
+            Training = Training,
+            Rounds = Rounds,
+            MinParticipants = Participants.Count - 1,
+            InputWindowMs = 120_000,
+            AggregateWindowMs = 120_000,
+            Datasets = [.. Participants.Order().Select(participant => new AgreedDataset(participant, Name))],
+            Masks = false,
+        };
+        return agreement with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(agreement)) };
+    }
+
+    /// <summary>The settings of local training, before each participant and round derives its seed.</summary>
+    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed);
+}

@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans.Training.Gateway;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Ledger;
+using Orleans.Training.Grains.Silos;
+using Orleans.Training.Trainer.Grains;
+
+namespace Orleans.Training.Cli;
+
+/// <summary><c>otrain serve</c>: one silo, with the gateway beside it. Prints one line of JSON when it is ready, and ends when its standard input closes.</summary>
+internal static class ServeCommand
+{
+    public static Command Create()
+    {
+        var data = new Option<string>("--data") { Description = "The folder of this machine: shards, keys, journals, blobs.", Required = true };
+        var siloPort = new Option<int>("--silo-port") { Description = "Port for other silos.", Required = true };
+        var clientPort = new Option<int>("--client-port") { Description = "Port for clients of Orleans.", Required = true };
+        var http = new Option<int>("--http") { Description = "Port of the gateway on loopback; 0 for any." };
+        var participants = new Option<string[]>("--participant") { Description = "A participant that has chosen this silo for its secrets; may stand several times.", AllowMultipleArgumentsPerToken = true };
+        var threads = new Option<int>("--trainers") { Description = "Trainings that run at once, one thread each.", DefaultValueFactory = _ => 1 };
+        var postgres = new Option<string?>("--postgres") { Description = "Connection string of the cluster's database, instead of SQLite in the data folder." };
+        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, postgres };
+        command.SetAction((parsed, cancellationToken) => Run(
+            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres)), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> Run(SiloPlan plan, CancellationToken cancellationToken)
+    {
+        var files = new ShardFiles(plan.Data);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Warning).AddFilter("Orleans.Training", LogLevel.Information);
+        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, plan.HttpPort));
+        builder.Services.AddSingleton(TimeProvider.System).AddSingleton(files).AddSingleton<IBlobStore>(_ => new FileBlobStore(files.BlobFolder));
+        builder.Services.AddTrainers(new TrainerSettings(plan.Data, plan.Trainers));
+        builder.Services.AddOrleansTrainingGateway(gateway => GatewaySetup.Configure(gateway, files));
+        builder.UseOrleans(silo => silo.UseOrleansTraining(options =>
+        {
+            options.DataFolder = plan.Data;
+            options.PostgresConnectionString = plan.Postgres;
+            (options.SiloPort, options.GatewayPort) = (plan.SiloPort, plan.ClientPort);
+            options.Labels[TrainerSettings.AcceleratorLabel] = "cpu";
+            foreach (var participant in plan.Participants) options.Labels[RequireParticipantAttribute.LabelOf(participant)] = "yes";
+        }));
+        await using var app = builder.Build();
+        app.MapOrleansTrainingGateway();
+        await app.StartAsync(cancellationToken);
+        var grains = app.Services.GetRequiredService<IGrainFactory>();
+        foreach (var shard in files.Shards) await grains.GetGrain<ILedgerShardGrain>(shard.ToString()).Start();
+        var address = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        Console.WriteLine(JsonLine.Of(("ready", true), ("http", address)));
+
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
+        await WaitForEndOfInput(ended.Token);
+        await app.StopAsync(CancellationToken.None);
+        return ExitCode.Ok;
+    }
+
+    // A parent that dies closes the pipe, so that no silo outlives it.
+    private static async Task WaitForEndOfInput(CancellationToken cancellationToken)
+    {
+        var buffer = new byte[64];
+        await using var input = Console.OpenStandardInput();
+        try
+        {
+            while (await input.ReadAsync(buffer, cancellationToken) > 0)
+            {
+                // Whatever it says, only its end counts.
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Asked to stop by a signal.
+        }
+    }
+}
+
+/// <summary>What one silo process is told.</summary>
+internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres);

@@ -1,0 +1,65 @@
+using System.CommandLine;
+using System.Globalization;
+using Orleans.Training.Client.Exports;
+using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Trainer;
+
+namespace Orleans.Training.Cli;
+
+/// <summary><c>otrain verify FOLDER --trust POLICY</c>: checks an exported run offline. Loads neither Orleans nor libtorch.</summary>
+internal static class VerifyCommand
+{
+    private const int MaximumPolicyBytes = 256 * 1024;
+
+    public static Command Create()
+    {
+        var folder = new Argument<string>("folder") { Description = "The exported run." };
+        var trust = new Option<string>("--trust") { Description = "The trust policy (C2SP tlog-policy), from elsewhere than the folder.", Required = true };
+        var json = new Option<bool>("--json") { Description = "One JSON object instead of text." };
+        var command = new Command("verify", "Checks an exported run offline: every signature, certificate, hash, receipt and aggregation.") { folder, trust, json };
+        command.SetAction(parsed => Run(parsed.GetValue(folder)!, parsed.GetValue(trust)!, parsed.GetValue(json)));
+        return command;
+    }
+
+    public static int Run(string folder, string trust, bool json)
+    {
+        if (!Directory.Exists(folder)) return Fail(json, "OT-7002", $"there is no folder {folder}: name an exported run", ExitCode.Usage);
+        if (!File.Exists(trust) || new FileInfo(trust).Length > MaximumPolicyBytes) return Fail(json, "OT-7002", $"there is no trust policy {trust} of at most {MaximumPolicyBytes} bytes: ask a validator that you trust for it", ExitCode.Usage);
+        if (!TrustPolicy.TryParse(File.ReadAllText(trust), out var policy, out var problem)) return Fail(json, "OT-7004", $"{trust} is no trust policy: {problem}", ExitCode.Usage);
+        try
+        {
+            Print(ExportVerifier.Verify(folder, policy!, Safetensors.Write), json);
+            return ExitCode.Ok;
+        }
+        catch (ExportException exception)
+        {
+            return Fail(json, null, exception.Message, ExitCode.CheckFailed);
+        }
+    }
+
+    private static void Print(ExportReport report, bool json)
+    {
+        if (json)
+        {
+            Console.WriteLine(JsonLine.Of(("verified", true), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("model", report.Model?.ToString())));
+            return;
+        }
+
+        var text = CultureInfo.InvariantCulture;
+        Console.WriteLine(string.Create(text, $"  {report.Blocks} blocks executed again, {report.Entries} transactions with good signatures ({report.Refused} refused by a contract, each with its entry)"));
+        Console.WriteLine(string.Create(text, $"  {report.Certificates} finalizations signed by a quorum"));
+        Console.WriteLine(string.Create(text, $"  checkpoint of {report.Size} leaves accepted by the trust policy, {report.Receipts} receipts verified"));
+        Console.WriteLine(string.Create(text, $"  {report.Rounds} rounds added up again from their committed updates, to the bit"));
+        Console.WriteLine($"  model {report.Model?.ToString() ?? "none"}");
+        Console.WriteLine("VERIFIED");
+    }
+
+    private static int Fail(bool json, string? code, string message, int exitCode)
+    {
+        var text = code is null ? message : $"{code} {message}";
+        if (json) Console.WriteLine(JsonLine.Of(("verified", false), ("problem", text)));
+        else if (exitCode == ExitCode.CheckFailed) Console.WriteLine($"NOT VERIFIED\n  {text}");
+        else Console.Error.WriteLine(text);
+        return exitCode;
+    }
+}

@@ -1,0 +1,231 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Microsoft.Win32.SafeHandles;
+using Orleans.Training.Protocol;
+
+namespace Orleans.Training.Grains.Blobs;
+
+/// <summary>Blobs as files (docs/spec/store.md §2). Any number of processes may share the folder.</summary>
+public sealed class FileBlobStore : IBlobStore
+{
+    private const int FooterBytes = 16;
+
+    /// <summary>The largest blob unless configured otherwise: 1 GiB, above <see cref="Limits.Parameters"/> masked parameters of 8 bytes.</summary>
+    public const long DefaultMaximumBytes = 1L << 30;
+
+    private readonly string _folder;
+    private readonly string _new;
+    private readonly long _maximumBytes;
+
+    /// <summary>Opens or creates the folder, and removes what interrupted puts left in it.</summary>
+    public FileBlobStore(string folder, long maximumBytes = DefaultMaximumBytes)
+    {
+        _folder = folder;
+        _new = Path.Combine(folder, "new");
+        _maximumBytes = maximumBytes;
+        DurableFiles.CreateFolder(_new);
+        foreach (var leftover in Directory.EnumerateFiles(_new)) DeleteUnlessInUse(leftover);
+    }
+
+    private static ReadOnlySpan<byte> Magic => "OTBLOB01"u8;
+
+    /// <summary>Called when content is durable under its temporary name; the tests end the process here.</summary>
+    internal Action<string> BeforeRename { get; init; } = static _ => { };
+
+    /// <inheritdoc/>
+    public async ValueTask<StoredBlob> Put(Stream content, Digest? expected, CancellationToken cancellationToken)
+    {
+        var temporary = Path.Combine(_new, Guid.NewGuid().ToString("N"));
+        try
+        {
+            StoredBlob blob;
+            using (var handle = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
+            {
+                blob = await Write(handle, content, cancellationToken);
+                if (expected is not null && blob.Name != expected) throw new OperationalException("OT-4023", $"The content is {blob.Name}, not {expected}.");
+                RandomAccess.FlushToDisk(handle);
+            }
+
+            BeforeRename(temporary);
+            var path = PathOf(blob.Name);
+            DurableFiles.CreateFolder(Path.GetDirectoryName(path)!);
+            DurableFiles.Rename(temporary, path);
+            return blob;
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken)
+    {
+        using var handle = TryOpen(name);
+        return new(handle is null ? null : new StoredBlob(name, ReadLength(handle, name)));
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<int> Read(Digest name, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstChunk);
+        ArgumentOutOfRangeException.ThrowIfLessThan(destination.Length, Limits.ChunkBytes);
+        using var handle = TryOpen(name) ?? throw Missing(name);
+        var length = ReadLength(handle, name);
+        var leaves = await ReadLeaves(handle, name, length, cancellationToken);
+        return await ReadChunks(handle, name, length, leaves, firstChunk, destination, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask CopyTo(Digest name, Stream destination, CancellationToken cancellationToken)
+    {
+        using var handle = TryOpen(name) ?? throw Missing(name);
+        var length = ReadLength(handle, name);
+        var leaves = await ReadLeaves(handle, name, length, cancellationToken);
+        var buffer = ArrayPool<byte>.Shared.Rent(Limits.ChunkBytes);
+        try
+        {
+            for (var chunk = 0; chunk < leaves.Length / Digest.Size; chunk++)
+            {
+                var read = await ReadChunks(handle, name, length, leaves, chunk, buffer.AsMemory(0, Limits.ChunkBytes), cancellationToken);
+                await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<bool> Delete(Digest name, CancellationToken cancellationToken)
+    {
+        var path = PathOf(name);
+        if (!File.Exists(path)) return new(false);
+        File.Delete(path);
+        DurableFiles.SyncFolder(Path.GetDirectoryName(path)!);
+        return new(true);
+    }
+
+    private async ValueTask<StoredBlob> Write(SafeFileHandle handle, Stream content, CancellationToken cancellationToken)
+    {
+        var leaves = new ArrayBufferWriter<byte>();
+        var buffer = ArrayPool<byte>.Shared.Rent(Limits.ChunkBytes);
+        try
+        {
+            var chunk = buffer.AsMemory(0, Limits.ChunkBytes);
+            long length = 0;
+            int read;
+            do
+            {
+                read = await content.ReadAtLeastAsync(chunk, chunk.Length, throwOnEndOfStream: false, cancellationToken);
+                if (read == 0) break;
+                if (length + read > _maximumBytes) throw new OperationalException("OT-4024", $"The content is larger than {_maximumBytes} bytes.");
+                ChunkHashes.Leaf(chunk.Span[..read], leaves.GetSpan(Digest.Size));
+                leaves.Advance(Digest.Size);
+                await RandomAccess.WriteAsync(handle, chunk[..read], length, cancellationToken);
+                length += read;
+            }
+            while (read == chunk.Length);
+
+            var name = ChunkHashes.Root(leaves.WrittenSpan);
+            Magic.CopyTo(leaves.GetSpan(FooterBytes));
+            BinaryPrimitives.WriteInt64BigEndian(leaves.GetSpan(FooterBytes)[Magic.Length..], length);
+            leaves.Advance(FooterBytes);
+            await RandomAccess.WriteAsync(handle, leaves.WrittenMemory, length, cancellationToken);
+            return new StoredBlob(name, length);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static async ValueTask<int> ReadChunks(SafeFileHandle handle, Digest name, long length, byte[] leaves, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        var filled = 0;
+        var leaf = new byte[Digest.Size];
+        for (var chunk = firstChunk; chunk < leaves.Length / Digest.Size; chunk++)
+        {
+            var offset = (long)chunk * Limits.ChunkBytes;
+            var bytes = (int)Math.Min(Limits.ChunkBytes, length - offset);
+            if (destination.Length - filled < bytes) break;
+            var target = destination.Slice(filled, bytes);
+            await Fill(handle, target, offset, cancellationToken);
+            ChunkHashes.Leaf(target.Span, leaf);
+            if (!leaf.AsSpan().SequenceEqual(leaves.AsSpan(chunk * Digest.Size, Digest.Size)))
+            {
+                destination.Span[..(filled + bytes)].Clear();
+                throw new LedgerCorruptException("OT-4021", $"Chunk {chunk} of blob {name} is not what was stored.");
+            }
+
+            filled += bytes;
+        }
+
+        return filled;
+    }
+
+    private static async ValueTask<byte[]> ReadLeaves(SafeFileHandle handle, Digest name, long length, CancellationToken cancellationToken)
+    {
+        var leaves = new byte[LeafBytes(length)];
+        await Fill(handle, leaves, length, cancellationToken);
+        return ChunkHashes.Root(leaves) == name ? leaves : throw Damaged(name);
+    }
+
+    private static long ReadLength(SafeFileHandle handle, Digest name)
+    {
+        Span<byte> footer = stackalloc byte[FooterBytes];
+        var size = RandomAccess.GetLength(handle);
+        if (size < FooterBytes || RandomAccess.Read(handle, footer, size - FooterBytes) != FooterBytes || !footer.StartsWith(Magic)) throw Damaged(name);
+        var length = BinaryPrimitives.ReadInt64BigEndian(footer[Magic.Length..]);
+        return length >= 0 && length <= size && length + LeafBytes(length) + FooterBytes == size ? length : throw Damaged(name);
+    }
+
+    private static long LeafBytes(long length) => (length + Limits.ChunkBytes - 1) / Limits.ChunkBytes * Digest.Size;
+
+    private static async ValueTask Fill(SafeFileHandle handle, Memory<byte> destination, long offset, CancellationToken cancellationToken)
+    {
+        while (!destination.IsEmpty)
+        {
+            var read = await RandomAccess.ReadAsync(handle, destination, offset, cancellationToken);
+            if (read == 0) throw new EndOfStreamException("A blob became shorter while it was read.");
+            destination = destination[read..];
+            offset += read;
+        }
+    }
+
+    private SafeFileHandle? TryOpen(Digest name)
+    {
+        try
+        {
+            return File.OpenHandle(PathOf(name), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        }
+        catch (IOException exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    private static void DeleteUnlessInUse(string path)
+    {
+        try
+        {
+            File.Open(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
+            File.Delete(path);
+        }
+        catch (IOException)
+        {
+            // Another process is writing it.
+        }
+    }
+
+    private string PathOf(Digest name)
+    {
+        var hex = name.ToString();
+        return Path.Combine(_folder, hex[..2], hex + ".blob");
+    }
+
+    private static OperationalException Missing(Digest name) => new("OT-4020", $"There is no blob {name} here.");
+
+    private static LedgerCorruptException Damaged(Digest name) => new("OT-4022", $"The hashes of blob {name} are not what was stored.");
+}

@@ -1,0 +1,197 @@
+using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Grains.Rounds;
+
+/// <summary>
+/// What a validator does for rounds, beside voting and never inside it: it opens rounds that are due, holds updates, recomputes aggregates, proposes and
+/// attests, all by transactions of its seat. It holds no rule: every step follows from the final state, so it may be lost and begun again at any time.
+/// Every seat could do every step; to spare the ledger, a seat waits its turn (by its distance to the round's number) before it opens or proposes.
+/// </summary>
+public sealed partial class RoundWorker : IAsyncDisposable
+{
+    private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(1500);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
+    private static readonly byte[] OnceEach = [];
+
+    private readonly ValidatorHost _host;
+    private readonly Genesis _genesis;
+    private readonly TransactionWriter _writer;
+    private readonly IBlobStore _blobs;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SortedSet<Digest> _runs = [];
+    // When a wish was first felt, and whether it was sent: both forgotten when its run moves on.
+    private readonly Dictionary<string, long> _since = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _sent = new(StringComparer.Ordinal);
+    private (string Key, RoundAggregate? Aggregate) _computed = ("", null);
+    private readonly Task _work;
+
+    public RoundWorker(ValidatorHost host, Genesis genesis, TransactionWriter writer, IBlobStore blobs, TimeProvider time, ILogger logger)
+    {
+        (_host, _genesis, _writer, _blobs, _time, _logger) = (host, genesis, writer, blobs, time, logger);
+        _work = Task.Run(Work);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+    private async Task Work()
+    {
+        var head = _host.Chain.Head.Executed;
+        _runs.UnionWith(LedgerState.Of(head).Contracts.All<RunRecord>("runs/").Select(run => run.Agreement));
+        var height = (long)head.Block.Header.Height + 1;
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                foreach (var block in _host.Chain.From(height, int.MaxValue))
+                {
+                    foreach (var item in LedgerState.Of(block.Executed).Events.SelectMany(events => events))
+                    {
+                        if (item is { Type: "AgreementActivated", Record: AgreementRecord agreement }) _runs.Add(agreement.Digest);
+                    }
+
+                    height++;
+                }
+
+                var state = LedgerState.Of(_host.Chain.Head.Executed).Contracts;
+                foreach (var agreement in _runs.ToArray()) await Advance(state, agreement);
+                using var pause = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+                pause.CancelAfter(Retry);
+                await _host.Chain.WaitFor(height, pause.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                // Stopped, or time to look again.
+            }
+            catch (Exception exception)
+            {
+                LogTrouble(_logger, _host.Seat, exception);
+                await Task.Delay(Retry, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async ValueTask Advance(ContractState state, Digest agreement)
+    {
+        var terms = state.Find<AgreementRecord>(AgreementRecord.Key(agreement))!;
+        var run = state.Find<RunRecord>(RunRecord.Key(agreement))!;
+        if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
+        {
+            _runs.Remove(agreement);
+            _since.Clear();
+            _sent.Clear();
+            return;
+        }
+
+        var number = run.PublishedRounds + 1;
+        var round = state.Find<RoundRecord>(RoundRecord.Key(agreement, number, run.Attempts + 1));
+        if (round is null)
+        {
+            var wish = $"open {agreement} {number} {run.Attempts}";
+            if (IsMyTurn(wish, number)) await Send(wish, new RoundOpen(agreement, number, run.Model), [(byte)run.Attempts]);
+            return;
+        }
+
+        if (round.InputsDigest is null) await Hold(terms, round);
+        else await Aggregate(state, terms, round);
+    }
+
+    private async ValueTask Hold(AgreementRecord terms, RoundRecord round)
+    {
+        var positions = new List<int>();
+        for (var position = 0; position < round.Inputs.Count; position++)
+        {
+            var input = round.Inputs[position];
+            if (input.Root == Digest.Zero || (input.Holders >> _host.Seat & 1) != 0) continue;
+            if (await Fetch(input.Root) is { } update && RoundAggregate.Admits(terms, position, update)) positions.Add(position);
+        }
+
+        if (positions.Count > 0) await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+    }
+
+    private async ValueTask Aggregate(ContractState state, AgreementRecord terms, RoundRecord round)
+    {
+        foreach (var proposal in round.Proposals)
+        {
+            if (((proposal.Ok | proposal.Wrong) >> _host.Seat & 1) != 0) continue;
+            // Missing bytes are no verdict.
+            if (await Compute(state, terms, round) is not { } own) return;
+            var ok = own.SumRoot == proposal.SumRoot && own.Model == proposal.Model && own.ModelRoot == proposal.ModelRoot;
+            CrashPoints.Reach("summed-before-attest");
+            await Send($"attest {proposal.Digest}", new Attest(round.Agreement, round.Number, round.Attempt, proposal.Digest, ok, RoundAggregate.WorkOf(_genesis.Validators.Seats[_host.Seat].Organisation, own.Sum)), OnceEach);
+        }
+
+        var refused = _genesis.Validators.Count - _genesis.Validators.Quorum;
+        if (round.Proposals.Any(proposal => System.Numerics.BitOperations.PopCount(proposal.Wrong) <= refused)) return;
+        var wish = $"propose {round.StateKey}";
+        if (!IsMyTurn(wish, round.Number) || await Compute(state, terms, round) is not { } aggregate) return;
+        await _blobs.Put(new MemoryStream(aggregate.Sum, writable: false), aggregate.SumRoot, _stop.Token);
+        await _blobs.Put(new MemoryStream(aggregate.ModelBytes, writable: false), aggregate.ModelRoot, _stop.Token);
+        CrashPoints.Reach("aggregate-stored-before-propose");
+        await Send(wish, new AggregateProposal(round.Agreement, round.Number, round.Attempt, round.InputsDigest!.Value, aggregate.SumRoot, aggregate.Model, aggregate.ModelRoot), OnceEach);
+    }
+
+    private async ValueTask<RoundAggregate?> Compute(ContractState state, AgreementRecord terms, RoundRecord round)
+    {
+        if (_computed.Key == round.StateKey) return _computed.Aggregate;
+        var parent = round.Number == 1
+            ? RoundAggregate.InitialModelOf(terms.Agreement)
+            : await Fetch(state.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1))!.Root);
+        if (parent is null) return null;
+        var updates = new Dictionary<Digest, byte[]>();
+        foreach (var position in round.Survivors(_genesis.Validators.Quorum))
+        {
+            if (await Fetch(round.Inputs[position].Root) is not { } update) return null;
+            updates[round.Inputs[position].Root] = update;
+        }
+
+        var aggregate = RoundAggregate.Compute(terms, round, _genesis.Validators.Quorum, parent, root => updates.TryGetValue(root, out var update) ? update : null);
+        if (aggregate is not null) _computed = (round.StateKey, aggregate);
+        return aggregate;
+    }
+
+    private async ValueTask<byte[]?> Fetch(Digest root)
+    {
+        if (await _blobs.Find(root, _stop.Token) is not { } blob) return null;
+        var content = new MemoryStream(checked((int)blob.Length));
+        await _blobs.CopyTo(root, content, _stop.Token);
+        return content.ToArray();
+    }
+
+    // Seat (number mod n) at once, the next one a turn later, and so on: any one of them suffices.
+    private bool IsMyTurn(string wish, int number)
+    {
+        var now = _time.GetTimestamp();
+        if (_since.TryAdd(wish, now)) _since[wish] = now;
+        var rank = (_host.Seat - number % _genesis.Validators.Count + _genesis.Validators.Count) % _genesis.Validators.Count;
+        return _time.GetElapsedTime(_since[wish], now) >= rank * Turn;
+    }
+
+    // Sent again after a while when the ledger shows no effect: the pool may have lost it.
+    private async ValueTask Send(string wish, ContractCall call, byte[] salt)
+    {
+        var now = _time.GetTimestamp();
+        if (_sent.TryGetValue(wish, out var sent) && _time.GetElapsedTime(sent, now) < 4 * Turn) return;
+        _sent[wish] = now;
+        var transaction = await _writer.Write(call, salt, _stop.Token);
+        var answer = (await _host.Submit([transaction]))[0];
+        if (answer is not (Rejection.None or Rejection.Duplicate or Rejection.TransactionIdReused)) LogRefused(_logger, _host.Seat, wish, answer);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: round work failed and is tried again")]
+    private static partial void LogTrouble(ILogger logger, int seat, Exception exception);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: '{Wish}' was refused: {Rejection}")]
+    private static partial void LogRefused(ILogger logger, int seat, string wish, Rejection rejection);
+}

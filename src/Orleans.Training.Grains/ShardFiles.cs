@@ -1,0 +1,52 @@
+using System.Collections.Concurrent;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Grains;
+
+/// <summary>
+/// Where one machine keeps shards, keys and blobs, below one folder: <c>shards/ID/genesis.cbor</c>, <c>shards/ID/validators/NAME</c>, <c>keys/NAME</c>, <c>blobs</c>.
+/// A participant's keys lie in a folder of its own; only a process labelled with that participant opens it.
+/// </summary>
+public sealed class ShardFiles(string root)
+{
+    private readonly ConcurrentDictionary<Identifier, Genesis> _known = [];
+
+    public string BlobFolder => Path.Combine(root, "blobs");
+
+    public string KeyRoot => Path.Combine(root, "keys");
+
+    public string JournalFolder(Identifier shard, ParticipantId validator) => Path.Combine(root, "shards", shard.ToString(), "validators", validator.Name);
+
+    public string GenesisFile(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "genesis.cbor");
+
+    /// <summary>The shards that this machine has a genesis of, in order.</summary>
+    public IReadOnlyList<Identifier> Shards
+    {
+        get
+        {
+            var folder = Path.Combine(root, "shards");
+            if (!Directory.Exists(folder)) return [];
+            return [.. Directory.EnumerateDirectories(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal).Where(name => Identifier.TryParse(name, out var shard) && File.Exists(GenesisFile(shard)))
+                .Select(name => Identifier.TryParse(name, out var shard) ? shard : default)];
+        }
+    }
+
+    /// <summary>The genesis of a shard.</summary>
+    /// <exception cref="OperationalException">OT-7023: this machine has none for the shard, or it is damaged.</exception>
+    public Genesis Genesis(Identifier shard) => _known.GetOrAdd(shard, Load);
+
+    /// <summary>Opens the keys of a validator's seat.</summary>
+    public static ValidatorKeys OpenSeat(KeyFolder folder) => new(folder.Open("transaction"), folder.Open("vote"), folder.Open("cosign"), folder.Open("log"));
+
+    private Genesis Load(Identifier shard)
+    {
+        var path = GenesisFile(shard);
+        if (!File.Exists(path)) throw new OperationalException("OT-7023", $"There is no genesis of shard {shard} here ({path}): copy it from any participant of the federation.");
+        return Protocol.Ledger.Genesis.TryParse(File.ReadAllBytes(path), out var genesis) && genesis!.Shard == shard
+            ? genesis
+            : throw new OperationalException("OT-7023", $"{path} is not the genesis of shard {shard}: copy it again and compare its digest with another participant's.");
+    }
+}

@@ -1,0 +1,81 @@
+using System.Formats.Cbor;
+
+namespace Orleans.Training.Protocol.Contracts;
+
+/// <summary>
+/// A value in the state of the contracts: immutable, with one encoding. State keys are ASCII paths (docs/spec/contracts.md) and are ordered as
+/// their bytes are.
+/// </summary>
+public abstract record StateRecord
+{
+    /// <summary>Writes the record as one CBOR item.</summary>
+    public abstract void Write(CborWriter writer);
+
+    /// <summary>The bytes whose digest stands in the write set.</summary>
+    public byte[] Encode() => Wire.Encode(Write);
+
+    private static readonly (string Prefix, Func<CborReader, StateRecord> Read)[] Readers =
+    [
+        (ParticipantRecord.Prefix, ParticipantRecord.Read),
+        (DatasetRecord.Prefix, DatasetRecord.Read),
+        (AgreementRecord.Prefix, AgreementRecord.Read),
+        (RunRecord.Prefix, RunRecord.Read),
+        (RoundRecord.Prefix, RoundRecord.Read),
+        (ModelRecord.Prefix, ModelRecord.Read),
+    ];
+
+    /// <summary>Parses the record that stands at a key; false for keys of other kinds and for malformed bytes.</summary>
+    public static bool TryParse(string key, ReadOnlyMemory<byte> encoded, out StateRecord? record)
+    {
+        record = null;
+        foreach (var (prefix, read) in Readers)
+        {
+            if (key.StartsWith(prefix, StringComparison.Ordinal)) return Wire.TryDecode(encoded, 1 << 20, read, out record!);
+        }
+
+        return false;
+    }
+}
+
+/// <summary>A fact that an execution wrote: its name, the state key that it is about and the record it left there.</summary>
+public sealed record LedgerEvent(string Type, string Key, StateRecord Record)
+{
+    /// <summary>Writes [type, key, record].</summary>
+    public void Write(CborWriter writer)
+    {
+        writer.WriteStartArray(3);
+        writer.WriteTextString(Type);
+        writer.WriteTextString(Key);
+        Record.Write(writer);
+        writer.WriteEndArray();
+    }
+
+    /// <summary>SHA-256 of the CBOR array of the events: what a leaf binds.</summary>
+    public static Digest DigestOf(IReadOnlyList<LedgerEvent> events) => events.Count == 0 ? None : Digest.Of(Wire.Encode(writer =>
+    {
+        writer.WriteStartArray(events.Count);
+        foreach (var item in events) item.Write(writer);
+        writer.WriteEndArray();
+    }));
+
+    private static readonly Digest None = Digest.Of([0x80]);
+}
+
+/// <summary>A time at which a contract must act on a state key, whether or not anybody sends anything.</summary>
+public readonly record struct Deadline(long TimeMs, string Key) : IComparable<Deadline>
+{
+    /// <inheritdoc/>
+    public int CompareTo(Deadline other) => TimeMs != other.TimeMs ? TimeMs.CompareTo(other.TimeMs) : string.CompareOrdinal(Key, other.Key);
+
+    /// <summary>By time, then key.</summary>
+    public static bool operator <(Deadline left, Deadline right) => left.CompareTo(right) < 0;
+
+    /// <summary>By time, then key.</summary>
+    public static bool operator >(Deadline left, Deadline right) => left.CompareTo(right) > 0;
+
+    /// <summary>By time, then key.</summary>
+    public static bool operator <=(Deadline left, Deadline right) => left.CompareTo(right) <= 0;
+
+    /// <summary>By time, then key.</summary>
+    public static bool operator >=(Deadline left, Deadline right) => left.CompareTo(right) >= 0;
+}

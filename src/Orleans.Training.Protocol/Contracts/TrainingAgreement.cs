@@ -1,0 +1,154 @@
+using System.Formats.Cbor;
+using Orleans.Training.Protocol.Aggregation;
+
+namespace Orleans.Training.Protocol.Contracts;
+
+/// <summary>How each participant trains: learning rate in millionths, batch size, passes over its data.</summary>
+public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs);
+
+/// <summary>One participant of an agreement and the data set it trains on.</summary>
+public readonly record struct AgreedDataset(ParticipantId Participant, string Dataset);
+
+/// <summary>
+/// What is trained, by whom, on which committed data and how: the plan that all participants sign (docs/spec/contracts.md). Its digest names the run.
+/// </summary>
+public sealed record TrainingAgreement
+{
+    /// <summary>A name for people.</summary>
+    public required string Name { get; init; }
+    /// <summary>The model's encoded specification (docs/spec/model.md).</summary>
+    public required ReadOnlyMemory<byte> ModelSpec { get; init; }
+    /// <summary>The seed of the initial model.</summary>
+    public required Digest Seed { get; init; }
+    /// <summary>Digest of the initial model, which follows from specification and seed.</summary>
+    public required Digest InitialModel { get; init; }
+    /// <summary>How the sum becomes the next model: <c>fedavg</c>.</summary>
+    public required string Strategy { get; init; }
+    /// <summary>How updates become integers.</summary>
+    public required FixedPoint FixedPoint { get; init; }
+    /// <summary>How each participant trains.</summary>
+    public required TrainingTerms Training { get; init; }
+    /// <summary>Rounds of the run.</summary>
+    public required int Rounds { get; init; }
+    /// <summary>Updates that a round needs.</summary>
+    public required int MinParticipants { get; init; }
+    /// <summary>How long after its opening a round takes updates, in ms of block time.</summary>
+    public required long InputWindowMs { get; init; }
+    /// <summary>How long after its inputs are fixed a round waits for its model, in ms of block time.</summary>
+    public required long AggregateWindowMs { get; init; }
+    /// <summary>Who takes part, in ascending order of participants, with which data.</summary>
+    public required IReadOnlyList<AgreedDataset> Datasets { get; init; }
+    /// <summary>Whether updates are masked.</summary>
+    public required bool Masks { get; init; }
+
+    /// <summary>The one strategy so far.</summary>
+    public const string FederatedAveraging = "fedavg";
+
+    /// <summary>Position of a participant in <see cref="Datasets"/>, or −1.</summary>
+    public int PositionOf(ParticipantId participant)
+    {
+        for (var i = 0; i < Datasets.Count; i++)
+        {
+            if (Datasets[i].Participant == participant) return i;
+        }
+
+        return -1;
+    }
+
+    /// <summary>The canonical bytes.</summary>
+    public byte[] Encode() => Wire.Encode(Write);
+
+    /// <summary>SHA-256 of <see cref="Encode"/>: the agreement's and the run's name.</summary>
+    public Digest ComputeDigest() => Digest.Of(Encode());
+
+    /// <summary>Parses an agreement and checks all that needs no state.</summary>
+    public static bool TryParse(ReadOnlyMemory<byte> bytes, out TrainingAgreement? agreement) => Wire.TryDecode(bytes, Limits.TransactionBytes, Read, out agreement!);
+
+    /// <summary>Writes the agreement.</summary>
+    public void Write(CborWriter writer)
+    {
+        writer.WriteStartArray(14);
+        writer.WriteUInt32(1);
+        writer.WriteTextString(Name);
+        writer.WriteByteString(ModelSpec.Span);
+        writer.Write(Seed);
+        writer.Write(InitialModel);
+        writer.WriteTextString(Strategy);
+        FixedPoint.Write(writer);
+        writer.WriteStartArray(3);
+        writer.WriteInt64(Training.LearningRateMicro);
+        writer.WriteInt32(Training.BatchSize);
+        writer.WriteInt32(Training.LocalEpochs);
+        writer.WriteEndArray();
+        writer.WriteInt32(Rounds);
+        writer.WriteInt32(MinParticipants);
+        writer.WriteInt64(InputWindowMs);
+        writer.WriteInt64(AggregateWindowMs);
+        writer.WriteStartArray(Datasets.Count);
+        foreach (var (participant, dataset) in Datasets)
+        {
+            writer.WriteStartArray(2);
+            writer.Write(participant);
+            writer.WriteTextString(dataset);
+            writer.WriteEndArray();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteBoolean(Masks);
+        writer.WriteEndArray();
+    }
+
+    internal static TrainingAgreement Read(CborReader reader)
+    {
+        reader.ReadArrayHead(14);
+        reader.ReadVersion(1);
+        var agreement = new TrainingAgreement
+        {
+            Name = reader.ReadName(),
+            ModelSpec = reader.ReadBytes(Limits.TransactionBytes),
+            Seed = reader.ReadDigest(),
+            InitialModel = reader.ReadDigest(),
+            Strategy = reader.ReadText(Limits.NameLength),
+            FixedPoint = FixedPoint.Read(reader),
+            Training = ReadTraining(reader),
+            Rounds = reader.ReadNumber(Limits.Rounds),
+            MinParticipants = reader.ReadNumber(Limits.Participants),
+            InputWindowMs = reader.ReadNumber(int.MaxValue),
+            AggregateWindowMs = reader.ReadNumber(int.MaxValue),
+            Datasets = reader.ReadArray(Limits.Participants, ReadDataset),
+            Masks = reader.ReadBoolean(),
+        };
+        reader.ReadEndArray();
+        Wire.Require(agreement.IsSound());
+        return agreement;
+    }
+
+    private bool IsSound()
+    {
+        for (var i = 1; i < Datasets.Count; i++)
+        {
+            if (Datasets[i - 1].Participant >= Datasets[i].Participant) return false;
+        }
+
+        return Strategy == FederatedAveraging && !Masks && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
+            && MinParticipants >= 1 && MinParticipants <= Datasets.Count
+            && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out _)
+            && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= Datasets.Count;
+    }
+
+    private static TrainingTerms ReadTraining(CborReader reader)
+    {
+        reader.ReadArrayHead(3);
+        var terms = new TrainingTerms(reader.ReadNumber(int.MaxValue), reader.ReadNumber(1 << 20), reader.ReadNumber(10_000));
+        reader.ReadEndArray();
+        return terms;
+    }
+
+    private static AgreedDataset ReadDataset(CborReader reader)
+    {
+        reader.ReadArrayHead(2);
+        var dataset = new AgreedDataset(reader.ReadParticipant(), reader.ReadName());
+        reader.ReadEndArray();
+        return dataset;
+    }
+}

@@ -1,0 +1,103 @@
+namespace Orleans.Training.Protocol.Ledger;
+
+/// <summary>
+/// An RFC 6962 tree with all its complete nodes (about 64 bytes a leaf), so that proofs cost O(log n): what a read model or an auditor keeps.
+/// Level l holds the roots of complete subtrees of 2^l leaves. Not thread-safe while appending.
+/// </summary>
+public sealed class MerkleTree
+{
+    private readonly List<List<Digest>> _levels = [[]];
+
+    /// <summary>Leaves so far.</summary>
+    public long Size => _levels[0].Count;
+
+    /// <summary>The hash of the leaf at <paramref name="index"/>.</summary>
+    public Digest this[long index] => _levels[0][checked((int)index)];
+
+    /// <summary>Appends a leaf by its hash.</summary>
+    public void Append(Digest leafHash)
+    {
+        _levels[0].Add(leafHash);
+        for (var level = 0; _levels[level].Count % 2 == 0; level++)
+        {
+            if (level + 1 == _levels.Count) _levels.Add([]);
+            _levels[level + 1].Add(MerkleHash.Node(_levels[level][^2], _levels[level][^1]));
+        }
+    }
+
+    /// <summary>The root when the tree had <paramref name="size"/> leaves.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Larger than the tree.</exception>
+    public Digest Root(long size)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Size);
+        return size == 0 ? MerkleHash.Empty : Subtree(0, size);
+    }
+
+    /// <summary>The audit path of RFC 6962 §2.1.1 from a leaf to the root at <paramref name="size"/>, leaf side first.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">No such leaf or size.</exception>
+    public Digest[] InclusionProof(long index, long size)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Size);
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, size);
+        var path = new List<Digest>();
+        for (long from = 0, to = size; to - from > 1;)
+        {
+            var middle = from + LargestPowerBelow(to - from);
+            if (index < middle)
+            {
+                path.Add(Subtree(middle, to));
+                to = middle;
+            }
+            else
+            {
+                path.Add(Subtree(from, middle));
+                from = middle;
+            }
+        }
+
+        path.Reverse();
+        return [.. path];
+    }
+
+    /// <summary>The proof of RFC 6962 §2.1.2 that the tree of <paramref name="size"/> leaves begins with the one of <paramref name="oldSize"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not 0 &lt; oldSize ≤ size ≤ Size.</exception>
+    public Digest[] ConsistencyProof(long oldSize, long size)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Size);
+        ArgumentOutOfRangeException.ThrowIfLessThan(oldSize, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(oldSize, size);
+        var proof = new List<Digest>();
+        long from = 0, to = size;
+        var old = oldSize;
+        while (to - from != old - from)
+        {
+            var middle = from + LargestPowerBelow(to - from);
+            if (old <= middle)
+            {
+                proof.Add(Subtree(middle, to));
+                to = middle;
+            }
+            else
+            {
+                proof.Add(Subtree(from, middle));
+                from = middle;
+            }
+        }
+
+        if (from != 0) proof.Add(Subtree(from, to));
+        proof.Reverse();
+        return [.. proof];
+    }
+
+    // The root of leaves [from, to), where from is a multiple of the largest power of two below or at the length.
+    private Digest Subtree(long from, long to)
+    {
+        var length = to - from;
+        if (long.IsPow2(length)) return _levels[(int)long.Log2(length)][checked((int)(from / length))];
+        var middle = from + LargestPowerBelow(length);
+        return MerkleHash.Node(Subtree(from, middle), Subtree(middle, to));
+    }
+
+    private static long LargestPowerBelow(long length) => 1L << (int)long.Log2(length - 1);
+}

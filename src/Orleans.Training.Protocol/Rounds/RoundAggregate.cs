@@ -1,0 +1,56 @@
+using Orleans.Training.Protocol.Aggregation;
+
+namespace Orleans.Training.Protocol.Contracts;
+
+/// <summary>Bytes that belong to a root of 64 KiB chunks, already checked against it; null when they cannot be had.</summary>
+public delegate ReadOnlyMemory<byte>? BlobReader(Digest root);
+
+/// <summary>What follows from the fixed inputs of a round: computed alike by proposer, validators and auditors.</summary>
+/// <param name="Sum">The sum as bytes: little-endian int32 lanes.</param>
+/// <param name="SumRoot">Root of its chunks.</param>
+/// <param name="ModelBytes">The next model: specification digest, then float32 parameters.</param>
+/// <param name="Model">The next model's digest.</param>
+/// <param name="ModelRoot">Root of its chunks.</param>
+public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelBytes, Digest Model, Digest ModelRoot)
+{
+    /// <summary>Whether an update may be held: it has the model's length and is within the agreement's clip and lanes.</summary>
+    public static bool Admits(AgreementRecord terms, int position, ReadOnlySpan<byte> update)
+    {
+        var spec = SpecOf(terms);
+        return UpdateBlob.TryRead(update, spec.ParameterCount, out var lanes) && terms.Agreement.FixedPoint.Admits(lanes, terms.Weights[position]);
+    }
+
+    /// <summary>
+    /// The aggregate of a round whose inputs are fixed, on its base model; null when an update is missing, is not admissible, or the result is
+    /// not finite: then there is nothing that an honest validator could attest.
+    /// </summary>
+    public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, int quorum, ReadOnlySpan<byte> baseModel, BlobReader read)
+    {
+        var spec = SpecOf(terms);
+        if (Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters)) return null;
+        var sum = new LaneSum(terms.Agreement.FixedPoint, spec.ParameterCount);
+        foreach (var position in round.Survivors(quorum))
+        {
+            if (read(round.Inputs[position].Root) is not { } update || !sum.TryAdd(update.Span, terms.Weights[position])) return null;
+        }
+
+        if (sum.Count == 0 || !ModelStep.TryFedAvg(parameters, sum.Lanes, sum.TotalWeight, terms.Agreement.FixedPoint, out var next)) return null;
+        var sumBytes = UpdateBlob.Write(sum.Lanes);
+        var model = ModelBlob.Write(spec, next);
+        return new RoundAggregate(sumBytes, ChunkedBlob.Root(sumBytes), model, Digest.Of(model), ChunkedBlob.Root(model));
+    }
+
+    /// <summary>The initial model of an agreement, from its specification and seed.</summary>
+    public static byte[] InitialModelOf(TrainingAgreement agreement)
+    {
+        if (!ModelSpec.TryParse(agreement.ModelSpec, out var spec)) throw new ArgumentException("The agreement has no valid model specification.", nameof(agreement));
+        return ModelBlob.Write(spec, Aggregation.InitialModel.Create(spec, agreement.Seed.ToArray()));
+    }
+
+    /// <summary>What a validator states with a verdict: SHA-256("FLv1-work\0" ‖ organisation ‖ "\0" ‖ sum).</summary>
+    public static Digest WorkOf(ParticipantId organisation, ReadOnlySpan<byte> sum) =>
+        Digest.Of([.. "FLv1-work\0"u8, .. System.Text.Encoding.ASCII.GetBytes(organisation.Name), 0, .. sum]);
+
+    private static ModelSpec SpecOf(AgreementRecord terms) =>
+        ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) ? spec : throw new InvalidOperationException("An agreement on the ledger has a valid model specification.");
+}

@@ -1,0 +1,67 @@
+using System.Numerics;
+
+namespace Orleans.Training.Protocol.Contracts;
+
+/// <summary>The transitions of a round that more than one call, or a deadline, can cause.</summary>
+internal static class RoundContract
+{
+    /// <summary>The attempt that a call names, or why the call cannot be about it.</summary>
+    public static Rejection Find(ContractContext context, Digest agreement, int number, int attempt, out AgreementRecord? terms, out RoundRecord? round)
+    {
+        terms = context.Find<AgreementRecord>(AgreementRecord.Key(agreement));
+        round = context.Find<RoundRecord>(RoundRecord.Key(agreement, number, attempt));
+        return terms is null || round is null ? Rejection.NotFound : Rejection.None;
+    }
+
+    /// <summary>Whether the actor may drive rounds: a participant of the agreement, or a seat.</summary>
+    public static bool MayDrive(ContractContext context, AgreementRecord terms) => context.Seat >= 0 || terms.Agreement.PositionOf(context.Actor) >= 0;
+
+    /// <summary>The digest by which a proposal is attested: SHA-256("FLv1-proposal\0" ‖ inputs digest ‖ sum root ‖ model ‖ model root).</summary>
+    public static Digest ProposalDigest(Digest inputs, Digest sumRoot, Digest model, Digest modelRoot) =>
+        Digest.Of([.. "FLv1-proposal\0"u8, .. inputs.ToArray(), .. sumRoot.ToArray(), .. model.ToArray(), .. modelRoot.ToArray()]);
+
+    /// <summary>Fixes the inputs that a quorum holds, or fails the attempt when they are too few.</summary>
+    public static void FixInputs(ContractContext context, AgreementRecord terms, RoundRecord round)
+    {
+        var quorum = context.Validators.Quorum;
+        if (round.Survivors(quorum).Count() < Math.Max(terms.Agreement.MinParticipants, terms.Effective!.MinParticipants))
+        {
+            Fail(context, round, RoundFailure.TooFewInputs);
+            return;
+        }
+
+        var deadline = context.TimeMs + terms.Agreement.AggregateWindowMs;
+        context.SetDeadline(round.StateKey, round.DeadlineMs, deadline);
+        context.Put(round.StateKey, round with { DeadlineMs = deadline, InputsDigest = round.DigestInputs(quorum) }, "InputsFixed");
+    }
+
+    /// <summary>Publishes the model of a proposal that a quorum attested.</summary>
+    public static void Publish(ContractContext context, AgreementRecord terms, RoundRecord round, Proposal proposal)
+    {
+        var weight = round.Survivors(context.Validators.Quorum).Sum(position => (long)terms.Weights[position]);
+        var run = context.Find<RunRecord>(RunRecord.Key(round.Agreement))!;
+        context.SetDeadline(round.StateKey, round.DeadlineMs, null);
+        context.Put(round.StateKey, round with { Phase = Phase.Published });
+        context.Put(RunRecord.Key(round.Agreement), run with { PublishedRounds = round.Number, Model = proposal.Model, Attempts = 0 });
+        context.Put(ModelRecord.Key(round.Agreement, round.Number), new ModelRecord(proposal.Model, round.BaseModel, round.Agreement, round.Number, proposal.ModelRoot, proposal.SumRoot, weight, proposal.Ok), "ModelPublished");
+    }
+
+    /// <summary>What falls due at an attempt's deadline.</summary>
+    public static void OnDeadline(ContractContext context, string key)
+    {
+        if (context.Find<RoundRecord>(key) is not { Phase: Phase.Input } round) return;
+        if (round.InputsDigest is null) FixInputs(context, context.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!, round);
+        else Fail(context, round, RoundFailure.AggregateLate);
+    }
+
+    private static void Fail(ContractContext context, RoundRecord round, RoundFailure reason)
+    {
+        var run = context.Find<RunRecord>(RunRecord.Key(round.Agreement))!;
+        context.SetDeadline(round.StateKey, round.DeadlineMs, null);
+        context.Put(round.StateKey, round with { Phase = Phase.Failed, Failure = reason }, "RoundFailed");
+        context.Put(RunRecord.Key(round.Agreement), run with { Attempts = round.Attempt, Failure = round.Attempt >= RunRecord.MaxAttempts ? reason : null });
+    }
+
+    /// <summary>The seats of a bit set.</summary>
+    public static int Count(uint seats) => BitOperations.PopCount(seats);
+}

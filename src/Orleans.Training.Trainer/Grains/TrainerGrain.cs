@@ -1,0 +1,79 @@
+using System.Buffers.Binary;
+using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Ledger;
+using Orleans.Training.Grains.Participants;
+using Orleans.Training.Grains.Silos;
+using Orleans.Training.Grains.Trainers;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Contracts;
+
+namespace Orleans.Training.Trainer.Grains;
+
+/// <inheritdoc cref="ITrainerGrain"/>
+[GrainType("otrain.trainer"), RequireParticipant, RequireSiloMetadata("accelerator", "cpu", order: 20)]
+internal sealed partial class TrainerGrain(TrainerSettings settings, TrainerPool pool, IBlobStore blobs, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain
+{
+    private readonly Dictionary<string, LabelledData> _data = new(StringComparer.Ordinal);
+
+    public async Task Train(string agreement, int round, int attempt)
+    {
+        var key = this.GetPrimaryKeyString();
+        var (shard, participant) = (GrainKeys.ShardOf(key), GrainKeys.ParticipantOf(key));
+        var ledger = GrainFactory.GetGrain<ILedgerShardGrain>(shard.ToString());
+        if (!Digest.TryParse(agreement, out var digest)) throw new OperationalException("OT-7024", $"'{agreement}' names no run.");
+        if (await Find<AgreementRecord>(ledger, AgreementRecord.Key(digest)) is not { } terms || await Find<RoundRecord>(ledger, RoundRecord.Key(digest, round, attempt)) is not { } record) return;
+        var position = terms.Agreement.PositionOf(participant);
+        if (position < 0 || record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero) return;
+
+        if (!ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec)) throw new TrainerException(TrainerFault.DataDoNotFitModel, "the agreement's model specification does not parse");
+        var model = await BaseModel(ledger, spec, terms, record);
+        var data = Rows(participant, terms.Agreement.Datasets[position].Dataset);
+        var seed = BinaryPrimitives.ReadUInt64LittleEndian(terms.Agreement.Seed.ToArray());
+        var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round, position), settings.Device);
+        var update = await pool.Run(cancellationToken => LocalTrainer.Train(spec, model, data, training, cancellationToken));
+
+        var rounding = await GrainFactory.GetGrain<IParticipantGrain>(key).Derive(ParticipantSecrets.RoundingContext(digest, round, attempt));
+        if (!terms.Agreement.FixedPoint.TryQuantize(update.Delta, terms.Weights[position], rounding, out var lanes)) throw new TrainerException(TrainerFault.Diverged, "the update is not finite");
+        var blob = await blobs.Put(new MemoryStream(UpdateBlob.Write(lanes), writable: false), null, CancellationToken.None);
+        CrashPoints.Reach("blob-stored-before-commit");
+        var call = new InputCommit(digest, round, attempt, record.BaseModel, blob.Name);
+        var answer = (Rejection)await GrainFactory.GetGrain<IParticipantGrain>(key).Submit(call.Contract, call.Method, Wire.Encode(call.WriteArguments), []);
+        CrashPoints.Reach("commit-submitted");
+        LogTrained(logger, participant.Name, round, update.Samples, update.Loss, answer);
+    }
+
+    private LabelledData Rows(ParticipantId participant, string dataset)
+    {
+        if (_data.TryGetValue(dataset, out var rows)) return rows;
+        return _data[dataset] = LocalDataset.Load(settings.Root, participant, dataset).Train;
+    }
+
+    private async Task<float[]> BaseModel(ILedgerShardGrain ledger, ModelSpec spec, AgreementRecord terms, RoundRecord round)
+    {
+        byte[] bytes;
+        if (round.Number == 1)
+        {
+            bytes = RoundAggregate.InitialModelOf(terms.Agreement);
+        }
+        else
+        {
+            var parent = await Find<ModelRecord>(ledger, ModelRecord.Key(round.Agreement, round.Number - 1)) ?? throw new OperationalException("OT-7026", $"The model of round {round.Number - 1} is not on the ledger as this silo sees it yet.");
+            var content = new MemoryStream();
+            await blobs.CopyTo(parent.Root, content, CancellationToken.None);
+            bytes = content.ToArray();
+        }
+
+        return Digest.Of(bytes) == round.BaseModel && ModelBlob.TryRead(spec, bytes, out var parameters)
+            ? parameters
+            : throw new OperationalException("OT-7027", $"The base model of round {round.Number} is not the one that the ledger names.");
+    }
+
+    private static async Task<T?> Find<T>(ILedgerShardGrain shard, string key) where T : StateRecord =>
+        await shard.State(key) is { } bytes && StateRecord.TryParse(key, bytes, out var record) ? record as T : null;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Participant} trained round {Round} on {Samples} rows, loss {Loss:F4}: {Answer}")]
+    private static partial void LogTrained(ILogger logger, string participant, int round, int samples, double loss, Rejection answer);
+}

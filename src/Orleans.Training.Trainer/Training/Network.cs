@@ -1,0 +1,35 @@
+using System.Runtime.InteropServices;
+using Orleans.Training.Protocol.Aggregation;
+
+namespace Orleans.Training.Trainer;
+
+/// <summary>A model in a backend's memory. Not for two threads at once; disposed on the thread that made it.</summary>
+internal abstract class Network : IDisposable
+{
+    public static Network Create(ModelSpec spec, ReadOnlySpan<float> parameters, TrainingDevice device)
+    {
+        if (parameters.Length != spec.ParameterCount) throw new ArgumentException($"The model has {spec.ParameterCount} parameters, not {parameters.Length}.", nameof(parameters));
+#if TORCH
+        return TorchNetwork.Load(spec, parameters, device);
+#else
+        throw new TrainerException(TrainerFault.NoBackend, $"this build has no training backend (TorchBackend=none), device {device} is not available");
+#endif
+    }
+
+    /// <summary>One step of gradient descent on the mean loss of these rows; returns that loss, from before the step.</summary>
+    public abstract float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate);
+
+    /// <summary>The outputs for these rows, before sigmoid or softmax.</summary>
+    public abstract void Forward(LabelledData data, ReadOnlySpan<int> rows, Span<float> outputs);
+
+    /// <summary>The gradient of the mean loss of all rows.</summary>
+    public abstract float[] Gradient(LabelledData data);
+
+    /// <summary>The flat parameters.</summary>
+    public abstract void Export(Span<float> parameters);
+
+    public abstract void Dispose();
+
+    /// <summary>A backend's own error as a numbered one; of its text only the first line, the rest is a native stack.</summary>
+    public static TrainerException Failed(ExternalException exception) => new(TrainerFault.BackendFailed, exception.Message.Split('\n', 2)[0], exception);
+}

@@ -1,0 +1,141 @@
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Tests.Ledger;
+
+namespace Orleans.Training.Tests.Contracts;
+
+public class AgreementTests
+{
+    private readonly TestShard _shard = new();
+
+    internal static void Admit(TestShard shard, string name, Roles roles)
+    {
+        var call = new Admit(ParticipantId.Parse(name), name, roles, TestShard.Key(name).Public);
+        foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, shard.Send(seat, call));
+    }
+
+    internal static RegisterDataset Dataset(string owner) => new("heart", Digest.Of(System.Text.Encoding.UTF8.GetBytes(owner)), owner.Length * 10, "age,sex,num");
+
+    internal static TrainingAgreement Plan(int minParticipants = 3) => new()
+    {
+        Name = "heart",
+        ModelSpec = ModelSpec.Logistic(10).Encoded,
+        Seed = Digest.Of("seed"u8),
+        InitialModel = Digest.Of("initial"u8),
+        Strategy = TrainingAgreement.FederatedAveraging,
+        FixedPoint = FixedPoint.Create(10, 4),
+        Training = new TrainingTerms(50_000, 8, 3),
+        Rounds = 3,
+        MinParticipants = minParticipants,
+        InputWindowMs = 60_000,
+        AggregateWindowMs = 30_000,
+        Datasets = [.. TestShard.Hospitals.Select(name => new AgreedDataset(ParticipantId.Parse(name), "heart"))],
+        Masks = false,
+    };
+
+    private void AdmitAll()
+    {
+        foreach (var hospital in TestShard.Hospitals)
+        {
+            Admit(_shard, hospital, Roles.Trainer | Roles.DataOwner);
+            Assert.Equal(Rejection.None, _shard.Send(hospital, Dataset(hospital)));
+        }
+    }
+
+    [Fact]
+    public void Agreement_RoundTripsAndKeepsItsDigest()
+    {
+        var plan = Plan();
+        Assert.True(TrainingAgreement.TryParse(plan.Encode(), out var parsed));
+        Assert.Equal(plan.ComputeDigest(), parsed!.ComputeDigest());
+    }
+
+    [Fact]
+    public void Agreement_IsMalformed_ForEachRuleBroken()
+    {
+        var plan = Plan();
+        TrainingAgreement[] wrong =
+        [
+            plan with { Strategy = "average" }, plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
+            plan with { Datasets = [.. plan.Datasets.Reverse()] }, plan with { Datasets = [plan.Datasets[0], plan.Datasets[0]] }, plan with { Masks = true }, plan with { InputWindowMs = 0 },
+            plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = FixedPoint.Create(10, 3) },
+            plan with { Rounds = Limits.Rounds + 1 }, plan with { Name = "a/b" }, plan with { ModelSpec = new byte[] { 0x80 } },
+        ];
+        foreach (var agreement in wrong) Assert.False(TrainingAgreement.TryParse(agreement.Encode(), out _), agreement.ToString());
+        Assert.True(TrainingAgreement.TryParse((plan with { Rounds = Limits.Rounds }).Encode(), out _));
+    }
+
+    [Fact]
+    public void Agreement_BecomesActiveWithTheLastAcceptance_UnderTheMeetOfAllPolicies()
+    {
+        AdmitAll();
+        var digest = Plan().ComputeDigest();
+        Assert.Equal(Rejection.None, _shard.Send("va", new ProposeAgreement(Plan())));
+        Assert.Equal(Rejection.AlreadyExists, _shard.Send("cleveland", new ProposeAgreement(Plan())));
+        var policies = new[] { Policy.Open with { MinParticipants = 2 }, Policy.Open with { MaxRounds = 5 }, Policy.Open with { NotAfterMs = 2_000_000_000_000 }, Policy.Open with { MinParticipants = 3, MaxLocalEpochs = 3 } };
+        for (var i = 0; i < 4; i++)
+        {
+            Assert.False(_shard.State.Find<AgreementRecord>(AgreementRecord.Key(digest))!.IsActive);
+            Assert.Equal(Rejection.AgreementNotActive, _shard.Send("va", new RoundOpen(digest, 1, Plan().InitialModel)));
+            Assert.Equal(Rejection.None, _shard.Send(TestShard.Hospitals[i], new AcceptAgreement(digest, policies[i])));
+        }
+
+        var record = _shard.State.Find<AgreementRecord>(AgreementRecord.Key(digest))!;
+        Assert.Equal(new Policy(3, 5, 3, 2_000_000_000_000, false), record.Effective);
+        Assert.Equal([1 << 20], record.Weights.Where(weight => weight == record.Weights.Max()).Distinct());
+        Assert.Equal(FixedPoint.WeightOf(20, 110), record.Weights[3]);
+    }
+
+    [Fact]
+    public void Accept_IsRefused_WhenTheAgreementBreaksTheParticipantsPolicy()
+    {
+        AdmitAll();
+        var digest = Plan().ComputeDigest();
+        Assert.Equal(Rejection.NotFound, _shard.Send("va", new AcceptAgreement(digest, Policy.Open)));
+        Assert.Equal(Rejection.None, _shard.Send("va", new ProposeAgreement(Plan())));
+        foreach (var policy in new[]
+        {
+            Policy.Open with { MinParticipants = 4 }, Policy.Open with { MaxRounds = 2 }, Policy.Open with { MaxLocalEpochs = 2 }, Policy.Open with { NotAfterMs = TestShard.StartMs }, Policy.Open with { RequireMasks = true },
+        })
+        {
+            Assert.Equal(Rejection.PolicyViolated, _shard.Send("va", new AcceptAgreement(digest, policy)));
+        }
+
+        Assert.Equal(Rejection.None, _shard.Send("va", new AcceptAgreement(digest, Policy.Open)));
+        Assert.Equal(Rejection.AlreadyExists, _shard.Send("va", new AcceptAgreement(digest, Policy.Open)));
+        Admit(_shard, "outsider", Roles.Trainer);
+        Assert.Equal(Rejection.NotInAgreement, _shard.Send("outsider", new AcceptAgreement(digest, Policy.Open)));
+    }
+
+    [Fact]
+    public void Round_CannotOpen_OnceTheEffectivePolicyHasEnded()
+    {
+        AdmitAll();
+        var digest = Plan().ComputeDigest();
+        Assert.Equal(Rejection.None, _shard.Send("va", new ProposeAgreement(Plan())));
+        foreach (var hospital in TestShard.Hospitals) Assert.Equal(Rejection.None, _shard.Send(hospital, new AcceptAgreement(digest, Policy.Open with { NotAfterMs = TestShard.StartMs + 60_000 })));
+        _shard.Commit(60_000);
+        Assert.Equal(Rejection.PolicyViolated, _shard.Send("va", new RoundOpen(digest, 1, Plan().InitialModel)));
+    }
+
+    [Fact]
+    public void Propose_IsRefused_WhenAPartyItsRoleOrItsDataIsMissing()
+    {
+        Admit(_shard, "cleveland", Roles.Trainer | Roles.DataOwner);
+        Assert.Equal(Rejection.DatasetUnknown, _shard.Send("va", new ProposeAgreement(Plan())));
+        Assert.Equal(Rejection.None, _shard.Send("cleveland", Dataset("cleveland")));
+        Assert.Equal(Rejection.MissingRole, _shard.Send("va", new ProposeAgreement(Plan())));
+        var stranger = Plan() with { Datasets = [new AgreedDataset(ParticipantId.Parse("stranger"), "heart")], MinParticipants = 1 };
+        Assert.Equal(Rejection.NotFound, _shard.Send("va", new ProposeAgreement(stranger)));
+    }
+
+    [Fact]
+    public void Dataset_IsRegisteredOnce_AndByDataOwnersOnly()
+    {
+        Assert.Equal(Rejection.MissingRole, _shard.Send("va", Dataset("va")));
+        Admit(_shard, "va", Roles.DataOwner);
+        Assert.Equal(Rejection.None, _shard.Send("va", Dataset("va")));
+        Assert.Equal(Rejection.AlreadyExists, _shard.Send("va", Dataset("va")));
+    }
+}

@@ -1,0 +1,179 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Tests.Ledger;
+
+namespace Orleans.Training.Tests.Validators;
+
+/// <summary>Four validators in this process, each with its own keys and its own journal on disk, joined by a transport that can be cut.</summary>
+internal sealed class LocalValidators : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private readonly string _folder = Directory.CreateTempSubdirectory("validators").FullName;
+    private readonly ValidatorHost?[] _hosts = new ValidatorHost?[4];
+
+    public LocalValidators()
+    {
+        var seats = TestShard.Hospitals.Select(name => new Validator(ParticipantId.Parse(name), TestShard.Key(name).Public, TestShard.Key(name + "/vote").Public, TestShard.Key(name + "/cosign").Public, TestShard.Key(name + "/log").Public)).ToArray();
+        Genesis = new Genesis("ledger.example/fed-heart", Identifier.Of("heart"u8), TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() - 1000, new ValidatorSet(1, seats));
+    }
+
+    public Genesis Genesis { get; }
+
+    public ValidatorHost this[int seat] => _hosts[seat]!;
+
+    public static ISigner Signer(string name) => new Ed25519Signer(Digest.Of(System.Text.Encoding.UTF8.GetBytes(name)).ToArray());
+
+    public async Task Start(params int[] seats)
+    {
+        foreach (var seat in seats)
+        {
+            var name = TestShard.Hospitals[seat];
+            var keys = new ValidatorKeys(Signer(name), Signer(name + "/vote"), Signer(name + "/cosign"), Signer(name + "/log"));
+            var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = Path.Combine(_folder, name), Validator = name });
+            _hosts[seat] = await ValidatorHost.Start(Genesis, keys, store, new Network(this, seat), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+        }
+    }
+
+    public async Task Stop(int seat)
+    {
+        var host = _hosts[seat]!;
+        _hosts[seat] = null;
+        await host.DisposeAsync();
+    }
+
+    public Transaction Sign(string actor, ContractCall call)
+    {
+        var key = TestShard.Key(actor);
+        var payload = new TransactionPayload
+        {
+            Chain = Genesis.Chain,
+            Shard = Genesis.Shard,
+            Actor = ParticipantId.Parse(actor),
+            KeyId = key.Public.Id,
+            Id = Identifier.From(Guid.NewGuid().ToByteArray()),
+            NotAfterMs = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() + 600_000,
+            Contract = call.Contract,
+            Method = call.Method,
+            Arguments = Wire.Encode(call.WriteArguments),
+        }.Encode();
+        Transaction.TryParse(Transaction.Assemble(SignatureAlgorithm.Ed25519, payload, key.Sign(Transaction.SigStructure(SignatureAlgorithm.Ed25519, payload))), out var transaction);
+        return transaction!;
+    }
+
+    /// <summary>Waits until a validator's final state holds the transaction.</summary>
+    public static async Task Committed(ValidatorHost host, Transaction transaction)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        for (var height = 0L; ; height++)
+        {
+            await host.Chain.WaitFor(height, patience.Token);
+            if (LedgerState.Of(host.Chain.From(height, 1)[0].Executed).Recent.ContainsKey(new TransactionKey(transaction.Payload.Actor, transaction.Payload.Id))) return;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        for (var seat = 0; seat < 4; seat++)
+        {
+            if (_hosts[seat] is not null) await Stop(seat);
+        }
+
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private sealed class Network(LocalValidators validators, int from) : ITransport
+    {
+        public void Send(int seat, ReadOnlyMemory<byte> message) => validators._hosts[seat]?.Receive(from, message);
+    }
+}
+
+public class ValidatorHostTests
+{
+    private static readonly RegisterDataset Nonsense = new("none", Digest.Zero, 1, "");
+
+    [Fact]
+    public async Task FourValidators_CommitTheSameBlocks_AndCosignThem()
+    {
+        await using var validators = new LocalValidators();
+        await validators.Start(0, 1, 2, 3);
+        var transactions = Enumerable.Range(0, 20).Select(i => validators.Sign(TestShard.Hospitals[i % 4], new AddKey(TestShard.Key($"extra {i}").Public))).ToArray();
+        Assert.All(await validators[1].Submit(transactions), answer => Assert.Equal(Rejection.None, answer));
+        foreach (var transaction in transactions)
+        {
+            for (var seat = 0; seat < 4; seat++) await LocalValidators.Committed(validators[seat], transaction);
+        }
+
+        var height = Enumerable.Range(0, 4).Min(seat => validators[seat].Chain.Count) - 1;
+        Assert.Single(Enumerable.Range(0, 4).Select(seat => validators[seat].Chain.From(height, 1)[0].Executed.Block.Digest).Distinct());
+        Assert.Equal([Rejection.Duplicate], await validators[0].Submit([transactions[3]]));
+    }
+
+    [Fact]
+    public async Task Checkpoint_IsAcceptedByThePolicyOfTheGenesis()
+    {
+        await using var validators = new LocalValidators();
+        await validators.Start(0, 1, 2, 3);
+        await validators[0].Submit([validators.Sign("va", Nonsense)]);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var height = 1;
+        while (validators[2].Checkpoint is null)
+        {
+            await validators[2].Chain.WaitFor(height++, patience.Token);
+            await validators[0].Submit([validators.Sign("va", Nonsense)]);
+        }
+
+        Assert.True(TrustPolicy.TryParse(TrustPolicy.Text(validators.Genesis.Origin, validators.Genesis.Validators), out var policy, out _));
+        Assert.Equal(ReceiptCheck.Good, policy!.Accepts(validators[2].Checkpoint!));
+        Assert.True(Checkpoint.TryParse(validators[2].Checkpoint!.Text, out var checkpoint));
+        Assert.Equal(checkpoint!.Root, validators[2].Chain.RootAt(checkpoint.Size));
+    }
+
+    [Fact]
+    public async Task ThreeOfFour_GoOn_AndTheFourthCatchesUpFromItsJournalAndItsPeers()
+    {
+        await using var validators = new LocalValidators();
+        await validators.Start(0, 1, 2, 3);
+        var first = validators.Sign("va", Nonsense);
+        await validators[0].Submit([first]);
+        await LocalValidators.Committed(validators[3], first);
+        await validators.Stop(3);
+        var second = validators.Sign("va", Nonsense);
+        await validators[0].Submit([second]);
+        for (var seat = 0; seat < 3; seat++) await LocalValidators.Committed(validators[seat], second);
+        await validators.Start(3);
+        await LocalValidators.Committed(validators[3], first);
+        await LocalValidators.Committed(validators[3], second);
+    }
+
+    [Fact]
+    public async Task AllFour_ResumeAfterAStop_AndLoseNothing()
+    {
+        await using var validators = new LocalValidators();
+        await validators.Start(0, 1, 2, 3);
+        var first = validators.Sign("va", Nonsense);
+        await validators[0].Submit([first]);
+        await LocalValidators.Committed(validators[0], first);
+        for (var seat = 0; seat < 4; seat++) await validators.Stop(seat);
+        await validators.Start(0, 1, 2, 3);
+        await LocalValidators.Committed(validators[0], first);
+        var second = validators.Sign("va", Nonsense);
+        await validators[2].Submit([second]);
+        for (var seat = 0; seat < 4; seat++) await LocalValidators.Committed(validators[seat], second);
+    }
+
+    [Fact]
+    public async Task HostWithKeysOfNoSeat_IsRefused()
+    {
+        await using var validators = new LocalValidators();
+        var keys = new ValidatorKeys(LocalValidators.Signer("a"), LocalValidators.Signer("b"), LocalValidators.Signer("c"), LocalValidators.Signer("d"));
+        var folder = Directory.CreateTempSubdirectory().FullName;
+        await using var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = folder, Validator = "nobody" });
+        var problem = await Assert.ThrowsAsync<OperationalException>(() => ValidatorHost.Start(validators.Genesis, keys, store, null!, TimeProvider.System, NullLogger.Instance, CancellationToken.None));
+        Assert.Equal("OT-7021", problem.Code);
+    }
+}

@@ -1,0 +1,32 @@
+using Orleans.Training.Protocol.Aggregation;
+
+namespace Orleans.Training.Trainer.Tests;
+
+/// <summary>Started by <see cref="InstructionSetTests"/> under other processor settings: prints what must not depend on them.</summary>
+internal static class Program
+{
+    private static void Main() => Console.WriteLine(Compute());
+
+    internal static string Compute()
+    {
+        var spec = ModelSpec.LeNet();
+        var random = new SeededRandom(11);
+        var parameters = FixedPoint.Create(3.7, 9);
+        var model = InitialModel.Create(spec, random.Bytes(32));
+        for (var round = 0; round < 3; round++)
+        {
+            var sum = new LaneSum(parameters, model.Length);
+            for (var participant = 0; participant < 5; participant++)
+            {
+                var delta = new float[model.Length];
+                // Down to subnormal numbers, which must not be flushed.
+                for (var i = 0; i < delta.Length; i++) delta[i] = ((int)random.Next() * (1f / int.MaxValue)) / (i % 7 == 0 ? 1e38f : 100f);
+                if (!parameters.TryQuantize(delta, FixedPoint.WeightOne - participant, random.Bytes(32), out var lanes) || !sum.TryAdd(lanes, FixedPoint.WeightOne - participant)) return "refused";
+            }
+
+            if (!ModelStep.TryFedAvg(model, sum.Lanes, sum.TotalWeight, parameters, out model)) return "not finite";
+        }
+
+        return ModelDigest.Of(spec, model).ToString();
+    }
+}
