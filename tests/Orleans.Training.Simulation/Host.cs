@@ -77,7 +77,7 @@ internal sealed class Host
 
     public void Receive(int from, ConsensusMessage message)
     {
-        if (IsUp && _core.IsNews(message)) Give(new MessageReceived(ClockMs, from, message));
+        if (IsUp && _core.News(message) is { } news) Give(new MessageReceived(ClockMs, from, news));
     }
 
     public void Submit(Transaction transaction)

@@ -25,7 +25,8 @@ internal sealed class Liar(World world, int seat)
             case Propose propose: Hear(propose); break;
             case CertificateMessage { Certificates: var certificates }: foreach (var certificate in certificates) Hear(certificate); break;
             case TransactionGossip gossip: _transactions.AddRange(gossip.Transactions); break;
-            case StatusMessage { WantsReply: true } status: world.Send(seat, from, new StatusMessage(status.Era, status.View, status.FinalView, status.FinalHeight, [], false)); break;
+            case StatusMessage { WantsReply: true } status: Answer(from, status); break;
+            case GetBlocks: SendJunk(from); break;
             case VoteMessage { Vote: { } vote } when world.Chance.Percent(30): VoteFor(vote.Vote.View, vote.Vote.Kind, vote.Vote.ParentView, vote.Vote.Digest); break;
         }
     }
@@ -35,6 +36,26 @@ internal sealed class Liar(World world, int seat)
         if (_led == _view || LeaderSchedule.LeaderOf(world.Validators, _view) != seat) return;
         _led = _view;
         for (var i = 0; i < 2 + world.Chance.Below(2); i++) ProposeOne();
+    }
+
+    private void Answer(int to, StatusMessage status)
+    {
+        var lie = (ulong)world.Chance.Below(1_000);
+        world.Send(seat, to, new StatusMessage(status.Era, status.View + lie, status.FinalView + lie, status.FinalHeight + lie, [], world.Chance.Percent(50)));
+    }
+
+    // Valid blocks that nobody asked for, on whatever parent.
+    private void SendJunk(int to)
+    {
+        var parent = world.Chance.Pick([.. _blocks.Values.OrderBy(block => block.Block.Digest)]);
+        var junk = new List<Block>();
+        for (var i = 0; i < 1 + world.Chance.Below(5); i++)
+        {
+            parent = world.Machine.Build(parent, parent.Block.Header.TimeMs + 1 + world.Chance.Below(50), seat, []);
+            junk.Add(parent.Block);
+        }
+
+        world.Send(seat, to, new BlocksMessage(null, junk));
     }
 
     private void Hear(Propose propose)

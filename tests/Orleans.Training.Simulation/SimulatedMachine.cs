@@ -9,9 +9,8 @@ namespace Orleans.Training.Simulation;
 /// A small ledger with the shape of the real one: a transaction commits once, the root chains all transactions, and the method "deadline"
 /// sets a deadline that the first block at or after it clears. Pure, so executions of the same block are remembered.
 /// </summary>
-internal sealed class SimulatedMachine(ValidatorSet validators) : IStateMachine
+internal sealed class SimulatedMachine(ValidatorSet validators, int blockLimit = 8) : IStateMachine
 {
-    public const int BlockLimit = 8;
     private readonly Dictionary<Digest, ExecutedBlock> _executed = [];
 
     internal sealed record State(ImmutableHashSet<Identifier> Seen, long Size, Digest Root, long? DeadlineMs, int DeadlinesMet);
@@ -33,7 +32,7 @@ internal sealed class SimulatedMachine(ValidatorSet validators) : IStateMachine
         var ids = new HashSet<Identifier>();
         foreach (var transaction in transactions)
         {
-            if (taken.Count == BlockLimit) break;
+            if (taken.Count == blockLimit) break;
             if (Check(parent, transaction, timeMs) is Rejection.None && ids.Add(transaction.Payload.Id)) taken.Add(transaction);
         }
 

@@ -5,8 +5,8 @@ namespace Orleans.Training.Simulation;
 /// <summary>The correct core survives every seed, and every broken one is caught. A failing seed is replayed by ./run simulate --seed S.</summary>
 public sealed class SimulationTests(ITestOutputHelper output)
 {
-    private const ulong CorrectSeeds = 400;
-    private const ulong MutantSeeds = 400;
+    private const ulong CorrectSeeds = 300;
+    private const ulong MutantSeeds = 300;
 
     public static TheoryData<string> Mutants => [.. Mutant.All.Select(mutant => mutant.Name)];
 

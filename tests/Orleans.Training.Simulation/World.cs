@@ -95,6 +95,8 @@ internal sealed class World
 
     public void Send(int from, int to, ConsensusMessage message)
     {
+        if (message is GetBlocks asked) Trace($"seat {from} asks {to} for blocks above {asked.Above} to {asked.Tip.ToString()[..8]}");
+        if (message is BlocksMessage { Blocks: var blocks }) Trace($"seat {from} sends {to} blocks {blocks[0].Header.Height} to {blocks[^1].Header.Height}");
         var copies = 1;
         if (!IsStable)
         {

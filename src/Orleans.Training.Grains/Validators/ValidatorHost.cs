@@ -188,7 +188,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
             case ValueTuple<int, ReadOnlyMemory<byte>>(var from, var bytes):
                 if (!ConsensusMessage.TryParse(bytes, out var message)) LogMalformed(_logger, _seat, from);
                 else if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
-                else if (_core.IsNews(message!) && MessageVerifier.Verify(_setup, message!)) Apply(new MessageReceived(NowMs, from, message!), outputs);
+                else if (_core.News(message!) is { } news && MessageVerifier.Verify(_setup, news)) Apply(new MessageReceived(NowMs, from, news), outputs);
                 break;
             case ConsensusInput consensus:
                 if (consensus is TimerExpired expired && _timers.Remove(expired.Token, out var timer)) await timer.DisposeAsync();

@@ -23,8 +23,11 @@ internal sealed class CatchUp(ConsensusSetup setup, StepEffects effects, Timers 
         return false;
     }
 
+    /// <summary>Whether any body is missing.</summary>
+    public bool IsMissing => _missing.Count > 0;
+
     /// <summary>Whether an answer from this seat is expected.</summary>
-    public bool Expects(int seat) => _missing.Count > 0 && _askedWhom == seat;
+    public bool Expects(int seat) => IsMissing && _askedWhom == seat;
 
     public void Want(Certificate certificate)
     {

@@ -19,8 +19,10 @@ public sealed class ConsensusCore
     private readonly BlockTree _tree;
     private readonly TransactionPool _pool;
     private readonly Voter _voter;
+    private readonly Work _work;
     private readonly CatchUp _catchUp;
     private readonly Peers _peers;
+    private readonly NewsFilter _news;
     private readonly Admission _admission;
     private readonly Proposer _proposer;
 
@@ -32,7 +34,6 @@ public sealed class ConsensusCore
     private Certificate? _nearFinal;
     private bool _viewExpired;
     private ulong _finalizeTried;
-    private long? _deadlineMs;
     private bool _resendsOften;
     private (ulong View, ulong Height) _atLastResend;
     private bool _halted;
@@ -50,7 +51,9 @@ public sealed class ConsensusCore
         _tree = new BlockTree(setup, _effects);
         _pool = new TransactionPool(setup);
         _voter = new Voter(setup, _effects);
+        _work = new Work(setup, _views, _tree, _pool, _voter);
         _catchUp = new CatchUp(setup, _effects, _timers, _views, _tree);
+        _news = new NewsFilter(setup, _views, _leaders, _catchUp);
         _peers = new Peers(setup, _effects, _views, _tree);
         _admission = new Admission(setup, _effects, _tree, _pool, _peers);
         _proposer = new Proposer(setup, _timers, _leaders, _views, _tree, _pool, _voter, _admission);
@@ -111,7 +114,7 @@ public sealed class ConsensusCore
         switch (input)
         {
             case Started: Start(); break;
-            case MessageReceived received: Receive(received.From, received.Message); break;
+            case MessageReceived received when (uint)received.From < (uint)_setup.Validators.Count: Receive(received.From, received.Message); break;
             case VoteSigned signed: OwnVote(signed.Vote); break;
             case TimerExpired timer: Expire(timer.Token); break;
             case TransactionsSubmitted submitted: _admission.Submit(submitted.Transactions, _nowMs); break;
@@ -123,30 +126,20 @@ public sealed class ConsensusCore
         return _effects.Take();
     }
 
-    /// <summary>Whether a message can tell this validator anything: if not, the host need not verify its signatures. Changes nothing.</summary>
-    public bool IsNews(ConsensusMessage message) => message switch
-    {
-        VoteMessage { Vote: { } vote } => vote.Vote.View > FinalView && vote.Vote.View <= _view + Limits.FutureViews
-            && vote.Seat < _setup.Validators.Count && _views.Find(vote.Vote.View)?.Has(vote.Vote.Kind, vote.Seat) is not true,
-        CertificateMessage { Certificates: var certificates } => certificates.Any(certificate => certificate.View >= FinalView && _views.Find(certificate.View)?.CertificateOf(certificate.Kind) is null),
-        Propose propose => (propose.View >= _view || _catchUp.Wants(propose.Block.Digest)) && _views.Find(propose.View)?.Proposal is null,
-        BlocksMessage { Blocks: var blocks } => blocks.Any(block => !_tree.Has(block.Digest)),
-        _ => true,
-    };
+    /// <summary>
+    /// What of a message can tell this validator anything: null for nothing, else the message without the certificates that it holds
+    /// already, so that the host verifies no signature in vain. Changes nothing.
+    /// </summary>
+    public ConsensusMessage? News(ConsensusMessage message) => _news.Of(message, _view);
 
     /// <summary>Views of which anything is remembered.</summary>
     internal int TrackedViews => _views.Count;
 
-    private bool IsWork => _pool.Count > 0 || HasOtherWork;
-
-    // Work besides waiting transactions: an unfinished block, a deadline, an own vote whose view has not ended, others who give the view up.
-    private bool HasOtherWork => _views.HighestNotarized > FinalView || Final.NextDeadlineMs <= _nowMs || Guard.NotarizedView == _view
-        || _views.Find(_view)?.NullifyVotes > _setup.Validators.MaxFaulty;
+    private bool IsWork => _work.IsAny(_view, _nowMs);
 
     private void Start()
     {
-        _deadlineMs = Final.NextDeadlineMs;
-        _effects.Emit(new SetDeadline(_deadlineMs));
+        _effects.Emit(new SetDeadline(Final.NextDeadlineMs));
         _peers.SendStatus(_view, wantsReply: true);
         _voter.Resume();
     }
@@ -223,24 +216,15 @@ public sealed class ConsensusCore
         }
 
         if (certificate.View == FinalView || !_views.Add(certificate)) return;
-        for (var seat = 0; seat < _setup.Validators.Count; seat++)
-        {
-            if (!certificate.SignedBy(seat)) continue;
-            _leaders.SawVote(seat, certificate.View);
-            var vote = certificate.VoteOf(seat);
-            _views.Remember(vote);
-            if (seat == _setup.Seat && !_replaying) _voter.Seen(vote);
-        }
-
+        _leaders.SawVotes(certificate);
+        _views.Remember(certificate);
+        if (certificate.SignedBy(_setup.Seat) && !_replaying) _voter.Seen(certificate.VoteOf(_setup.Seat));
         if (certificate.Kind is VoteKind.Nullify) _leaders.SawNullification(certificate.View);
-        if (_setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
-        if (certificate.Kind is VoteKind.Finalize)
-        {
-            // The highest is what catching up aims at; one whose block is here already can be committed on the way.
-            if (_tree.Find(certificate.Digest) is not null) _nearFinal = certificate;
-            if (certificate.View > (_pendingFinal?.View ?? 0)) _pendingFinal = certificate;
-        }
-
+        // The highest finalization is what catching up aims at; one whose block is here is committed, and journaled as final, in this very step.
+        var commits = certificate.Kind is VoteKind.Finalize && _tree.Find(certificate.Digest) is not null;
+        if (commits) _nearFinal = certificate;
+        else if (_setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
+        if (certificate.Kind is VoteKind.Finalize && certificate.View > (_pendingFinal?.View ?? 0)) _pendingFinal = certificate;
         if (certificate.Kind is not VoteKind.Nullify && _tree.Refused(certificate.Digest)) Disagree(certificate.Digest);
         _catchUp.Want(certificate);
     }
@@ -277,12 +261,7 @@ public sealed class ConsensusCore
         if (_pendingFinal?.View <= certificate.View) _pendingFinal = null;
         _views.Finalized(certificate.View);
         _leaders.SawFinalization();
-        if (_deadlineMs != Final.NextDeadlineMs)
-        {
-            _deadlineMs = Final.NextDeadlineMs;
-            _effects.Emit(new SetDeadline(_deadlineMs));
-        }
-
+        _effects.Deadline(Final.NextDeadlineMs);
         return true;
     }
 
@@ -313,7 +292,7 @@ public sealed class ConsensusCore
     {
         if (_views.Find(_view) is not { Proposal: { } proposal, ProposalDone: false } state || _leaders.LeaderOf(_view) == _setup.Seat) return false;
         if (!_voter.Admits(proposal.Vote)) return false;
-        switch (_proposer.Judge(proposal, _nowMs, out var parent))
+        switch (_proposer.Judge(proposal, _nowMs))
         {
             case Judgement.Wrong: state.ProposalDone = true; return false;
             case Judgement.CertificatesMissing: _peers.AskCertificates(_view); return false;
@@ -351,7 +330,7 @@ public sealed class ConsensusCore
         switch (_timers.Expire(token))
         {
             case TimerPurpose.View:
-                if (!HasOtherWork) _admission.Scrub(_nowMs);
+                if (!_work.IsAnyBesidesPool(_view, _nowMs)) _admission.Scrub(_nowMs);
                 _viewExpired = IsWork;
                 if (_viewExpired) _leaders.SawExpiry(_view);
                 break;
@@ -369,10 +348,7 @@ public sealed class ConsensusCore
         if (busy && here == _atLastResend)
         {
             foreach (var vote in _voter.LatestSigned().Where(vote => vote.Vote.View > FinalView)) Say(vote);
-            _peers.SendCertificates(_entry, _lastFinal);
-            _peers.AskAgain();
-            _peers.AskCertificates(_view);
-            _peers.Gossip(_pool.Oldest(256, 256 * 1024));
+            _peers.Repeat(_view, _entry, _lastFinal, _pool.Oldest(256, 256 * 1024));
         }
 
         if (!busy || here == _atLastResend || !_voter.IsReady) _peers.SendStatus(_view, wantsReply: true);
@@ -399,7 +375,7 @@ public sealed class ConsensusCore
             case JournalRecordKind.Vote: _voter.RestoreVote(record.Content); break;
             case JournalRecordKind.Block:
                 if (!Block.TryParse(record.Content, out var block)) throw new InvalidDataException("A block in the journal is damaged.");
-                if (_tree.Find(block!.Header.Parent) is not null && _tree.Execute(block) is null) throw new InvalidDataException($"Block {block.Digest} of the journal no longer executes.");
+                if (_tree.Execute(block!) is null && _tree.Refused(block!.Digest)) throw new InvalidDataException($"Block {block.Digest} of the journal no longer executes.");
                 break;
             case JournalRecordKind.Certificate or JournalRecordKind.Final:
                 if (!Certificate.TryParse(record.Content, out var certificate)) throw new InvalidDataException("A certificate in the journal is damaged.");

@@ -15,7 +15,10 @@ public sealed record ConsensusSetup
     /// <summary>This validator's seat number.</summary>
     public required int Seat { get; init; }
 
-    /// <summary>The root of the era, executed: notarized and final by definition.</summary>
+    /// <summary>
+    /// The root of the era, executed: final by definition. Or, for <see cref="ConsensusCore.Restore"/>, any later final block of the journal
+    /// whose state the host has kept: what comes before it is then not executed again.
+    /// </summary>
     public required ExecutedBlock Genesis { get; init; }
 
     /// <summary>Builds and executes blocks.</summary>

@@ -32,6 +32,17 @@ internal sealed class LeaderSchedule(ConsensusSetup setup)
         _skipped[seat] = 0;
     }
 
+    /// <summary>Whether even a vote that comes too late to count says something: that the seat is alive.</summary>
+    public bool IsSignOfLife(int seat, ulong view) => view >= _lastVote[seat] + DeadAfterViews / 2;
+
+    public void SawVotes(Certificate certificate)
+    {
+        for (var seat = 0; seat < _lastVote.Length; seat++)
+        {
+            if (certificate.SignedBy(seat)) SawVote(seat, certificate.View);
+        }
+    }
+
     public void SawNullification(ulong view) => _highestNullified = Math.Max(_highestNullified, view);
 
     public void SawFinalization() => _backOff = 0;

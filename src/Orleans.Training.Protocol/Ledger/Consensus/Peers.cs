@@ -14,13 +14,16 @@ internal sealed class Peers(ConsensusSetup setup, StepEffects effects, ViewTable
         }
     }
 
-    /// <summary>Says once more what let this validator into its view, and what is final.</summary>
-    public void SendCertificates(Certificate? entry, Certificate? lastFinal)
+    /// <summary>Says once more what let this validator into its view, what is final and what waits, and asks for what is missing.</summary>
+    public void Repeat(ulong view, Certificate? entry, Certificate? lastFinal, List<Transaction> waiting)
     {
         var known = new List<Certificate>();
         if (entry is not null) known.Add(entry);
         if (lastFinal is not null && lastFinal != entry) known.Add(lastFinal);
         if (known.Count > 0) effects.Broadcast(new CertificateMessage(known));
+        _askedInView = 0;
+        AskCertificates(view);
+        Gossip(waiting);
     }
 
     public void Answer(int to, StatusMessage status, ulong view, Certificate? entry, Certificate? lastFinal)
@@ -51,7 +54,7 @@ internal sealed class Peers(ConsensusSetup setup, StepEffects effects, ViewTable
         if (request.Above < tree.Final.Block.Header.Height) effects.Emit(new ServeBlocks(to, request.Above + 1));
     }
 
-    /// <summary>Asks everyone, once per view until <see cref="AskAgain"/>, for certificates that the way from the final view to this one lacks.</summary>
+    /// <summary>Asks everyone, once per view and repetition, for certificates that the way from the final view to this one lacks.</summary>
     public void AskCertificates(ulong view)
     {
         if (_askedInView == view || FirstMissing(view) is not { } missing) return;
@@ -59,8 +62,6 @@ internal sealed class Peers(ConsensusSetup setup, StepEffects effects, ViewTable
         var first = Math.Max(views.FinalView, missing - Math.Min(missing, ConsensusMessage.MaximumCertificates / 2 - 2));
         effects.Broadcast(new GetCertificates(setup.Era, first, missing));
     }
-
-    public void AskAgain() => _askedInView = 0;
 
     public void Gossip(List<Transaction> transactions)
     {

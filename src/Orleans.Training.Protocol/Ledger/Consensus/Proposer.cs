@@ -20,6 +20,7 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
 {
     private bool _emptyChildDue;
     private ulong _builtFor;
+    private (ulong View, int Waiting) _triedInVain;
 
     /// <summary>How long until the held proposal's time is acceptable, 0 for none held.</summary>
     public long HoldMs { get; private set; }
@@ -43,7 +44,7 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
         var (parentView, parent) = choice;
         var branch = tree.Branch(parent);
         var mayBeEmpty = parent.NextDeadlineMs <= nowMs || IsEmptyChildDue();
-        if (!mayBeEmpty && !pool.HasCandidates(branch)) return null;
+        if (!mayBeEmpty && (!pool.HasCandidates(branch) || _triedInVain == (view, pool.Count))) return null;
 
         var timeMs = Math.Max(nowMs, parent.Block.Header.TimeMs + 1);
         var executed = setup.Machine.Build(parent, timeMs, setup.Seat, pool.Candidates(branch));
@@ -51,6 +52,7 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
         {
             // Nothing that waits is admissible any more: let the rest of the view be quiet.
             admission.Scrub(timeMs);
+            _triedInVain = (view, pool.Count);
             return null;
         }
 
@@ -76,17 +78,15 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
     }
 
     /// <summary>Everything about a proposal for the current view that can be said without executing it.</summary>
-    public Judgement Judge(Propose proposal, long nowMs, out ExecutedBlock? parent)
+    public Judgement Judge(Propose proposal, long nowMs)
     {
-        parent = null;
         HoldMs = 0;
         var header = proposal.Block.Header;
         if (proposal.ParentView < views.FinalView || header.Proposer != leaders.LeaderOf(proposal.View)) return Judgement.Wrong;
         if (NotarizedIn(proposal.ParentView) is not { } parentDigest) return Judgement.CertificatesMissing;
         if (parentDigest != header.Parent) return Judgement.Wrong;
         if (setup.Rules.CheckGap && !IsGapNullified(proposal.ParentView, proposal.View)) return Judgement.CertificatesMissing;
-        parent = tree.Find(parentDigest);
-        if (parent is null) return Judgement.ParentMissing;
+        if (tree.Find(parentDigest) is null) return Judgement.ParentMissing;
         if (header.TimeMs <= nowMs + Limits.ClockLeadMs) return Judgement.Good;
         HoldMs = header.TimeMs - nowMs - Limits.ClockLeadMs;
         return Judgement.TooEarly;

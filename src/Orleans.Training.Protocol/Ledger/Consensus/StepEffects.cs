@@ -5,6 +5,7 @@ internal sealed class StepEffects
 {
     private List<JournalRecord> _writes = [];
     private List<ConsensusOutput> _outputs = [];
+    private long? _deadlineMs;
 
     public void Write(JournalRecordKind kind, ReadOnlyMemory<byte> content) => _writes.Add(new JournalRecord(kind, content));
 
@@ -13,6 +14,14 @@ internal sealed class StepEffects
     public void Send(int to, ConsensusMessage message) => _outputs.Add(new SendMessage(to, message));
 
     public void Broadcast(ConsensusMessage message) => _outputs.Add(new BroadcastMessage(message));
+
+    /// <summary>Tells the host of the next deadline when it is another than the last one.</summary>
+    public void Deadline(long? timeMs)
+    {
+        if (timeMs == _deadlineMs) return;
+        _deadlineMs = timeMs;
+        Emit(new SetDeadline(timeMs));
+    }
 
     public ConsensusStep Take()
     {

@@ -106,6 +106,14 @@ internal sealed class ViewTable(ConsensusSetup setup)
         if (highest is null || highest.Vote.View < vote.Vote.View) highest = vote;
     }
 
+    public void Remember(Certificate certificate)
+    {
+        for (var seat = 0; seat < setup.Validators.Count; seat++)
+        {
+            if (certificate.SignedBy(seat) && !(_highest[seat, (int)certificate.Kind - 1]?.Vote.View >= certificate.View)) Remember(certificate.VoteOf(seat));
+        }
+    }
+
     public IReadOnlyList<SignedVote> HighestVotesOf(int seat) => [.. Enumerable.Range(0, 3).Select(kind => _highest[seat, kind]).Where(vote => vote is not null).Select(vote => vote!)];
 
     /// <summary>Moves the floor up to a final view and forgets what is below it.</summary>
@@ -119,6 +127,10 @@ internal sealed class ViewTable(ConsensusSetup setup)
             _views.Remove(lowest);
         }
     }
+
+    /// <summary>Those certificates that would be new here.</summary>
+    public IReadOnlyList<Certificate> Unknown(IReadOnlyList<Certificate> certificates) =>
+        [.. certificates.Where(certificate => certificate.View >= FinalView && Find(certificate.View)?.CertificateOf(certificate.Kind) is null)];
 
     /// <summary>The blocks that certificates name, from the final view on.</summary>
     public IEnumerable<Digest> NotarizedBlocks => _views.Values.Where(state => state.Notarization is not null).Select(state => state.Notarization!.Digest);

@@ -21,7 +21,10 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
 
     public void Stop() => Stopped = true;
 
-    public void HeardFrom(int seat) => _heardFrom |= 1u << seat;
+    public void HeardFrom(int seat)
+    {
+        if (seat != setup.Seat) _heardFrom |= 1u << seat;
+    }
 
     /// <summary>Whether the guard would admit a vote now.</summary>
     public bool Admits(Vote vote) => !Stopped && IsReady && Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out _);

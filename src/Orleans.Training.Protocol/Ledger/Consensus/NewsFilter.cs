@@ -1,0 +1,24 @@
+namespace Orleans.Training.Protocol.Ledger;
+
+/// <summary>Says what of a message would be new, before anybody spends time on its signatures.</summary>
+internal sealed class NewsFilter(ConsensusSetup setup, ViewTable views, LeaderSchedule leaders, CatchUp catchUp)
+{
+    public ConsensusMessage? Of(ConsensusMessage message, ulong currentView) => message switch
+    {
+        VoteMessage { Vote: { } vote } => IsNew(vote, currentView) ? message : null,
+        CertificateMessage { Certificates: var all } => views.Unknown(all) is { Count: > 0 } unknown ? new CertificateMessage(unknown) : null,
+        Propose propose => IsNew(propose, currentView)
+            ? new Propose(propose.View, propose.ParentView, propose.Block, propose.Signature, views.Unknown(propose.Justification))
+            : null,
+        BlocksMessage => catchUp.IsMissing ? message : null,
+        _ => message,
+    };
+
+    private bool IsNew(SignedVote vote, ulong currentView) =>
+        vote.Seat < setup.Validators.Count && vote.Vote.View <= currentView + Limits.FutureViews && (vote.Vote.View > views.FinalView
+            ? views.Find(vote.Vote.View)?.Has(vote.Vote.Kind, vote.Seat) is not true
+            : leaders.IsSignOfLife(vote.Seat, vote.Vote.View));
+
+    private bool IsNew(Propose propose, ulong currentView) =>
+        (propose.View >= currentView && views.Find(propose.View)?.Proposal is null) || catchUp.Wants(propose.Block.Digest);
+}
