@@ -30,8 +30,10 @@ public static class TrainingSiloExtensions
             membership.ProbeTimeout = options.ProbeTimeout;
             membership.NumMissedProbesLimit = options.MissedProbes;
             membership.TableRefreshTimeout = TimeSpan.FromSeconds(10);
-            // A silo of a former run that died with its machine must not hold up the next start.
-            membership.MaxJoinAttemptTime = TimeSpan.FromSeconds(60);
+            // When a whole cluster dies at once nobody is left to declare the dead dead: a silo that starts again ignores those
+            // that have not said for three of these periods that they are alive.
+            membership.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
+            membership.NumMissedTableIAmAliveLimit = 3;
         });
         builder.Configure<SiloMessagingOptions>(messaging => messaging.ResponseTimeout = options.ResponseTimeout);
         builder.ConfigureEndpoints(options.Address, options.SiloPort, options.GatewayPort, listenOnAnyHostAddress: false);

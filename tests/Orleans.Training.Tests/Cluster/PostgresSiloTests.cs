@@ -12,4 +12,7 @@ public sealed class PostgresSiloTests(PostgresFixture postgres) : SiloContractTe
     public Task DisposeAsync() => Task.CompletedTask;
 
     private protected override void Configure(TrainingSiloOptions options) => options.PostgresConnectionString = _database;
+
+    private protected override Task PretendPowerCut() =>
+        PostgresFixture.Execute(_database, "UPDATE silo_member SET status = 3, alive_time = now() - interval '20 seconds'");
 }

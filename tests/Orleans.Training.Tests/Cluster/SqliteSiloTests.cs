@@ -14,4 +14,13 @@ public sealed class SqliteSiloTests : SiloContractTests, IDisposable
     }
 
     private protected override void Configure(TrainingSiloOptions options) => options.DataFolder = _folder.Path;
+
+    private protected override async Task PretendPowerCut()
+    {
+        await using var connection = new SqliteConnection($"Data Source={_folder["cluster.db"]}");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = "UPDATE silo_member SET status = 3, alive_time = strftime('%Y-%m-%d %H:%M:%f', 'now', '-20 seconds')";
+        Assert.Equal(1, await command.ExecuteNonQueryAsync());
+    }
 }

@@ -135,6 +135,27 @@ public sealed class FileValidatorStoreTests : ValidatorStoreContractTests, IDisp
     }
 
     [Fact]
+    public async Task Frame_OfAnotherBranchOfTheSameJournal_IsDamage()
+    {
+        var (one, two) = (_folder["one"], _folder["two"]);
+        await Write(one, frames: 1);
+        Directory.CreateDirectory(two);
+        File.Copy(Segments(one)[0], Path.Combine(two, "journal-000001.log"));
+        foreach (var (folder, number) in new[] { (one, 2), (two, 12) })
+        {
+            await using var branch = OpenIn(folder);
+            await ReadAll(branch);
+            for (var i = 0; i < 2; i++) await branch.Append([Record(JournalRecordKind.Guard, number + i, 96)], default);
+        }
+
+        var (whole, other) = (await File.ReadAllBytesAsync(Segments(one)[0]), await File.ReadAllBytesAsync(Segments(two)[0]));
+        var third = whole.Length - (whole.Length - Segment.HeaderBytes) / 3;
+        await File.WriteAllBytesAsync(Segments(one)[0], [.. whole[..third], .. other[third..]]);
+        await using var spliced = OpenIn(one);
+        Assert.Contains("frame 3 ", (await Assert.ThrowsAsync<LedgerCorruptException>(() => ReadAll(spliced))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task FullDisk_HalfAFrame_IsCutWhenReopened()
     {
         await using (var store = await Open(write => (number, previous, frame) =>
