@@ -104,6 +104,8 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
             .Select(pair => new StateItem(pair.Key, pair.Value.Encode())),
     ]);
 
+    public Task<long> Count(string prefix) => Task.FromResult(LedgerState.Of(_chain.Head.Executed).Contracts.Records.Keys.LongCount(key => key.StartsWith(prefix, StringComparison.Ordinal)));
+
     public async IAsyncEnumerable<LedgerItem> Tail(long fromIndex, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
