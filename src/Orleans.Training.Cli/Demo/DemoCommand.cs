@@ -50,7 +50,7 @@ internal static class DemoCommand
         await using var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken);
         output.Say($"{Silos} silos, {setup.Genesis.Validators.Count} validators (quorum {setup.Genesis.Validators.Quorum}), {plan.Participants.Count} participants; gateway {silos.Gateways[0]}; ready in {watch.Elapsed.TotalSeconds:F1} s");
 
-        using var client = new LedgerClient(silos.Gateways, key, GatewayOptions.FederationId(setup.Genesis.Shard));
+        using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
         var run = new DemoRun(plan, setup, client, root);
         await run.SetUp(cancellationToken);
         output.Say($"run {run.Agreement.ComputeDigest()}: all {plan.Participants.Count} participants have signed the agreement; {run.Agreement.Rounds} rounds");
@@ -66,7 +66,7 @@ internal static class DemoCommand
         await LocalExport.Write(root, setup.Genesis, checkpoint, export, cancellationToken);
 
         var baseline = await Baseline.Run(plan, root, Silos, cancellationToken);
-        var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators), Safetensors.Write);
+        var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators), (spec, parameters) => Safetensors.Write(spec, parameters));
         output.Table(plan, run, baseline, processor, report);
         if (withReference && plan.Reference(new Progress<string>()) is { } reference) output.Say(reference);
         output.Verified(report, export, policy, watch.Elapsed);
