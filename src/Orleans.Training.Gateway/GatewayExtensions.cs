@@ -39,7 +39,8 @@ public static class GatewayExtensions
         services.AddRouting();
         services.AddGraphQL(graph => graph
             .AddAutoSchema<Query>(schema => schema.WithMutation<Mutation>().WithSubscription<Subscription>())
-            .ConfigureSchema(MapScalars)
+            .AddGraphTypes(typeof(GatewayExtensions).Assembly)
+            .ConfigureSchema(Complete)
             .AddSystemTextJson(json => json.Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping)
             .AddErrorInfoProvider<Transport.ErrorInfo>()
             .AddValidationRule<AuthorisationRule>(useForCachedDocuments: true));
@@ -64,8 +65,9 @@ public static class GatewayExtensions
     /// <summary>The id of the federation whose ledger is this shard.</summary>
     public static string FederationId(Identifier shard) => GlobalId.Of(GlobalId.Federation, shard);
 
-    private static void MapScalars(ISchema schema)
+    private static void Complete(ISchema schema)
     {
+        schema.RegisterType<AutoRegisteringObjectGraphType<SubmissionError>>();
         schema.RegisterTypeMapping<long, Int64Scalar>();
         schema.RegisterTypeMapping<ReadOnlyMemory<byte>, Base64Scalar>();
         schema.RegisterTypeMapping<Digest, DigestScalar>();

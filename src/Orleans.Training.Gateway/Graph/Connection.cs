@@ -12,9 +12,9 @@ internal interface INode
 
 internal sealed record PageInfo(bool HasNextPage, bool HasPreviousPage, string? StartCursor, string? EndCursor);
 
-internal sealed record Edge<T>(string Cursor, T Node);
+internal sealed record Edge<T>(string Cursor, T Node) where T : class;
 
-internal sealed class Connection<T>(IReadOnlyList<Edge<T>> edges, bool more, bool earlier, Func<Task<long>> count)
+internal sealed class Connection<T>(IReadOnlyList<Edge<T>> edges, bool more, bool earlier, Func<Task<long>> count) where T : class
 {
     public IEnumerable<Edge<T>> Edges => edges;
 

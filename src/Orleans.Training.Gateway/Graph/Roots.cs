@@ -56,7 +56,16 @@ internal sealed class Mutation
         var rejection = Protocol.Ledger.Transaction.TryParse(input.Transaction, out var transaction);
         if (rejection is not Rejection.None) return Refused(SubmissionError.Of(rejection));
         var key = new TransactionKey(transaction!.Payload.Actor, transaction.Payload.Id);
-        var state = await reader.Grain.Submit(input.Transaction.ToArray());
+        TransactionState state;
+        try
+        {
+            state = await reader.Grain.Submit(input.Transaction.ToArray());
+        }
+        catch (Exception exception) when (ErrorInfo.IsOutage(exception))
+        {
+            return Refused(new SubmissionError(UserErrorCode.QuorumUnavailable, "The validators cannot be reached for the moment, and may or may not have the transaction: send the same bytes again.", ApiErrors.Unavailable));
+        }
+
         return new SubmitTransactionPayload(
             new Transaction(reader, key, state),
             state is { Status: TransactionStatus.Rejected, Index: < 0 } ? [SubmissionError.Of((Rejection)state.Rejection)] : [],

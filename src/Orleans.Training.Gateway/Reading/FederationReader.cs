@@ -19,7 +19,7 @@ internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerS
         await grain.State(key) is { } bytes && StateRecord.TryParse(key, bytes, out var record) ? record as T : null;
 
     /// <summary>A page of the records below a prefix, in key order.</summary>
-    public async Task<Connection<TNode>> List<TRecord, TNode>(string prefix, int first, string? after, Func<TRecord, TNode> node) where TRecord : StateRecord
+    public async Task<Connection<TNode>> List<TRecord, TNode>(string prefix, int first, string? after, Func<TRecord, TNode> node) where TRecord : StateRecord where TNode : class
     {
         RequirePage(first);
         var start = after is null ? null : KeyOf(prefix, after);

@@ -57,10 +57,13 @@ internal sealed class ErrorInfo : IErrorInfoProvider
     {
         { Code: { } code } when code.StartsWith("OT-", StringComparison.Ordinal) => (code, error.Message),
         ValidationError or DocumentError => (ApiErrors.BadDocument, WithoutSuggestion(error.Message)),
-        UnhandledError { InnerException: OperationalException or OrleansException or TimeoutException or IOException } => (ApiErrors.Unavailable, "The ledger cannot be reached for the moment; try again."),
+        UnhandledError { InnerException: { } inner } when IsOutage(inner) => (ApiErrors.Unavailable, "The ledger cannot be reached for the moment; try again."),
         UnhandledError => (ApiErrors.Internal, "The gateway failed; its log says why."),
         _ => (ApiErrors.BadDocument, WithoutSuggestion(error.Message)),
     };
+
+    /// <summary>Whether an exception says that silos or validators are not there, rather than that somebody made a mistake.</summary>
+    public static bool IsOutage(Exception exception) => exception is OperationalException or OrleansException or TimeoutException or IOException;
 
     private static string WithoutSuggestion(string message) => message.IndexOf(Suggestion, StringComparison.Ordinal) is var at && at >= 0 ? message[..at] : message;
 }
