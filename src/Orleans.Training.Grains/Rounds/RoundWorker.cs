@@ -30,6 +30,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     // When a wish was first felt, and whether it was sent: both forgotten when its run moves on.
     private readonly Dictionary<string, long> _since = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _sent = new(StringComparer.Ordinal);
+    private readonly Dictionary<Digest, bool> _judged = [];
     private (string Key, RoundAggregate? Aggregate) _computed = ("", null);
     private readonly Task _work;
 
@@ -116,12 +117,20 @@ public sealed partial class RoundWorker : IAsyncDisposable
         {
             var input = round.Inputs[position];
             if (input.Root == Digest.Zero || (input.Holders >> _host.Seat & 1) != 0) continue;
-            if (await Fetch(input.Root) is { } update && RoundAggregate.Admits(terms, position, update)) positions.Add(position);
+            if (await MayHold(terms, position, input.Root)) positions.Add(position);
         }
 
         // One word for many updates: it waits a little as long as more may come.
         var wish = $"hold {round.StateKey} {round.Inputs.Count - missing}";
         if (positions.Count > 0 && (missing == 0 || HasWaited(wish, Gather))) await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+    }
+
+    // An update is fetched, hashed and judged once; one that is not here yet is looked for again.
+    private async ValueTask<bool> MayHold(AgreementRecord terms, int position, Digest root)
+    {
+        if (_judged.TryGetValue(root, out var admissible)) return admissible;
+        if (await Fetch(root) is not { } update) return false;
+        return _judged[root] = RoundAggregate.Admits(terms, position, update);
     }
 
     private async ValueTask Aggregate(ContractState state, AgreementRecord terms, RoundRecord round)
@@ -161,7 +170,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
         }
 
         var aggregate = RoundAggregate.Compute(terms, round, _genesis.Validators.Quorum, parent, root => updates.TryGetValue(root, out var update) ? update : null);
-        if (aggregate is not null) _computed = (round.StateKey, aggregate);
+        if (aggregate is null) return null;
+        _computed = (round.StateKey, aggregate);
+        _judged.Clear();
         return aggregate;
     }
 
