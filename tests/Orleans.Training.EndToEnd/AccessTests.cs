@@ -37,8 +37,8 @@ public sealed class AccessTests(HeartFixture heart)
             // What the schema is, any tenant may know; what a federation holds, only its own.
             if (isIntrospection) continue;
             var stranger = await foreign.Ask(document);
-            var data = stranger.GetProperty("data").EnumerateObject().Single().Value;
-            Assert.True(data.ValueKind is JsonValueKind.Null || data.TryGetProperty("transaction", out var transaction) && transaction.ValueKind is JsonValueKind.Null, $"{field} shows {data} to a stranger");
+            if (document.StartsWith("mutation", StringComparison.Ordinal)) Assert.Equal((await heart.Client.Ask(document.Replace(heart.Federation.Id, Gateway.GatewayExtensions.FederationId(Elsewhere), StringComparison.Ordinal))).ToString(), stranger.ToString());
+            else Assert.Equal(JsonValueKind.Null, stranger.GetProperty("data").EnumerateObject().Single().Value.ValueKind);
         }
     }
 
@@ -90,6 +90,7 @@ public sealed class AccessTests(HeartFixture heart)
     }
 
     [Fact]
+    [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
     public async Task Keys_ThatExpiredOrAreReadableByOthers_OpenNothing()
     {
         using var federation = new TestFederation("keys");
