@@ -21,6 +21,8 @@ public sealed class SchemaTests
         File.WriteAllText(found, printed);
         Assert.Fail($"The schema is not {golden}. If that is meant, tell clients, and: cp {found} {golden}");
     }
+
+    internal static void AssertNone(IEnumerable<string> faults) => Assert.True(faults.ToList() is { Count: 0 }, string.Join('\n', faults));
 }
 
 internal static class Repository

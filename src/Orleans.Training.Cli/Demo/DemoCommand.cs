@@ -41,6 +41,30 @@ internal static class DemoCommand
         return command;
     }
 
+    /// <summary>Runs a plan over the ledger and without it, silently.</summary>
+    public static async Task<(TimeSpan Wall, TimeSpan Processor, Baseline Baseline)> Measure(DemoPlan plan, string root, CancellationToken cancellationToken)
+    {
+        var setup = FederationSetup.Create(plan, root, TimeProvider.System);
+        var key = GatewaySetup.CreateKey(root, setup.Genesis);
+        DemoRun run;
+        TimeSpan processor;
+        await using (var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken))
+        {
+            using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
+            run = new DemoRun(plan, setup, client, root);
+            await run.SetUp(cancellationToken);
+            var before = silos.ProcessorTime;
+            await foreach (var _ in run.Follow(cancellationToken))
+            {
+                // Only the end counts.
+            }
+
+            processor = silos.ProcessorTime - before;
+        }
+
+        return (run.Elapsed, processor, await Baseline.Run(plan, root, Silos, cancellationToken));
+    }
+
     private static async Task<int> Run(DemoPlan plan, string root, DemoOutput output, bool withReference, CancellationToken cancellationToken)
     {
         var watch = Stopwatch.StartNew();

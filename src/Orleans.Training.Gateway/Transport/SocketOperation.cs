@@ -1,5 +1,6 @@
 using GraphQL;
 using GraphQL.Transport;
+using GraphQLParser.AST;
 using Orleans.Training.Gateway.Keys;
 
 namespace Orleans.Training.Gateway.Transport;
@@ -25,7 +26,7 @@ internal sealed class SocketOperation(string id, SocketConnection connection) : 
                 _stream = streams.Values.First().Subscribe(this);
                 if (_stop.IsCancellationRequested) _stream.Dispose();
             }
-            else if (result.Executed)
+            else if (result.Executed && result.Operation?.Operation is not OperationType.Subscription)
             {
                 connection.Send(new OperationMessage { Id = id, Type = "next", Payload = result });
                 OnCompleted();

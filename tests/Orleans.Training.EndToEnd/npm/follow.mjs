@@ -23,7 +23,7 @@ createInterface({ input: process.stdin }).on('line', (line) => { if (line === 'c
 const query = 'subscription($federationId: ID!, $after: String, $types: [String!]) { events(federationId: $federationId, after: $after, types: $types) { cursor id type ledgerIndex subject } }';
 const variables = { federationId, types: types ? types.split(',') : null, get after() { return cursor; } };
 client.subscribe(
-  { query, variables: new Proxy(variables, {}) },
+  { query, variables },
   {
     next: ({ data, errors }) => {
       if (errors) say({ errors });
