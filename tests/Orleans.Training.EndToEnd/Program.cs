@@ -9,7 +9,7 @@ internal static class Program
     {
         if (arguments.Length < 3 || !Identifier.TryParse(arguments[1], out var shard)) return 2;
         await using var host = await GatewayHost.Start(arguments[0], shard, arguments[2], arguments[3..]);
-        Console.WriteLine(host.Address.ToParsableString());
+        Console.WriteLine($"{host.Address.ToParsableString()} {host.Url}");
         await Console.In.ReadToEndAsync();
         return 0;
     }

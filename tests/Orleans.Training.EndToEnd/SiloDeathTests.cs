@@ -25,11 +25,20 @@ public sealed class SiloDeathTests
         Assert.Equal(victim.Address, await survivor.Grains.GetGrain<IManagementGrain>(0).GetActivationAddress((IAddressable)survivor.Shard));
 
         using var client = new GraphClient(survivor.Url, survivor.CreateKey());
-        await using var follower = await NodeProgram.Start("follow.mjs", new UriBuilder(new Uri(survivor.Url, "/graphql")) { Scheme = "ws" }.Uri.ToString(), survivor.CreateKey("follower"), federation.Id);
+        var key = survivor.CreateKey("follower");
+        await using var follower = await Follow(survivor.Url, key, federation);
         await HeartFixture.SetUp(client, federation);
         var expected = await Ledgers.Events(survivor.Shard);
         var seen = new List<string>();
         while (seen.Count < expected.Count) await ForeignClientTests.Take(follower, seen);
+
+        // Another subscriber is served by the silo that dies, and half-way through.
+        var cursor = "";
+        var moved = new List<string>();
+        await using (var orphan = await Follow(victim.Url, key, federation))
+        {
+            while (moved.Count < expected.Count / 2) cursor = await ForeignClientTests.Take(orphan, moved) ?? cursor;
+        }
 
         // One transaction is on its way when the silo dies.
         var last = await federation.Sign("cleveland", TestFederation.Dataset("while-dying"));
@@ -43,8 +52,15 @@ public sealed class SiloDeathTests
         expected = await Ledgers.Events(survivor.Shard);
         while (seen.Count < expected.Count) await ForeignClientTests.Take(follower, seen);
         Assert.Equal(expected, seen);
+
+        await using var resumed = await Follow(survivor.Url, key, federation, cursor);
+        while (moved.Count < expected.Count) await ForeignClientTests.Take(resumed, moved);
+        Assert.Equal(expected, moved);
         Assert.Contains(expected, item => item.EndsWith(DatasetRecord.Key(ParticipantId.Parse("hungarian"), "after-2"), StringComparison.Ordinal));
     }
+
+    private static Task<NodeProgram> Follow(Uri url, string key, TestFederation federation, string after = "") =>
+        NodeProgram.Start("follow.mjs", new UriBuilder(new Uri(url, "/graphql")) { Scheme = "ws" }.Uri.ToString(), key, federation.Id, after);
 
     private static object Input(TestFederation federation, Protocol.Ledger.Transaction transaction) =>
         new { input = new { federationId = federation.Id, transaction = Convert.ToBase64String(transaction.Encoded.Span) } };
@@ -67,17 +83,19 @@ public sealed class SiloDeathTests
     {
         private readonly Process _process;
 
-        private SiloProcess(Process process, SiloAddress address) => (_process, Address) = (process, address);
+        private SiloProcess(Process process, SiloAddress address, Uri url) => (_process, Address, Url) = (process, address, url);
 
         public SiloAddress Address { get; }
+
+        public Uri Url { get; }
 
         public static async Task<SiloProcess> Start(TestFederation federation, string name, params string[] participants)
         {
             var start = new ProcessStartInfo("dotnet", ["exec", typeof(SiloDeathTests).Assembly.Location, federation.Folder, federation.Shard.ToString(), name, .. participants]) { RedirectStandardInput = true, RedirectStandardOutput = true };
             var process = Process.Start(start)!;
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-            var line = await process.StandardOutput.ReadLineAsync(limit.Token);
-            return new SiloProcess(process, SiloAddress.FromParsableString(line!));
+            var said = (await process.StandardOutput.ReadLineAsync(limit.Token))!.Split(' ');
+            return new SiloProcess(process, SiloAddress.FromParsableString(said[0]), new Uri(said[1]));
         }
 
         public void Kill()
