@@ -6,6 +6,9 @@ internal static class GatewayLimits
     /// <summary>Bytes of a request's body, and of one WebSocket message.</summary>
     public const int MessageBytes = 256 * 1024;
 
+    /// <summary>Bytes of a WebSocket message of somebody who is not known yet.</summary>
+    public const int GreetingBytes = 4096;
+
     /// <summary>Characters of a document.</summary>
     public const int DocumentCharacters = 64 * 1024;
 

@@ -61,11 +61,14 @@ public sealed class ForeignClientTests(HeartFixture heart)
         Assert.Equal(4401, lines[^1].GetProperty("code").GetInt32());
     }
 
-    internal static async Task Take(NodeProgram follower, List<string> seen)
+    /// <summary>Takes the next line; the cursor when it was an event, which then joins those seen.</summary>
+    internal static async Task<string?> Take(NodeProgram follower, List<string> seen)
     {
         var line = await follower.Next();
         Assert.False(line.TryGetProperty("failed", out var failed) || line.TryGetProperty("errors", out failed), line.ToString());
-        if (line.TryGetProperty("cursor", out _)) seen.Add($"{line.GetProperty("ledgerIndex").GetString()} {line.GetProperty("type").GetString()} {line.GetProperty("subject").GetString()}");
+        if (!line.TryGetProperty("cursor", out var cursor)) return null;
+        seen.Add($"{line.GetProperty("ledgerIndex").GetString()} {line.GetProperty("type").GetString()} {line.GetProperty("subject").GetString()}");
+        return cursor.GetString();
     }
 }
 

@@ -12,9 +12,11 @@ using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Training.Gateway;
 using Orleans.Training.Gateway.Keys;
+using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Grains.Silos;
+using Orleans.Training.Protocol;
 
 namespace Orleans.Training.EndToEnd;
 
@@ -23,40 +25,43 @@ internal sealed class GatewayHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
 
-    private GatewayHost(WebApplication app, TestFederation federation) => (_app, Federation) = (app, federation);
+    private readonly Identifier _shard;
+    private readonly string _keyFile;
 
-    public TestFederation Federation { get; }
+    private GatewayHost(WebApplication app, Identifier shard, string keyFile) => (_app, _shard, _keyFile) = (app, shard, keyFile);
 
     public IServiceProvider Services => _app.Services;
 
     public IGrainFactory Grains => _app.Services.GetRequiredService<IGrainFactory>();
 
-    public ILedgerShardGrain Shard => Grains.GetGrain<ILedgerShardGrain>(Federation.Shard.ToString());
+    public ILedgerShardGrain Shard => Grains.GetGrain<ILedgerShardGrain>(_shard.ToString());
 
     public IBlobStore Blobs => _app.Services.GetRequiredService<IBlobStore>();
 
     public Uri Url => new(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
 
-    public static async Task<GatewayHost> Start(TestFederation federation, string name, string[] participants, Action<Gateway.GatewayOptions>? configure = null)
+    /// <summary>Starts on the folder of a federation, chosen by these participants.</summary>
+    public static async Task<GatewayHost> Start(string folder, Identifier shard, string name, string[] participants, Action<Gateway.GatewayOptions>? configure = null)
     {
+        var (files, keyFile) = (new ShardFiles(folder), Path.Combine(folder, "api-keys.json"));
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.SetMinimumLevel(LogLevel.Critical);
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddSingleton(federation.Files);
-        builder.Services.AddSingleton<IBlobStore>(new FileBlobStore(federation.Files.BlobFolder));
+        builder.Services.AddSingleton(files);
+        builder.Services.AddSingleton<IBlobStore>(new FileBlobStore(files.BlobFolder));
         builder.Services.AddOrleansTrainingGateway(options =>
         {
-            options.Shards.Add(federation.Shard);
-            options.ApiKeyFile = federation.KeyFile;
+            options.Shards.Add(shard);
+            options.ApiKeyFile = keyFile;
             configure?.Invoke(options);
         });
         builder.UseOrleans(silo =>
         {
             silo.UseOrleansTraining(options =>
             {
-                (options.SiloPort, options.GatewayPort, options.DataFolder) = (FreePort(), 0, federation.Folder);
+                (options.SiloPort, options.GatewayPort, options.DataFolder) = (FreePort(), 0, folder);
                 foreach (var participant in participants) options.Labels[RequireParticipantAttribute.LabelOf(participant)] = "yes";
             });
             silo.Configure<SiloOptions>(options => options.SiloName = name);
@@ -65,12 +70,12 @@ internal sealed class GatewayHost : IAsyncDisposable
         app.UseRouting();
         app.MapOrleansTrainingGateway();
         await app.StartAsync();
-        return new GatewayHost(app, federation);
+        return new GatewayHost(app, shard, keyFile);
     }
 
     /// <summary>A new key for this federation, or for others.</summary>
-    public string CreateKey(string tenant = "demo", string[]? scopes = null, TimeProvider? time = null, params Protocol.Identifier[] shards) =>
-        ApiKeys.Create(Federation.KeyFile, tenant, shards.Length > 0 ? shards : [Federation.Shard], scopes ?? [.. Scopes.All], time ?? TimeProvider.System);
+    public string CreateKey(string tenant = "demo", string[]? scopes = null, TimeProvider? time = null, params Identifier[] shards) =>
+        ApiKeys.Create(_keyFile, tenant, shards.Length > 0 ? shards : [_shard], scopes ?? [.. Scopes.All], time ?? TimeProvider.System);
 
     /// <summary>Waits until this silo sees so many active ones.</summary>
     public async Task SeesActive(int silos)
@@ -85,9 +90,6 @@ internal sealed class GatewayHost : IAsyncDisposable
     }
 
     public SiloAddress Address => _app.Services.GetRequiredService<ILocalSiloDetails>().SiloAddress;
-
-    /// <summary>Stops without goodbye: the others must find out.</summary>
-    public async Task Kill() => await _app.StopAsync(new CancellationToken(canceled: true));
 
     public async ValueTask DisposeAsync()
     {

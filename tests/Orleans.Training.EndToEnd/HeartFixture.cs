@@ -28,7 +28,7 @@ public sealed class HeartFixture : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _host = await GatewayHost.Start(_federation, "one", TestFederation.Hospitals, options => options.ConnectionInitTimeout = TimeSpan.FromSeconds(3));
+        _host = await GatewayHost.Start(_federation.Folder, _federation.Shard, "one", TestFederation.Hospitals, options => options.ConnectionInitTimeout = TimeSpan.FromSeconds(3));
         await _host.Shard.Start();
         Key = _host.CreateKey();
         _client = new GraphClient(_host.Url, Key);

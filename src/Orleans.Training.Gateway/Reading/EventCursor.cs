@@ -29,7 +29,7 @@ internal readonly record struct EventCursor(long Index, int Position)
         cursor = default;
         if (text.Length > GatewayLimits.IdCharacters || !GlobalId.TryDecode(text, out var bytes) || bytes.Length != Size || !bytes.AsSpan(0, 4).SequenceEqual(shard.ToArray().AsSpan(0, 4))) return false;
         cursor = new EventCursor(BinaryPrimitives.ReadInt64BigEndian(bytes.AsSpan(4)), BinaryPrimitives.ReadInt32BigEndian(bytes.AsSpan(12)));
-        return cursor is { Index: >= -1, Position: >= 0 };
+        return cursor is { Index: >= -1 and < long.MaxValue - GatewayLimits.Page, Position: >= 0 };
     }
 
     public bool IsBefore(long index, int position) => Index < index || Index == index && Position < position;

@@ -57,6 +57,7 @@ internal sealed class ErrorInfo : IErrorInfoProvider
     {
         { Code: { } code } when code.StartsWith("OT-", StringComparison.Ordinal) => (code, error.Message),
         ValidationError or DocumentError => (ApiErrors.BadDocument, WithoutSuggestion(error.Message)),
+        TimeoutError => (ApiErrors.Unavailable, "The operation took too long; try again, or ask for less."),
         UnhandledError { InnerException: { } inner } when IsOutage(inner) => (ApiErrors.Unavailable, "The ledger cannot be reached for the moment; try again."),
         UnhandledError => (ApiErrors.Internal, "The gateway failed; its log says why."),
         _ => (ApiErrors.BadDocument, WithoutSuggestion(error.Message)),

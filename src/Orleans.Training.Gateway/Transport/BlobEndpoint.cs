@@ -13,6 +13,19 @@ internal sealed class BlobEndpoint(ApiKeys keys, Federations federations, IBlobS
 {
     public async Task Handle(HttpContext http)
     {
+        try
+        {
+            await Serve(http);
+        }
+        catch (Exception exception) when (ErrorInfo.IsOutage(exception) && !http.Response.HasStarted)
+        {
+            http.Response.Clear();
+            await Refuse(http, ApiErrors.Of(ApiErrors.Unavailable, "The model cannot be had for the moment; try again."));
+        }
+    }
+
+    private async Task Serve(HttpContext http)
+    {
         if (Bearer.Find(keys, http.Request, out var refusal) is not { } caller)
         {
             http.Response.Headers.WWWAuthenticate = "Bearer";

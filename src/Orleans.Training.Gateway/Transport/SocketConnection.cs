@@ -18,12 +18,14 @@ internal sealed class SocketConnection(WebSocket socket, Executor executor, ApiK
     private readonly Channel<Outgoing> _outgoing = Channel.CreateBounded<Outgoing>(new BoundedChannelOptions(GatewayLimits.MessagesPerConnection) { SingleReader = true });
     private readonly ConcurrentDictionary<string, SocketOperation> _operations = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stop = new();
-    private (int Code, string Reason)? _close;
+    private CloseReason? _close;
     private string _secret = "";
     private bool _greeted;
     private bool _acknowledged;
 
     private readonly record struct Outgoing(OperationMessage Message, Action? Sent);
+
+    private sealed record CloseReason(int Code, string Text);
 
     /// <summary>Serves the connection until either side ends it. <paramref name="header"/> is the Authorization of the handshake, or empty.</summary>
     public async Task Run(string header, CancellationToken cancellationToken)
@@ -51,7 +53,7 @@ internal sealed class SocketConnection(WebSocket socket, Executor executor, ApiK
     /// <summary>Ends the connection with a code of the protocol; what waits to be sent is dropped.</summary>
     internal void Close(int code, string reason)
     {
-        _close ??= (code, reason);
+        Interlocked.CompareExchange(ref _close, new CloseReason(code, reason), null);
         _outgoing.Writer.TryComplete();
     }
 
@@ -93,7 +95,7 @@ internal sealed class SocketConnection(WebSocket socket, Executor executor, ApiK
             }
 
             if (socket.State is not (WebSocketState.Open or WebSocketState.CloseReceived)) return;
-            var (code, reason) = _close ?? ((int)WebSocketCloseStatus.NormalClosure, "");
+            var (code, reason) = _close ?? new CloseReason((int)WebSocketCloseStatus.NormalClosure, "");
             using var farewell = new CancellationTokenSource(Farewell, time);
             await socket.CloseOutputAsync((WebSocketCloseStatus)code, reason, farewell.Token);
         }
@@ -124,7 +126,7 @@ internal sealed class SocketConnection(WebSocket socket, Executor executor, ApiK
             // After a close of our own only the client's answer to it matters.
             if (_close is not null) continue;
             message.Write(buffer.AsSpan(0, result.Count));
-            if (message.Length > GatewayLimits.MessageBytes) Close((int)WebSocketCloseStatus.MessageTooBig, "Message too big");
+            if (message.Length > (_acknowledged ? GatewayLimits.MessageBytes : GatewayLimits.GreetingBytes)) Close((int)WebSocketCloseStatus.MessageTooBig, "Message too big");
             if (!result.EndOfMessage || _close is not null) continue;
             if (result.MessageType is WebSocketMessageType.Text) Handle(message.GetBuffer().AsMemory(0, (int)message.Length));
             else Close(SocketCloseCodes.BadRequest, "Messages are text");
