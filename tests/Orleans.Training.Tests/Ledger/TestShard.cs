@@ -33,11 +33,14 @@ internal sealed class TestShard
 {
     public const long StartMs = 1_700_000_000_000;
     public static readonly string[] Hospitals = ["cleveland", "hungarian", "switzerland", "va"];
+    private readonly string _keys;
     private int _nextId;
 
-    public TestShard()
+    /// <summary>A shard whose keys are all others for another <paramref name="keys"/>, and whose names are the same.</summary>
+    public TestShard(string keys = "")
     {
-        var seats = Hospitals.Select(name => new Validator(ParticipantId.Parse(name), Key(name).Public, Key(name + "/vote").Public, Key(name + "/cosign").Public, Key(name + "/log").Public)).ToArray();
+        _keys = keys;
+        var seats = Hospitals.Select(name => new Validator(ParticipantId.Parse(name), KeyOf(name).Public, KeyOf(name, "/vote").Public, KeyOf(name, "/cosign").Public, KeyOf(name, "/log").Public)).ToArray();
         Genesis = new Genesis("ledger.example/fed-heart", Identifier.Of("heart"u8), StartMs, new ValidatorSet(1, seats));
         Machine = new LedgerMachine(Genesis, Signatures.Verify);
         Head = Machine.CreateGenesis();
@@ -56,9 +59,11 @@ internal sealed class TestShard
 
     public static TestKey Key(string name) => new(name);
 
+    public TestKey KeyOf(string name, string role = "") => new(name + _keys + role);
+
     public Transaction Sign(string actor, ContractCall call, long? notAfterMs = null, Identifier? id = null, TestKey? key = null, Digest? chain = null, Identifier? shard = null)
     {
-        key ??= Key(actor);
+        key ??= KeyOf(actor);
         var idBytes = new byte[Identifier.Size];
         BinaryPrimitives.WriteInt32BigEndian(idBytes, ++_nextId);
         var payload = new TransactionPayload

@@ -1,0 +1,54 @@
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Client.Exports;
+
+/// <summary>A verdict of "ok", and the block that carries it.</summary>
+internal readonly record struct Verdict(long Height, ParticipantId Actor, Digest Work);
+
+/// <summary>What the executed blocks say about rounds that their last state no longer says: when things happened, and who attested what.</summary>
+internal sealed class RoundHistory
+{
+    private readonly Dictionary<Digest, List<Verdict>> _verdicts = [];
+    private readonly Dictionary<Digest, long> _agreements = [];
+    private readonly Dictionary<(Digest Agreement, int Round), long> _publications = [];
+
+    /// <summary>The newest published model.</summary>
+    public ModelRecord? Last { get; private set; }
+
+    /// <summary>The file of the block in which an agreement was proposed.</summary>
+    public string BlockOf(Digest agreement) => ExportLayout.Block(_agreements[agreement]);
+
+    /// <summary>The file of the block in which a round was published.</summary>
+    public string BlockOf(ModelRecord model) => ExportLayout.Block(_publications[(model.Agreement, model.Round)]);
+
+    /// <summary>Who attested a proposal; its digest names run, round and attempt too.</summary>
+    public IReadOnlyList<Verdict> VerdictsOn(Digest proposal) => _verdicts.GetValueOrDefault(proposal) ?? [];
+
+    public void Append(ExecutedBlock executed)
+    {
+        var height = (long)executed.Block.Header.Height;
+        var state = LedgerState.Of(executed);
+        foreach (var item in state.Events.SelectMany(events => events))
+        {
+            if (item is { Type: "AgreementProposed", Record: AgreementRecord agreement }) _agreements[agreement.Digest] = height;
+            if (item is not { Type: "ModelPublished", Record: ModelRecord model }) continue;
+            _publications[(model.Agreement, model.Round)] = height;
+            Last = model;
+        }
+
+        foreach (var leaf in state.Leaves)
+        {
+            if (Leaf.TryParse(leaf, out var parsed) && parsed is Entry { Result: Rejection.None } entry) Remember(executed.Block, height, entry);
+        }
+    }
+
+    private void Remember(Block block, long height, Entry entry)
+    {
+        if (Transaction.TryParse(block.Transactions[entry.Position], out var transaction) is not Rejection.None || transaction!.Payload is not { Contract: "round", Method: "Attest" } payload) return;
+        if (ContractCalls.TryRead(payload.Contract, payload.Method, payload.Arguments, out var call) is not Rejection.None || call is not Attest { Ok: true } attest) return;
+        if (!_verdicts.TryGetValue(attest.Proposal, out var verdicts)) _verdicts[attest.Proposal] = verdicts = [];
+        verdicts.Add(new Verdict(height, payload.Actor, attest.Work));
+    }
+}

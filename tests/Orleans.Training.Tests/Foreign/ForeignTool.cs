@@ -1,0 +1,58 @@
+using System.Diagnostics;
+using Orleans.Training.Tests.Cluster;
+
+namespace Orleans.Training.Tests.Foreign;
+
+/// <summary>Programs that are not ours, and what they say about files.</summary>
+internal static class ForeignTool
+{
+    private const string Install = "apt-get install --no-install-recommends golang-go golang-golang-x-mod-dev python3-cryptography (tests/run-tests does it when it runs as root)";
+    private const string GoPath = "/usr/share/gocode";
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+
+    /// <summary>Verdicts of golang.org/x/mod/sumdb on the proofs in a folder, by name.</summary>
+    public static Dictionary<string, string> Go(string logKey, string folder)
+    {
+        Assert.True(Directory.Exists(GoPath + "/src/golang.org/x/mod/sumdb/tlog"), $"the Go package golang.org/x/mod is missing: {Install}");
+        using var build = new TemporaryFolder();
+        var environment = new Dictionary<string, string> { ["GO111MODULE"] = "off", ["GOPATH"] = GoPath, ["GOFLAGS"] = "", ["GOCACHE"] = build["cache"], ["CGO_ENABLED"] = "0", ["GOTOOLCHAIN"] = "local" };
+        Run("go", ["build", "-o", build["check"], Tidy.Repository.Full("tests/Orleans.Training.Tests/Foreign/check.go")], environment);
+        return Verdicts(Run(build["check"], [logKey, folder], []));
+    }
+
+    /// <summary>Verdicts of Python's cryptography on the proofs in a folder, by name.</summary>
+    public static Dictionary<string, string> Python(string folder)
+    {
+        // The system's own Python has the system's packages; another may be first on the path.
+        Assert.True(File.Exists("/usr/bin/python3"), $"/usr/bin/python3 is missing: {Install}");
+        return Verdicts(Run("/usr/bin/python3", [Tidy.Repository.Full("tests/Orleans.Training.Tests/Foreign/check.py"), folder], []));
+    }
+
+    private static Dictionary<string, string> Verdicts(string output) =>
+        output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ', 2)).ToDictionary(parts => parts[0], parts => parts[1], StringComparer.Ordinal);
+
+    private static string Run(string program, string[] arguments, Dictionary<string, string> environment)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
+        Process? process = null;
+        try
+        {
+            process = Process.Start(start);
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            Assert.Fail($"{program} is missing: {Install}");
+        }
+
+        using (process)
+        {
+            var problems = process!.StandardError.ReadToEndAsync();
+            var output = process.StandardOutput.ReadToEnd();
+            Assert.True(process.WaitForExit(Patience), $"{program} does not end");
+            Assert.True(process.ExitCode == 0, $"{program} failed ({Install}): {problems.GetAwaiter().GetResult()}");
+            return output;
+        }
+    }
+}
