@@ -18,7 +18,7 @@ public sealed partial class ErrorPageTests
 
     private static readonly Dictionary<int, string> Named = Enums.SelectMany(path => Member().Matches(Repository.Read(path))).ToDictionary(match => int.Parse(match.Groups[2].Value), match => match.Groups[1].Value);
 
-    private static HashSet<int> InCode => [.. Repository.Files.Where(path => path is "run" || (path.StartsWith("src/", StringComparison.Ordinal) && path.EndsWith(".cs", StringComparison.Ordinal)))
+    private static HashSet<int> InCode => [.. Repository.Files.Where(path => path is "run" or "tests/run-tests" || (path.StartsWith("src/", StringComparison.Ordinal) && path.EndsWith(".cs", StringComparison.Ordinal)))
         .SelectMany(path => Number().Matches(Repository.Read(path))).Select(match => int.Parse(match.Groups[1].Value))];
 
     [Fact]
