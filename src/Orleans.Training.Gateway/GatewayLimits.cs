@@ -12,6 +12,9 @@ internal static class GatewayLimits
     /// <summary>Characters of a document.</summary>
     public const int DocumentCharacters = 64 * 1024;
 
+    /// <summary>Words and signs of a document.</summary>
+    public const int Tokens = 2_000;
+
     /// <summary>Fields below each other.</summary>
     public const int Depth = 12;
 

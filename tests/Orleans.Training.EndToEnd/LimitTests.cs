@@ -39,6 +39,36 @@ public sealed class LimitTests(HeartFixture heart)
     }
 
     [Fact]
+    public async Task Document_HasTwoThousandTokens()
+    {
+        await Good($"{{ {string.Concat(Enumerable.Repeat("__typename ", 1_998))} }}");
+        await Refused("OT-6007", $"{{ {string.Concat(Enumerable.Repeat("__typename ", 1_999))} }}");
+    }
+
+    [Theory]
+    [InlineData("{\"query\":\"\\ud800\"}")]
+    [InlineData("{\"query\":\"{ __typename }\",\"variables\":{\"a\":\"\\ud800\"}}")]
+    [InlineData("{\"query\":\"query($a: Int) { __typename @skip(if: false) run(id: \\\"x\\\") { rounds(first: $a) { totalCount } } }\",\"variables\":{\"a\":1e400}}")]
+    [InlineData("{\"query\":\"query($a: Int) { run(id: \\\"x\\\") { rounds(first: $a) { totalCount } } }\",\"variables\":{\"a\":99999999999999999999999999}}")]
+    [InlineData("{\"query\":\"mutation { submitTransaction(input: { federationId: \\\"\\\\uD800\\\", transaction: \\\"AAAA\\\", clientMutationId: \\\"\\\\uD800\\\" }) { clientMutationId } }\"}")]
+    [InlineData("{\"query\":\"{ node(id: \\\"run_\\\\uD800\\\") { id } }\"}")]
+    [InlineData("{\"query\":\"{ \\u0000 }\"}")]
+    [InlineData("{\"query\":\"query Q($Q: Q! = $Q) @Q { Q(Q: $Q) @Q { ...Q } } fragment Q on Q @Q { ...Q }\"}")]
+    [InlineData("{\"query\":\"{ __type(name: null) { name } }\"}")]
+    [InlineData("{\"query\":\"fragment A on Run { id }\"}")]
+    [InlineData("{\"query\":\"type Query { a: Int }\"}")]
+    [InlineData("{\"query\":\"{ node { id } }\"}")]
+    [InlineData("{\"query\":\"{ node(id: \\\"x\\\") }\"}")]
+    public async Task OddRequests_AreNeverAFaultOfOurs(string body)
+    {
+        var (status, code) = await Post(body);
+        Assert.InRange((int)status, 200, 499);
+        Assert.NotEqual("OT-6013", code);
+        using var get = await heart.Client.Http.GetAsync(new Uri("/graphql?query=%7B__typename%7D&variables=" + Uri.EscapeDataString(body), UriKind.Relative));
+        Assert.InRange((int)get.StatusCode, 200, 499);
+    }
+
+    [Fact]
     public async Task Complexity_IsFiveThousand()
     {
         // 1 + 1 + 100 · (1 + 1 + 47) = 4,902, and two fields for each of a hundred items more.
@@ -62,6 +92,12 @@ public sealed class LimitTests(HeartFixture heart)
     public async Task Page_HasAHundredItems()
     {
         await Good($"{{ federation(id: \"{heart.Federation.Id}\") {{ participants(first: 100) {{ nodes {{ id }} }} }} }}");
+        foreach (var after in new[] { "", "***", "A", "AAAA", new string('A', 300) })
+        {
+            var answer = await heart.Client.Ask($"{{ federation(id: \"{heart.Federation.Id}\") {{ ledger {{ entries(after: \"{after}\") {{ nodes {{ id }} }} }} }} }}");
+            Assert.Equal("OT-6011", answer.GetProperty("errors")[0].GetProperty("extensions").GetProperty("code").GetString());
+        }
+
         foreach (var first in new[] { 101, 0, -1 })
         {
             var answer = await heart.Client.Ask($"{{ federation(id: \"{heart.Federation.Id}\") {{ participants(first: {first}) {{ nodes {{ id }} }} }} }}");

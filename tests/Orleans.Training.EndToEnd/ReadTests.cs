@@ -130,7 +130,7 @@ public sealed class ReadTests(HeartFixture heart)
         var ids = Values(found, "id").ToList();
         Assert.Equal(["agr", "dat", "ent", "fed", "mdl", "org", "rnd", "run"], ids.Select(id => id[..3]).Distinct().Order(StringComparer.Ordinal));
         foreach (var id in ids) Assert.Equal(id, (await heart.Client.Query("query($id: ID!) { node(id: $id) { __typename id } }", new { id })).GetProperty("node").GetProperty("id").GetString());
-        foreach (var wrong in new[] { "", "fed", "fed_", "fed_AAAA", ids[0] + "A", "run_" + ids[0][4..], "xyz_" + ids[0][4..] })
+        foreach (var wrong in new[] { "", "fed", "fed_", "fed_AAAA", ids[0] + "A", "run_" + ids[0][4..], "xyz_" + ids[0][4..], "run_***", "run_=" })
             Assert.Equal(JsonValueKind.Null, (await heart.Client.Query("query($id: ID!) { node(id: $id) { id } }", new { id = wrong })).GetProperty("node").ValueKind);
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Buffers.Text;
 using System.Text;
@@ -50,7 +51,7 @@ internal readonly record struct GlobalId(string Prefix, Identifier Shard, ReadOn
     internal static bool TryDecode(string text, out byte[] bytes)
     {
         bytes = new byte[text.Length];
-        if (!Base64Url.TryDecodeFromChars(text, bytes, out var written)) return false;
+        if (Base64Url.DecodeFromChars(text, bytes, out _, out var written) is not OperationStatus.Done) return false;
         bytes = bytes[..written];
         return Base64Url.EncodeToString(bytes) == text;
     }

@@ -26,6 +26,7 @@ internal sealed partial class Executor(IDocumentExecuter executer, ISchema schem
         GraphQLDocument document;
         try
         {
+            if (HasTooManyTokens(request.Query)) return Refused(ApiErrors.OverLimit, $"The document has more than {GatewayLimits.Tokens} tokens.");
             document = Parser.Parse(request.Query);
         }
         catch (Exception exception) when (exception is GraphQLSyntaxErrorException or GraphQLMaxDepthExceededException)
@@ -61,6 +62,17 @@ internal sealed partial class Executor(IDocumentExecuter executer, ISchema schem
     public static ExecutionResult Refused(string code, string message) => Refused(ApiErrors.Of(code, message));
 
     public static ExecutionResult Refused(ExecutionError error) => new() { Errors = [error] };
+
+    private static bool HasTooManyTokens(string document)
+    {
+        var count = 0;
+        for (var token = Lexer.Lex(document); token.Kind is not TokenKind.EOF; token = Lexer.Lex(document, token.End))
+        {
+            if (token.Kind is not TokenKind.COMMENT && ++count > GatewayLimits.Tokens) return true;
+        }
+
+        return false;
+    }
 
     private static OperationType? Selected(GraphQLDocument document, string? name) =>
         document.Definitions.OfType<GraphQLOperationDefinition>().FirstOrDefault(operation => string.IsNullOrEmpty(name) || operation.Name?.StringValue == name)?.Operation;

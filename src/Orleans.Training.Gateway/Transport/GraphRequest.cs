@@ -22,6 +22,9 @@ internal sealed record GraphRequest(string Query, string? OperationName, Inputs?
         return new GraphRequest(document!, name, variables);
     }
 
+    /// <summary>What reading JSON throws at a client's mistakes: no JSON, text that is no Unicode, numbers beyond every type.</summary>
+    public static bool IsMalformed(Exception exception) => exception is JsonException or InvalidOperationException or FormatException or OverflowException or ArgumentException;
+
     private static bool TryText(JsonElement json, string name, out string? text)
     {
         text = null;

@@ -68,13 +68,13 @@ internal sealed class HttpTransport(Executor executor, ApiKeys keys, IGraphQLTex
             {
                 if (request.Query.TryGetValue(name, out var value) && value.ToString() is { Length: > 0 } text) parameters[name] = JsonSerializer.Deserialize<JsonElement>(text);
             }
+
+            return (GraphRequest.Of(JsonSerializer.SerializeToElement(parameters), serializer, out var error), error);
         }
-        catch (JsonException)
+        catch (Exception exception) when (GraphRequest.IsMalformed(exception))
         {
             return (null, ApiErrors.Of(ApiErrors.BadRequest, "'variables' and 'extensions' must be JSON."));
         }
-
-        return (GraphRequest.Of(JsonSerializer.SerializeToElement(parameters), serializer, out var error), error);
     }
 
     private async Task<(GraphRequest? Request, ExecutionError? Error)> FromBody(HttpContext http)
@@ -90,7 +90,7 @@ internal sealed class HttpTransport(Executor executor, ApiKeys keys, IGraphQLTex
             using var json = JsonDocument.Parse(buffer.AsMemory(0, length));
             return (GraphRequest.Of(json.RootElement, serializer, out var error), error);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        catch (Exception exception) when (GraphRequest.IsMalformed(exception))
         {
             return (null, ApiErrors.Of(ApiErrors.BadRequest, "The body is not JSON."));
         }

@@ -142,7 +142,7 @@ internal sealed class SocketConnection(WebSocket socket, Executor executor, ApiK
             if (json.RootElement.ValueKind is not JsonValueKind.Object || !TryText(json.RootElement, "type", out var type)) Close(SocketCloseCodes.BadRequest, "A message is an object with a type");
             else Handle(type, json.RootElement);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        catch (Exception exception) when (GraphRequest.IsMalformed(exception))
         {
             Close(SocketCloseCodes.BadRequest, "Messages are JSON");
         }
