@@ -122,7 +122,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
         // One word for many updates: it waits a little as long as more may come.
         var wish = $"hold {round.StateKey} {round.Inputs.Count - missing}";
-        if (positions.Count > 0 && (missing == 0 || HasWaited(wish, Gather))) await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+        if (positions.Count == 0 || missing > 0 && !HasWaited(wish, Gather)) return;
+        CrashPoints.Reach("held-before-submit");
+        await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
     }
 
     // An update is fetched, hashed and judged once; one that is not here yet is looked for again.
@@ -143,6 +145,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
             var ok = own.SumRoot == proposal.SumRoot && own.Model == proposal.Model && own.ModelRoot == proposal.ModelRoot;
             CrashPoints.Reach("summed-before-attest");
             await Send($"attest {proposal.Digest}", new Attest(round.Agreement, round.Number, round.Attempt, proposal.Digest, ok, RoundAggregate.WorkOf(_genesis.Validators.Seats[_host.Seat].Organisation, own.Sum)), OnceEach);
+            CrashPoints.Reach("attest-submitted");
         }
 
         var refused = _genesis.Validators.Count - _genesis.Validators.Quorum;
