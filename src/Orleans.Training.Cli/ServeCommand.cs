@@ -57,7 +57,7 @@ internal static class ServeCommand
         await app.StartAsync(cancellationToken);
         var grains = app.Services.GetRequiredService<IGrainFactory>();
         foreach (var shard in files.Shards) await grains.GetGrain<ILedgerShardGrain>(shard.ToString()).Start();
-        var address = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         Console.WriteLine(JsonLine.Of(("ready", true), ("http", address)));
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);

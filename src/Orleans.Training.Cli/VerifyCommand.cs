@@ -28,7 +28,7 @@ internal static class VerifyCommand
         if (!TrustPolicy.TryParse(File.ReadAllText(trust), out var policy, out var problem)) return Fail(json, "OT-7004", $"{trust} is no trust policy: {problem}", ExitCode.Usage);
         try
         {
-            Print(ExportVerifier.Verify(folder, policy!, Safetensors.Write), json);
+            Print(ExportVerifier.Verify(folder, policy!, (spec, parameters) => Safetensors.Write(spec, parameters)), json);
             return ExitCode.Ok;
         }
         catch (ExportException exception)

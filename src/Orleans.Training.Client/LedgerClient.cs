@@ -142,6 +142,7 @@ public sealed class LedgerClient : IDisposable
     private async Task<JsonElement> Ask(string query, object variables, CancellationToken cancellationToken)
     {
         using var response = await OnAnyGateway(gateway => _http.PostAsJsonAsync(new Uri(gateway, "graphql"), new { query, variables }, cancellationToken), cancellationToken);
+        if (response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) is not true) throw new GatewayException($"The gateway answered {(int)response.StatusCode} without an explanation.");
         using var answer = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken));
         if (answer.RootElement.TryGetProperty("errors", out var errors)) throw new GatewayException(Describe(errors));
         return answer.RootElement.GetProperty("data").Clone();

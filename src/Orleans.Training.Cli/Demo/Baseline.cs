@@ -22,7 +22,7 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
 
         using var process = Process.GetCurrentProcess();
         var (before, watch) = (process.TotalProcessorTime, Stopwatch.StartNew());
-        var model = await Federated(plan, agreement, rows, initial, pool, cancellationToken);
+        var model = await TrainTogether(plan, agreement, rows, initial, pool, cancellationToken);
         watch.Stop();
         process.Refresh();
         var processor = process.TotalProcessorTime - before;
@@ -35,7 +35,7 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
         return new Baseline(LocalTrainer.Evaluate(plan.Spec, model, test, cancellationToken: cancellationToken), watch.Elapsed, processor, alone, pooled);
     }
 
-    private static async Task<float[]> Federated(DemoPlan plan, TrainingAgreement agreement, LabelledData[] rows, float[] initial, TrainerPool pool, CancellationToken cancellationToken)
+    private static async Task<float[]> TrainTogether(DemoPlan plan, TrainingAgreement agreement, LabelledData[] rows, float[] initial, TrainerPool pool, CancellationToken cancellationToken)
     {
         var model = initial;
         for (var round = 1; round <= plan.Rounds; round++)

@@ -41,6 +41,30 @@ internal static class DemoCommand
         return command;
     }
 
+    /// <summary>Runs a plan over the ledger and without it, silently.</summary>
+    public static async Task<(TimeSpan Wall, TimeSpan Processor, Baseline Baseline)> Measure(DemoPlan plan, string root, CancellationToken cancellationToken)
+    {
+        var setup = FederationSetup.Create(plan, root, TimeProvider.System);
+        var key = GatewaySetup.CreateKey(root, setup.Genesis);
+        DemoRun run;
+        TimeSpan processor;
+        await using (var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken))
+        {
+            using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
+            run = new DemoRun(plan, setup, client, root);
+            await run.SetUp(cancellationToken);
+            var before = silos.ProcessorTime;
+            await foreach (var _ in run.Follow(cancellationToken))
+            {
+                // Only the end counts.
+            }
+
+            processor = silos.ProcessorTime - before;
+        }
+
+        return (run.Elapsed, processor, await Baseline.Run(plan, root, Silos, cancellationToken));
+    }
+
     private static async Task<int> Run(DemoPlan plan, string root, DemoOutput output, bool withReference, CancellationToken cancellationToken)
     {
         var watch = Stopwatch.StartNew();
@@ -50,7 +74,7 @@ internal static class DemoCommand
         await using var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken);
         output.Say($"{Silos} silos, {setup.Genesis.Validators.Count} validators (quorum {setup.Genesis.Validators.Quorum}), {plan.Participants.Count} participants; gateway {silos.Gateways[0]}; ready in {watch.Elapsed.TotalSeconds:F1} s");
 
-        using var client = new LedgerClient(silos.Gateways, key, GatewayOptions.FederationId(setup.Genesis.Shard));
+        using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
         var run = new DemoRun(plan, setup, client, root);
         await run.SetUp(cancellationToken);
         output.Say($"run {run.Agreement.ComputeDigest()}: all {plan.Participants.Count} participants have signed the agreement; {run.Agreement.Rounds} rounds");
@@ -66,7 +90,7 @@ internal static class DemoCommand
         await LocalExport.Write(root, setup.Genesis, checkpoint, export, cancellationToken);
 
         var baseline = await Baseline.Run(plan, root, Silos, cancellationToken);
-        var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators), Safetensors.Write);
+        var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators), (spec, parameters) => Safetensors.Write(spec, parameters));
         output.Table(plan, run, baseline, processor, report);
         if (withReference && plan.Reference(new Progress<string>()) is { } reference) output.Say(reference);
         output.Verified(report, export, policy, watch.Elapsed);

@@ -7,7 +7,7 @@ using Orleans.Training.Trainer;
 namespace Orleans.Training.Cli.Demo;
 
 /// <summary>Ten organisations with a thousand images each, and McMahan's perceptron.</summary>
-internal sealed class MnistPlan : DemoPlan
+internal sealed class MnistPlan(int rounds = 10, int localEpochs = 1) : DemoPlan
 {
     private const int Organisations = 10;
     private static readonly string Source = Path.Combine(DataFolder, "mnist");
@@ -20,9 +20,9 @@ internal sealed class MnistPlan : DemoPlan
 
     public override ModelSpec Spec => ModelSpec.McMahanPerceptron();
 
-    public override int Rounds => 10;
+    public override int Rounds => rounds;
 
-    public override TrainingTerms Training => new(100_000, 10, 1);
+    public override TrainingTerms Training => new(100_000, 10, localEpochs);
 
     public override double Clip => 20;
 

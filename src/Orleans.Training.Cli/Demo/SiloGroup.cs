@@ -17,12 +17,10 @@ internal sealed class SiloGroup : IAsyncDisposable
         try
         {
             var ports = SiloProcess.FreePorts(2 * count);
-            for (var i = 0; i < count; i++)
-            {
-                var silo = new SiloPlan(root, ports[2 * i], ports[2 * i + 1], i == 0 ? http : 0, [.. plan.Participants.Select(participant => participant.Name)], 1, null);
-                group._silos.Add(await SiloProcess.Start(root, $"silo-{i + 1}", silo, cancellationToken));
-            }
-
+            // All at once, so that the validators spread over all of them.
+            var starting = Enumerable.Range(0, count).Select(i => SiloProcess.Start(
+                root, $"silo-{i + 1}", new SiloPlan(root, ports[2 * i], ports[2 * i + 1], i == 0 ? http : 0, [.. plan.Participants.Select(participant => participant.Name)], 1, null), cancellationToken)).ToArray();
+            foreach (var silo in starting) group._silos.Add(await silo);
             return group;
         }
         catch

@@ -41,7 +41,7 @@ internal static class UpCommand
         var setup = files.Shards.Count == 0 ? FederationSetup.Create(plan, root, TimeProvider.System) : FederationSetup.Open(plan, root, files.Genesis(files.Shards[0]));
         var key = Key(root, setup.Genesis);
         await using var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken, http);
-        var federation = GatewayOptions.FederationId(setup.Genesis.Shard);
+        var federation = GatewayExtensions.FederationId(setup.Genesis.Shard);
         using var client = new LedgerClient(silos.Gateways, key, federation);
         // The same transactions again change nothing: a set-up that was cut short is completed.
         await new DemoRun(plan, setup, client, root).SetUp(cancellationToken);

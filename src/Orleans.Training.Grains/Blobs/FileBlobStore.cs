@@ -47,6 +47,7 @@ public sealed class FileBlobStore : IBlobStore
             }
 
             BeforeRename(temporary);
+            CrashPoints.Reach("blob-written-before-rename");
             var path = PathOf(blob.Name);
             DurableFiles.CreateFolder(Path.GetDirectoryName(path)!);
             DurableFiles.Rename(temporary, path);

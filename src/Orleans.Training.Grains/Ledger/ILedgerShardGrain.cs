@@ -82,6 +82,10 @@ public interface ILedgerShardGrain : IGrainWithStringKey
     [AlwaysInterleave, Alias("List")]
     Task<StateItem[]> List(string prefix, string? after, int first);
 
+    /// <summary>How many records there are whose keys begin with a prefix.</summary>
+    [AlwaysInterleave, Alias("Count")]
+    Task<long> Count(string prefix);
+
     /// <summary>Every leaf from an index on, then live: no gap, no duplicate. After an interruption, ask again from the index that is due.</summary>
     [AlwaysInterleave, Alias("Tail")]
     IAsyncEnumerable<LedgerItem> Tail(long fromIndex, CancellationToken cancellationToken);

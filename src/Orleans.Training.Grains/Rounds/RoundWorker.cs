@@ -30,6 +30,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     // When a wish was first felt, and whether it was sent: both forgotten when its run moves on.
     private readonly Dictionary<string, long> _since = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _sent = new(StringComparer.Ordinal);
+    private readonly Dictionary<Digest, bool> _judged = [];
     private (string Key, RoundAggregate? Aggregate) _computed = ("", null);
     private readonly Task _work;
 
@@ -116,12 +117,22 @@ public sealed partial class RoundWorker : IAsyncDisposable
         {
             var input = round.Inputs[position];
             if (input.Root == Digest.Zero || (input.Holders >> _host.Seat & 1) != 0) continue;
-            if (await Fetch(input.Root) is { } update && RoundAggregate.Admits(terms, position, update)) positions.Add(position);
+            if (await MayHold(terms, position, input.Root)) positions.Add(position);
         }
 
         // One word for many updates: it waits a little as long as more may come.
         var wish = $"hold {round.StateKey} {round.Inputs.Count - missing}";
-        if (positions.Count > 0 && (missing == 0 || HasWaited(wish, Gather))) await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+        if (positions.Count == 0 || missing > 0 && !HasWaited(wish, Gather)) return;
+        CrashPoints.Reach("held-before-submit");
+        await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+    }
+
+    // An update is fetched, hashed and judged once; one that is not here yet is looked for again.
+    private async ValueTask<bool> MayHold(AgreementRecord terms, int position, Digest root)
+    {
+        if (_judged.TryGetValue(root, out var admissible)) return admissible;
+        if (await Fetch(root) is not { } update) return false;
+        return _judged[root] = RoundAggregate.Admits(terms, position, update);
     }
 
     private async ValueTask Aggregate(ContractState state, AgreementRecord terms, RoundRecord round)
@@ -134,6 +145,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
             var ok = own.SumRoot == proposal.SumRoot && own.Model == proposal.Model && own.ModelRoot == proposal.ModelRoot;
             CrashPoints.Reach("summed-before-attest");
             await Send($"attest {proposal.Digest}", new Attest(round.Agreement, round.Number, round.Attempt, proposal.Digest, ok, RoundAggregate.WorkOf(_genesis.Validators.Seats[_host.Seat].Organisation, own.Sum)), OnceEach);
+            CrashPoints.Reach("attest-submitted");
         }
 
         var refused = _genesis.Validators.Count - _genesis.Validators.Quorum;
@@ -161,7 +173,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
         }
 
         var aggregate = RoundAggregate.Compute(terms, round, _genesis.Validators.Quorum, parent, root => updates.TryGetValue(root, out var update) ? update : null);
-        if (aggregate is not null) _computed = (round.StateKey, aggregate);
+        if (aggregate is null) return null;
+        _computed = (round.StateKey, aggregate);
+        _judged.Clear();
         return aggregate;
     }
 

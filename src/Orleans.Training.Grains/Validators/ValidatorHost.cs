@@ -129,6 +129,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         try
         {
             await Step([new Started(NowMs)]);
+            // The line that was made before a crash may have reached nobody, and the next block may be long in coming.
+            await Cosign();
             while (!_stop.IsCancellationRequested)
             {
                 await _wake.WaitAsync(_stop.Token);
@@ -183,6 +185,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         {
             case Submission submission:
                 var step = Apply(new TransactionsSubmitted(NowMs, submission.Transactions), outputs);
+                CrashPoints.Reach("accepted-before-answer");
                 submission.Answer.TrySetResult([.. step.Outputs.OfType<TransactionChecked>().Select(output => output.Rejection)]);
                 break;
             case ValueTuple<int, ReadOnlyMemory<byte>>(var from, var bytes):
@@ -269,7 +272,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     {
         if (LedgerState.Of(Chain.Head.Executed).Tree.Size <= _cosignedSize) return;
         _cosignedSize = LedgerState.Of(Chain.Head.Executed).Tree.Size;
-        Broadcast(await _checkpoints.Cosign(_time.GetUtcNow(), _stop.Token));
+        var cosignature = await _checkpoints.Cosign(_time.GetUtcNow(), _stop.Token);
+        CrashPoints.Reach("cosigned-before-broadcast");
+        Broadcast(cosignature);
         _newest = _checkpoints.Newest;
     }
 

@@ -1,0 +1,66 @@
+using Orleans.Training.Gateway.Graph;
+using Orleans.Training.Gateway.Transport;
+using Orleans.Training.Grains.Ledger;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+
+namespace Orleans.Training.Gateway.Reading;
+
+/// <summary>Reads one federation's ledger and the state of its contracts.</summary>
+internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerShardGrain grain)
+{
+    public Protocol.Ledger.Genesis Genesis => genesis;
+
+    public Identifier Shard => genesis.Shard;
+
+    public ILedgerShardGrain Grain => grain;
+
+    public async Task<T?> Find<T>(string key) where T : StateRecord =>
+        await grain.State(key) is { } bytes && StateRecord.TryParse(key, bytes, out var record) ? record as T : null;
+
+    /// <summary>A page of the records below a prefix, in key order.</summary>
+    public async Task<Connection<TNode>> List<TRecord, TNode>(string prefix, int first, string? after, Func<TRecord, TNode> node) where TRecord : StateRecord where TNode : class
+    {
+        RequirePage(first);
+        var start = after is null ? null : KeyOf(prefix, after);
+        var items = await grain.List(prefix, start, first);
+        var more = items.Length == first && (await grain.List(prefix, items[^1].Key, 1)).Length > 0;
+        var edges = items
+            .Select(item => (item.Key, Record: StateRecord.TryParse(item.Key, item.Record, out var record) ? record as TRecord : null))
+            .Where(item => item.Record is not null)
+            .Select(item => new Edge<TNode>(CursorOf(prefix, item.Key), node(item.Record!)));
+        return new Connection<TNode>([.. edges], more, start is not null, async () => await grain.Count(prefix));
+    }
+
+    /// <summary>A page of the ledger's leaves, in ledger order.</summary>
+    public async Task<Connection<LedgerEntry>> Leaves(int first, string? after)
+    {
+        RequirePage(first);
+        long from = 0;
+        if (after is not null) from = EventCursor.TryParse(after, Shard, out var cursor) ? cursor.Index + 1 : throw ApiErrors.Of(ApiErrors.BadArgument, "'after' is no cursor of this ledger.");
+        var size = await grain.Size();
+        var edges = new List<Edge<LedgerEntry>>();
+        for (var index = from; index < Math.Min(size, from + first); index++)
+        {
+            if (await grain.Item(index) is { } item) edges.Add(new Edge<LedgerEntry>(EventCursor.Behind(index).Write(Shard), new LedgerEntry(this, item)));
+        }
+
+        return new Connection<LedgerEntry>(edges, from + edges.Count < size, from > 0, () => Task.FromResult(size));
+    }
+
+    public async Task<Receipt?> Receipt(long index)
+    {
+        if (await grain.Receipt(index) is not { } text || !Protocol.Ledger.Receipt.TryParse(text, out var receipt) || await grain.Item(index) is not { } item) return null;
+        return new Receipt(new LedgerEntry(this, item), receipt!);
+    }
+
+    private static void RequirePage(int first)
+    {
+        if (first is < 1 or > GatewayLimits.Page) throw ApiErrors.Of(ApiErrors.BadArgument, $"'first' must be 1 to {GatewayLimits.Page}.");
+    }
+
+    private static string CursorOf(string prefix, string key) => System.Buffers.Text.Base64Url.EncodeToString(System.Text.Encoding.UTF8.GetBytes(key[prefix.Length..]));
+
+    private static string KeyOf(string prefix, string cursor) =>
+        cursor.Length <= GatewayLimits.IdCharacters && GlobalId.TryDecode(cursor, out var bytes) ? prefix + System.Text.Encoding.UTF8.GetString(bytes) : throw ApiErrors.Of(ApiErrors.BadArgument, "'after' is no cursor of this connection.");
+}

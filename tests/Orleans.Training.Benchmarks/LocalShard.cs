@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging.Abstractions;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Benchmarks;
+
+/// <summary>
+/// Four validators in this process, as a silo hosts them: each with its own keys, its own verified signatures, its own execution and its own journal, synced before
+/// each vote. Messages pass between them encoded, through memory.
+/// </summary>
+internal sealed class LocalShard : IAsyncDisposable
+{
+    private const int Count = 4;
+    private readonly string _folder = Directory.CreateTempSubdirectory("otrain-bench-").FullName;
+    private readonly ValidatorHost?[] _hosts = new ValidatorHost?[Count];
+    private readonly Ed25519Signer[] _signers = [.. Enumerable.Range(0, Count).Select(seat => Signer($"{seat}"))];
+    private int _next;
+
+    private LocalShard()
+    {
+        var seats = Enumerable.Range(0, Count).Select(seat => new Validator(ParticipantId.Parse($"validator-{seat}"), _signers[seat].PublicKey, Signer($"{seat}/vote").PublicKey, Signer($"{seat}/cosign").PublicKey, Signer($"{seat}/log").PublicKey)).ToArray();
+        Genesis = new Genesis("bench.example/ledger", Identifier.Of("bench"u8), TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() - 1000, new ValidatorSet(1, seats));
+    }
+
+    public Genesis Genesis { get; }
+
+    public ValidatorHost this[int seat] => _hosts[seat]!;
+
+    public static async Task<LocalShard> Start()
+    {
+        var shard = new LocalShard();
+        for (var seat = 0; seat < Count; seat++)
+        {
+            var keys = new ValidatorKeys(shard._signers[seat], Signer($"{seat}/vote"), Signer($"{seat}/cosign"), Signer($"{seat}/log"));
+            var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = Path.Combine(shard._folder, $"{seat}"), Validator = $"{seat}" });
+            shard._hosts[seat] = await ValidatorHost.Start(shard.Genesis, keys, store, new Network(shard, seat), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+        }
+
+        return shard;
+    }
+
+    /// <summary>Individually signed transactions of about 512 bytes, which their contract refuses (the fifth has no such key): the cheapest execution there is.</summary>
+    public async Task<Transaction[]> Transactions(int count)
+    {
+        var call = new RegisterDataset("bench", Digest.Zero, 1, new string('x', 180));
+        var transactions = new Transaction[count];
+        for (var i = 0; i < count; i++)
+        {
+            var seat = i % Count;
+            var writer = new Grains.TransactionWriter(Genesis.Chain, Genesis.Shard, Genesis.Validators.Seats[seat].Organisation, _signers[seat], TimeProvider.System);
+            transactions[i] = await writer.Write(call, BitConverter.GetBytes(_next++), CancellationToken.None);
+        }
+
+        return transactions;
+    }
+
+    /// <summary>Waits until a validator has this many entries more than <paramref name="before"/>.</summary>
+    public async Task Entries(int seat, long before, long more)
+    {
+        for (long height = this[seat].Chain.Count - 1, entries = 0; ; height++)
+        {
+            await this[seat].Chain.WaitFor(height, CancellationToken.None);
+            entries = EntriesOf(this[seat]);
+            if (entries >= before + more) return;
+        }
+    }
+
+    /// <summary>Entries of a validator's chain: every leaf but the first of each block.</summary>
+    public static long EntriesOf(ValidatorHost host)
+    {
+        var head = host.Chain.Head.Executed;
+        return LedgerState.Of(head).Tree.Size - (long)head.Block.Header.Height - 1;
+    }
+
+    public static TimeSpan ProcessorTime
+    {
+        get
+        {
+            using var process = Process.GetCurrentProcess();
+            return process.TotalProcessorTime;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var host in _hosts)
+        {
+            if (host is not null) await host.DisposeAsync();
+        }
+
+        foreach (var signer in _signers) signer.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static Ed25519Signer Signer(string name) => new(Digest.Of(System.Text.Encoding.UTF8.GetBytes($"bench/{name}")).ToArray());
+
+    private sealed class Network(LocalShard shard, int from) : ITransport
+    {
+        public void Send(int seat, ReadOnlyMemory<byte> message) => shard._hosts[seat]?.Receive(from, message);
+    }
+}
