@@ -16,6 +16,7 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Wake = TimeSpan.FromSeconds(2);
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<TransactionKey, long> _index = [];
     private Genesis _genesis = null!;
@@ -24,6 +25,7 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     private CommittedChain _chain = null!;
     private IValidatorGrain[] _validators = [];
     private SignedNote? _checkpoint;
+    private long? _woken;
     private Task _following = Task.CompletedTask;
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
@@ -66,6 +68,7 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
             try
             {
                 var answer = (Rejection)(await _validators[(first + attempt) % _validators.Length].Submit([transaction]))[0];
+                CrashPoints.Reach("accepted-before-shard-answer");
                 return answer is Rejection.None or Rejection.Duplicate ? new TransactionState(TransactionStatus.Pending, 0, -1) : Refused(answer);
             }
             catch (Exception exception) when (attempt + 1 < _validators.Length)
@@ -165,16 +168,15 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
         {
             try
             {
-                while (await Advance(await _validators[seat].Follow(_chain.Count)))
-                {
-                    // As long as this validator gives blocks or an honest 'none yet'.
-                }
+                // As long as this validator gives blocks or an honest 'none yet'.
+                while (await Advance(await _validators[seat].Follow(_chain.Count))) WakeRuns();
             }
             catch (Exception exception) when (!_stop.IsCancellationRequested)
             {
                 LogUnreachable(logger, seat, exception.Message);
             }
 
+            WakeRuns();
             await Task.Delay(Retry, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
     }
@@ -203,13 +205,23 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
 
             CrashPoints.Reach("final-before-shard-read-model");
             _chain.Append(new CommittedBlock(block, block == executed[^1] ? certificate : null));
-            foreach (var item in state.Events.SelectMany(events => events))
-            {
-                if (item is { Type: "AgreementActivated", Record: AgreementRecord agreement }) await GrainFactory.GetGrain<IRoundGrain>(GrainKeys.Of(_genesis.Shard, agreement.Digest.ToString())).Start();
-            }
+            if (state.Events.Any(events => events.Any(item => item.Type is "AgreementActivated"))) _woken = null;
         }
 
         return true;
+    }
+
+    // A run's grain may have died with its silo while this one lives on: as long as the run is not over it is woken again and again.
+    private void WakeRuns()
+    {
+        if (_stop.IsCancellationRequested || _woken is { } woken && time.GetElapsedTime(woken) < Wake) return;
+        _woken = time.GetTimestamp();
+        var state = LedgerState.Of(_chain.Head.Executed).Contracts;
+        foreach (var run in state.All<RunRecord>(RunRecord.Prefix))
+        {
+            if (run.Failure is not null || run.PublishedRounds >= state.Find<AgreementRecord>(AgreementRecord.Key(run.Agreement))!.Agreement.Rounds) continue;
+            GrainFactory.GetGrain<IRoundGrain>(GrainKeys.Of(_genesis.Shard, run.Agreement.ToString())).Start().Ignore();
+        }
     }
 
     private TransactionState StatusOf(TransactionKey key)

@@ -67,6 +67,7 @@ internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> 
         if (await Find<RoundRecord>(shard, RoundRecord.Key(_agreement, run.PublishedRounds + 1, run.Attempts + 1)) is not { Phase: Phase.Input, InputsDigest: null } round) return false;
         if (_attempt != round.StateKey)
         {
+            CrashPoints.Reach("round-open-before-training");
             _attempt = round.StateKey;
             _training.Clear();
         }

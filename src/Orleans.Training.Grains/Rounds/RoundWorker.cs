@@ -61,6 +61,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
                     foreach (var item in LedgerState.Of(block.Executed).Events.SelectMany(events => events))
                     {
                         if (item is { Type: "AgreementActivated", Record: AgreementRecord agreement }) _runs.Add(agreement.Digest);
+                        if (item.Type is "ModelPublished" or "RoundFailed") Forget();
                     }
 
                     height++;
@@ -91,8 +92,6 @@ public sealed partial class RoundWorker : IAsyncDisposable
         if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
         {
             _runs.Remove(agreement);
-            _since.Clear();
-            _sent.Clear();
             return;
         }
 
@@ -109,6 +108,13 @@ public sealed partial class RoundWorker : IAsyncDisposable
         else await Aggregate(state, terms, round);
     }
 
+    // Wishes of rounds that are over; those of others are felt anew.
+    private void Forget()
+    {
+        _since.Clear();
+        _sent.Clear();
+    }
+
     private async ValueTask Hold(AgreementRecord terms, RoundRecord round)
     {
         var positions = new List<int>();
@@ -122,7 +128,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
         // One word for many updates: it waits a little as long as more may come.
         var wish = $"hold {round.StateKey} {round.Inputs.Count - missing}";
-        if (positions.Count > 0 && (missing == 0 || HasWaited(wish, Gather))) await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+        if (positions.Count == 0 || missing > 0 && !HasWaited(wish, Gather)) return;
+        CrashPoints.Reach("held-before-submit");
+        await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
     }
 
     // An update is fetched, hashed and judged once; one that is not here yet is looked for again.
@@ -143,6 +151,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
             var ok = own.SumRoot == proposal.SumRoot && own.Model == proposal.Model && own.ModelRoot == proposal.ModelRoot;
             CrashPoints.Reach("summed-before-attest");
             await Send($"attest {proposal.Digest}", new Attest(round.Agreement, round.Number, round.Attempt, proposal.Digest, ok, RoundAggregate.WorkOf(_genesis.Validators.Seats[_host.Seat].Organisation, own.Sum)), OnceEach);
+            CrashPoints.Reach("attest-submitted");
         }
 
         var refused = _genesis.Validators.Count - _genesis.Validators.Quorum;

@@ -203,6 +203,7 @@ public sealed partial class FileValidatorStore : IValidatorStore
         }
 
         RandomAccess.Write(_newest!.Handle, frame.Span, offset);
+        CrashPoints.Reach("journal-appended-before-sync");
         RandomAccess.FlushToDisk(_newest.Handle);
         Volatile.Write(ref _durable, new(new(_newest.Number, offset + frame.Length)));
         return ValueTask.CompletedTask;

@@ -96,6 +96,7 @@ internal sealed class GroupCommit : IAsyncDisposable
 
         var chain = JournalFormat.Seal(_buffer, out var frame);
         await _write(LastNumber + 1, _chain, frame);
+        CrashPoints.Reach("journal-synced-before-acknowledged");
         _chain = chain;
         Interlocked.Increment(ref _lastNumber);
         foreach (var pending in _group) pending.Done.TrySetResult();

@@ -52,7 +52,7 @@ public sealed class SignedNote
     public static bool TryParse(string content, out SignedNote? note)
     {
         note = null;
-        if (content.Length > MaxCharacters || content.Any(c => c < ' ' && c != '\n')) return false;
+        if (content.Length > MaxCharacters || content.Any(c => c < ' ' && c != '\n') || !IsUnicode(content)) return false;
         var split = content.LastIndexOf("\n\n", StringComparison.Ordinal);
         if (split <= 0 || !content.EndsWith('\n')) return false;
         var lines = content[(split + 2)..].Split('\n');
@@ -105,6 +105,18 @@ public sealed class SignedNote
 
     /// <summary>The note.</summary>
     public override string ToString() => $"{Text}\n{string.Concat(Signatures)}";
+
+    // Half a surrogate pair has no UTF-8 form, so nobody can have signed it.
+    private static bool IsUnicode(ReadOnlySpan<char> text)
+    {
+        while (!text.IsEmpty)
+        {
+            if (Rune.DecodeFromUtf16(text, out _, out var length) is not System.Buffers.OperationStatus.Done) return false;
+            text = text[length..];
+        }
+
+        return true;
+    }
 
     // Standard base64 with padding (RFC 4648 §4), in its one spelling: no white space, no stray bits.
     internal static bool TryBase64(string text, int? length, out byte[] bytes)

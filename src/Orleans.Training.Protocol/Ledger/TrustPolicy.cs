@@ -9,8 +9,8 @@ namespace Orleans.Training.Protocol.Ledger;
 public sealed class TrustPolicy
 {
     private const int MaxLines = 512;
-    private readonly Dictionary<string, Func<Func<NoteKey, bool>, bool>> _rules = new(StringComparer.Ordinal);
-    private Func<Func<NoteKey, bool>, bool>? _quorum;
+    private readonly Dictionary<string, Rule> _rules = new(StringComparer.Ordinal);
+    private Rule? _quorum;
     private readonly List<NoteKey> _logs = [];
     private readonly List<NoteKey> _witnesses = [];
 
@@ -74,7 +74,7 @@ public sealed class TrustPolicy
     {
         if (!Checkpoint.TryParse(note.Text, out var checkpoint)) return ReceiptCheck.NoCheckpoint;
         if (!_logs.Any(log => log.Name == checkpoint!.Origin && note.IsSignedBy(log))) return ReceiptCheck.UnknownLog;
-        return _quorum!(note.IsSignedBy) ? ReceiptCheck.Good : ReceiptCheck.QuorumMissing;
+        return _quorum!(new Question(note)) ? ReceiptCheck.Good : ReceiptCheck.QuorumMissing;
     }
 
     private string? AddLine(string[] items) => items[0] switch
@@ -98,7 +98,7 @@ public sealed class TrustPolicy
     {
         if (items.Length is not (3 or 4) || !NoteKey.TryParse(items[2], out var key) || key!.Kind is not NoteKeyKind.Cosignature) return "not 'witness <name> <vkey> [<url>]' with an Ed25519 cosignature key (type 0x04)";
         if (_witnesses.Any(witness => witness.Key == key.Key)) return "this witness key stands twice";
-        if (!Define(items[1], signed => signed(key))) return $"the name '{items[1]}' is taken";
+        if (!Define(items[1], question => question.Note.IsSignedBy(key))) return $"the name '{items[1]}' is taken";
         _witnesses.Add(key);
         return null;
     }
@@ -106,7 +106,7 @@ public sealed class TrustPolicy
     private string? AddGroup(string[] items)
     {
         if (items.Length < 4) return "not 'group <name> <threshold|any|all> <name>…'";
-        var members = new List<Func<Func<NoteKey, bool>, bool>>();
+        var members = new List<Rule>();
         foreach (var name in items[3..].Distinct(StringComparer.Ordinal))
         {
             if (!_rules.TryGetValue(name, out var member)) return $"'{name}' is not defined above";
@@ -121,7 +121,7 @@ public sealed class TrustPolicy
             _ => int.TryParse(items[2], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0,
         };
         if (threshold < 1 || threshold > members.Count) return $"the threshold '{items[2]}' is not any, all or 1 to {members.Count}";
-        return Define(items[1], signed => members.Count(member => member(signed)) >= threshold) ? null : $"the name '{items[1]}' is taken";
+        return Define(items[1], question => members.Count(member => member(question)) >= threshold) ? null : $"the name '{items[1]}' is taken";
     }
 
     private string? SetQuorum(string[] items)
@@ -133,5 +133,17 @@ public sealed class TrustPolicy
         return null;
     }
 
-    private bool Define(string name, Func<Func<NoteKey, bool>, bool> rule) => name != "none" && _rules.TryAdd(name, rule);
+    private bool Define(string name, Rule rule) => name != "none" && _rules.TryAdd(name, question => question.Ask(name, rule));
+
+    private delegate bool Rule(Question question);
+
+    // Groups may share members at every level: each name is asked once.
+    private sealed class Question(SignedNote note)
+    {
+        private readonly Dictionary<string, bool> _answers = new(StringComparer.Ordinal);
+
+        public SignedNote Note => note;
+
+        public bool Ask(string name, Rule rule) => _answers.TryGetValue(name, out var answer) ? answer : _answers[name] = rule(this);
+    }
 }
