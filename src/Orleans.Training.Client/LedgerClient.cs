@@ -90,19 +90,42 @@ public sealed class LedgerClient : IDisposable
     /// <exception cref="GatewayException">The gateway does not have it, or gave something else.</exception>
     public async Task<byte[]> Model(Digest root, CancellationToken cancellationToken)
     {
-        const string query = "query($id: ID!) { federation(id: $id) { runs(first: 100) { nodes { model { download { url root } } } } } }";
-        var runs = (await Ask(query, new { id = _federation }, cancellationToken)).GetProperty("federation").GetProperty("runs").GetProperty("nodes");
-        foreach (var run in runs.EnumerateArray())
+        var url = await ModelUrl(root, cancellationToken) ?? throw new GatewayException($"The federation has published no model {root}.");
+        using var response = await OnAnyGateway(gateway => _http.GetAsync(new Uri(gateway, url), HttpCompletionOption.ResponseHeadersRead, cancellationToken), cancellationToken);
+        if (!response.IsSuccessStatusCode || response.Content.Headers.ContentLength > MaximumModelBytes) throw new GatewayException($"The gateway does not give the model {root}: {(int)response.StatusCode}.");
+        var content = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+        return Protocol.Aggregation.ChunkedBlob.Root(content) == root ? content : throw new GatewayException($"What the gateway gave is not the model {root}.");
+    }
+
+    // The newest model of every run first, then all of them, page by page.
+    private async Task<string?> ModelUrl(Digest root, CancellationToken cancellationToken)
+    {
+        const string runs = "query($id: ID!) { federation(id: $id) { runs(first: 100) { nodes { id model { download { url root } } } } } }";
+        const string models = "query($id: ID!, $after: String) { run(id: $id) { models(first: 100, after: $after) { nodes { download { url root } } pageInfo { hasNextPage endCursor } } } }";
+        var nodes = (await Ask(runs, new { id = _federation }, cancellationToken)).GetProperty("federation").GetProperty("runs").GetProperty("nodes");
+        foreach (var run in nodes.EnumerateArray())
         {
-            if (run.GetProperty("model") is not { ValueKind: JsonValueKind.Object } model || model.GetProperty("download").GetProperty("root").GetString() != root.ToString()) continue;
-            var url = model.GetProperty("download").GetProperty("url").GetString()!;
-            using var response = await OnAnyGateway(gateway => _http.GetAsync(new Uri(gateway, url), HttpCompletionOption.ResponseHeadersRead, cancellationToken), cancellationToken);
-            if (!response.IsSuccessStatusCode || response.Content.Headers.ContentLength > MaximumModelBytes) throw new GatewayException($"The gateway does not give the model {root}: {(int)response.StatusCode}.");
-            var content = await response.Content.ReadAsByteArrayAsync(cancellationToken);
-            return Protocol.Aggregation.ChunkedBlob.Root(content) == root ? content : throw new GatewayException($"What the gateway gave is not the model {root}.");
+            if (run.GetProperty("model") is { ValueKind: JsonValueKind.Object } newest && UrlOf(newest, root) is { } url) return url;
         }
 
-        throw new GatewayException($"No run of the federation has {root} as its newest model.");
+        foreach (var run in nodes.EnumerateArray())
+        {
+            for (string? after = null; ;)
+            {
+                var page = (await Ask(models, new { id = run.GetProperty("id").GetString(), after }, cancellationToken)).GetProperty("run").GetProperty("models");
+                foreach (var model in page.GetProperty("nodes").EnumerateArray())
+                {
+                    if (UrlOf(model, root) is { } url) return url;
+                }
+
+                if (!page.GetProperty("pageInfo").GetProperty("hasNextPage").GetBoolean()) break;
+                after = page.GetProperty("pageInfo").GetProperty("endCursor").GetString();
+            }
+        }
+
+        return null;
+
+        static string? UrlOf(JsonElement model, Digest root) => model.GetProperty("download").GetProperty("root").GetString() == root.ToString() ? model.GetProperty("download").GetProperty("url").GetString() : null;
     }
 
     /// <summary>Every event after a cursor (null: from the beginning), then live, without gap or duplicate: a broken connection is made again, to any gateway, after the last cursor.</summary>

@@ -58,6 +58,18 @@ public sealed class EventFlowTests(HeartFixture heart)
         Assert.Equal(await Ledgers.Events(heart.Host.Shard), seen);
     }
 
+    [Fact]
+    public async Task Reader_IsNotShownLess_WhenTheShardsGrainIsActivatedAgain()
+    {
+        const string Document = "query($id: ID!, $run: ID!) { run(id: $run) { state models { totalCount } } federation(id: $id) { ledger { head { size } size } participants { totalCount } } }";
+        var before = await heart.Client.Query(Document, new { id = heart.Federation.Id, run = heart.RunId });
+        for (var i = 0; i < 3; i++)
+        {
+            await Deactivate();
+            Assert.Equal(before.ToString(), (await heart.Client.Query(Document, new { id = heart.Federation.Id, run = heart.RunId })).ToString());
+        }
+    }
+
     private async Task Deactivate() => await heart.Host.Shard.AsReference<IGrainManagementExtension>().DeactivateOnIdle();
 
     private sealed class Arrivals : IObserver<ExecutionResult>

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Blobs;
 
@@ -122,14 +123,14 @@ public sealed class FileBlobStore : IBlobStore
                 read = await content.ReadAtLeastAsync(chunk, chunk.Length, throwOnEndOfStream: false, cancellationToken);
                 if (read == 0) break;
                 if (length + read > _maximumBytes) throw new OperationalException("OT-4024", $"The content is larger than {_maximumBytes} bytes.");
-                ChunkHashes.Leaf(chunk.Span[..read], leaves.GetSpan(Digest.Size));
+                MerkleHash.Leaf(chunk.Span[..read]).CopyTo(leaves.GetSpan(Digest.Size));
                 leaves.Advance(Digest.Size);
                 await RandomAccess.WriteAsync(handle, chunk[..read], length, cancellationToken);
                 length += read;
             }
             while (read == chunk.Length);
 
-            var name = ChunkHashes.Root(leaves.WrittenSpan);
+            var name = MerkleFrontier.RootOf(leaves.WrittenSpan);
             Magic.CopyTo(leaves.GetSpan(FooterBytes));
             BinaryPrimitives.WriteInt64BigEndian(leaves.GetSpan(FooterBytes)[Magic.Length..], length);
             leaves.Advance(FooterBytes);
@@ -153,7 +154,7 @@ public sealed class FileBlobStore : IBlobStore
             if (destination.Length - filled < bytes) break;
             var target = destination.Slice(filled, bytes);
             await Fill(handle, target, offset, cancellationToken);
-            ChunkHashes.Leaf(target.Span, leaf);
+            MerkleHash.Leaf(target.Span).CopyTo(leaf);
             if (!leaf.AsSpan().SequenceEqual(leaves.AsSpan(chunk * Digest.Size, Digest.Size)))
             {
                 destination.Span[..(filled + bytes)].Clear();
@@ -170,7 +171,7 @@ public sealed class FileBlobStore : IBlobStore
     {
         var leaves = new byte[LeafBytes(length)];
         await Fill(handle, leaves, length, cancellationToken);
-        return ChunkHashes.Root(leaves) == name ? leaves : throw Damaged(name);
+        return MerkleFrontier.RootOf(leaves) == name ? leaves : throw Damaged(name);
     }
 
     private static long ReadLength(SafeFileHandle handle, Digest name)

@@ -13,6 +13,8 @@ namespace Orleans.Training.Grains.Ledger;
 internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider time, ILogger<LedgerShardGrain> logger) : Grain, ILedgerShardGrain, IRemindable, IDisposable
 {
     private const string Reminder = "follow";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan Wake = TimeSpan.FromSeconds(2);
     private readonly CancellationTokenSource _stop = new();
@@ -26,15 +28,15 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     private long? _woken;
     private Task _following = Task.CompletedTask;
 
-    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _genesis = files.Genesis(GrainKeys.ShardOf(this.GetPrimaryKeyString()));
         _policy = TrustPolicy.Of(_genesis.Origin, _genesis.Validators);
         _machine = new LedgerMachine(_genesis, new VerifiedSignatures().Verify);
         _chain = new CommittedChain(_machine.CreateGenesis());
         _validators = [.. _genesis.Validators.Seats.Select(seat => GrainFactory.GetGrain<IValidatorGrain>(GrainKeys.Of(_genesis.Shard, seat.Organisation.Name)))];
+        await CatchUp();
         _following = Follow();
-        return Task.CompletedTask;
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
@@ -117,6 +119,45 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
             while (index >= LedgerState.Of(_chain.Head.Executed).Tree.Size) await _chain.WaitFor(_chain.Count, either.Token);
             var (block, position) = _chain.Locate(index)!.Value;
             yield return ItemOf(block, position);
+        }
+    }
+
+    // Nobody is to see less than an earlier activation has shown: the newest checkpoint that validators have at hand is reached before the first answer. When they do not
+    // answer in time, following will get there.
+    private async Task CatchUp()
+    {
+        using var asking = new CancellationTokenSource(Patience, time);
+        var sizes = await Task.WhenAll(_validators.Select(validator => SizeAt(validator, asking)));
+        using var patience = new CancellationTokenSource(Patience, time);
+        foreach (var (validator, size) in _validators.Zip(sizes).Where(item => item.Second > 0).OrderByDescending(item => item.Second))
+        {
+            try
+            {
+                while (LedgerState.Of(_chain.Head.Executed).Tree.Size < size && await Advance(await validator.Follow(_chain.Count).WaitAsync(patience.Token)))
+                {
+                    // Until its checkpoint is reached.
+                }
+            }
+            catch (Exception exception)
+            {
+                LogUnreachable(logger, Array.IndexOf(_validators, validator), exception.Message);
+            }
+        }
+    }
+
+    // The size of the validator's checkpoint, if a quorum has cosigned it; else 0. Once one has answered, the others have a little time left: their silo may be dead.
+    private async Task<long> SizeAt(IValidatorGrain validator, CancellationTokenSource asking)
+    {
+        try
+        {
+            if (await validator.Checkpoint().WaitAsync(asking.Token) is not { } text || !SignedNote.TryParse(text, out var note) || _policy.Accepts(note!) is not ReceiptCheck.Good || !Protocol.Ledger.Checkpoint.TryParse(note!.Text, out var checkpoint)) return 0;
+            asking.CancelAfter(Grace);
+            return checkpoint!.Size;
+        }
+        catch (Exception exception)
+        {
+            LogUnreachable(logger, Array.IndexOf(_validators, validator), exception.Message);
+            return 0;
         }
     }
 

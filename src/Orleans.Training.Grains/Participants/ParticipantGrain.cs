@@ -11,7 +11,6 @@ namespace Orleans.Training.Grains.Participants;
 internal sealed class ParticipantGrain(ShardFiles files, TimeProvider time) : Grain, IParticipantGrain
 {
     private ISigner _signer = null!;
-    private ISigner _derivation = null!;
     private TransactionWriter _writer = null!;
     private ILedgerShardGrain _shard = null!;
 
@@ -21,7 +20,6 @@ internal sealed class ParticipantGrain(ShardFiles files, TimeProvider time) : Gr
         var (shard, participant) = (GrainKeys.ShardOf(key), GrainKeys.ParticipantOf(key));
         var folder = new KeyFolder(files.KeyRoot, participant);
         _signer = folder.Open("transaction");
-        _derivation = folder.Open(ParticipantSecrets.KeyName);
         _writer = new TransactionWriter(files.Genesis(shard).Chain, shard, participant, _signer, time);
         _shard = GrainFactory.GetGrain<ILedgerShardGrain>(shard.ToString());
         return Task.CompletedTask;
@@ -30,17 +28,13 @@ internal sealed class ParticipantGrain(ShardFiles files, TimeProvider time) : Gr
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
         (_signer as IDisposable)?.Dispose();
-        (_derivation as IDisposable)?.Dispose();
         return Task.CompletedTask;
     }
 
-    public async Task<int> Submit(string contract, string method, byte[] arguments, byte[] salt)
+    public async Task<int> CommitInput(byte[] agreement, int round, int attempt, byte[] baseModel, byte[] root)
     {
-        var rejection = ContractCalls.TryRead(contract, method, arguments, out var call);
-        if (rejection is not Rejection.None) return (int)rejection;
-        var transaction = await _writer.Write(call!, salt, CancellationToken.None);
+        var call = new InputCommit(Digest.From(agreement), round, attempt, Digest.From(baseModel), Digest.From(root));
+        var transaction = await _writer.Write(call, default, CancellationToken.None);
         return (await _shard.Submit(transaction.Encoded.ToArray())).Rejection;
     }
-
-    public Task<byte[]> Derive(string context) => ParticipantSecrets.Derive(_derivation, context, CancellationToken.None).AsTask();
 }

@@ -61,6 +61,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
                     foreach (var item in LedgerState.Of(block.Executed).Events.SelectMany(events => events))
                     {
                         if (item is { Type: "AgreementActivated", Record: AgreementRecord agreement }) _runs.Add(agreement.Digest);
+                        if (item.Type is "ModelPublished" or "RoundFailed") Forget();
                     }
 
                     height++;
@@ -91,8 +92,6 @@ public sealed partial class RoundWorker : IAsyncDisposable
         if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
         {
             _runs.Remove(agreement);
-            _since.Clear();
-            _sent.Clear();
             return;
         }
 
@@ -107,6 +106,13 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
         if (round.InputsDigest is null) await Hold(terms, round);
         else await Aggregate(state, terms, round);
+    }
+
+    // Wishes of rounds that are over; those of others are felt anew.
+    private void Forget()
+    {
+        _since.Clear();
+        _sent.Clear();
     }
 
     private async ValueTask Hold(AgreementRecord terms, RoundRecord round)

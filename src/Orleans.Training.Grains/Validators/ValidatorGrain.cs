@@ -91,6 +91,8 @@ internal sealed class ValidatorGrain(ShardFiles files, IBlobStore blobs, TimePro
     private async Task EndWithTheHost()
     {
         await _host!.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        // The journal is locked for this activation alone, so nobody else can be the one that voted: the journal was restored or copied, and its key may never vote again.
+        if (_host.Completion.Exception?.InnerException is OperationalException { Code: ValidatorHost.GuardLostCode }) new KeyFolder(files.KeyRoot, GrainKeys.ParticipantOf(this.GetPrimaryKeyString())).Destroy("vote");
         DeactivateOnIdle();
     }
 

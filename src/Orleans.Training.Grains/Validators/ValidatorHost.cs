@@ -19,6 +19,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private const int QueuedMessages = 8192;
     private const int InputsAtOnce = 256;
 
+    /// <summary>The code of the failure after which the vote key must be destroyed.</summary>
+    public const string GuardLostCode = "OT-4011";
+
     private readonly Genesis _genesis;
     private readonly int _seat;
     private readonly ValidatorKeys _keys;
@@ -73,7 +76,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         var journal = new List<JournalRecord>();
         await foreach (var records in store.Read(cancellationToken)) journal.AddRange(records);
         var started = time.GetTimestamp();
-        var host = new ValidatorHost(genesis, seat, keys, store, transport, time, logger, setup, journal);
+        var host = Restore(() => new ValidatorHost(genesis, seat, keys, store, transport, time, logger, setup, journal), seat);
         LogStarted(logger, seat, host.Chain.Head.Executed.Block.Header.Height, journal.Count, (long)time.GetElapsedTime(started).TotalMilliseconds);
         return host;
     }
@@ -115,6 +118,19 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         }
 
         throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
+    }
+
+    // Every frame was whole, so what does not fit was written so, or belongs to another genesis.
+    private static ValidatorHost Restore(Func<ValidatorHost> create, int seat)
+    {
+        try
+        {
+            return create();
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new LedgerCorruptException("OT-4012", $"The journal of seat {seat} does not add up: {exception.Message}", exception);
+        }
     }
 
     private bool Enqueue(object input)
@@ -244,7 +260,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                     LogAlarm(_logger, _seat, alarm.Text);
                     break;
                 case GuardLost lost:
-                    throw new OperationalException("OT-4010", $"The vote key of seat {_seat} has signed a vote of view {lost.Evidence.Vote.View} that this journal does not hold: the journal was restored or copied. This seat must get a new vote key.");
+                    throw new OperationalException(GuardLostCode, $"The vote key of seat {_seat} has signed a vote of view {lost.Evidence.Vote.View} that this journal does not hold: the journal was restored or copied. This seat must get a new vote key.");
             }
         }
 

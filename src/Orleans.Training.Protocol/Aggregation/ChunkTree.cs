@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Protocol.Aggregation;
 
@@ -9,7 +10,7 @@ namespace Orleans.Training.Protocol.Aggregation;
 public sealed class ChunkTree : IDisposable
 {
     private readonly IncrementalHash _leaf = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    private readonly MerkleAccumulator _tree = new();
+    private MerkleFrontier _tree = MerkleFrontier.Empty;
     private int _filled;
 
     /// <summary>Bytes appended so far.</summary>
@@ -19,13 +20,7 @@ public sealed class ChunkTree : IDisposable
     public static long ChunksOf(long length) => (length + Limits.ChunkBytes - 1) / Limits.ChunkBytes;
 
     /// <summary>The leaf of one chunk: SHA-256(0x00 ‖ chunk).</summary>
-    public static Digest LeafOf(ReadOnlySpan<byte> chunk)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData([0]);
-        hash.AppendData(chunk);
-        return MerkleAccumulator.Finish(hash);
-    }
+    public static Digest LeafOf(ReadOnlySpan<byte> chunk) => MerkleHash.Leaf(chunk);
 
     /// <summary>Appends the next bytes, however they are cut.</summary>
     public void Append(ReadOnlySpan<byte> bytes)
@@ -46,8 +41,9 @@ public sealed class ChunkTree : IDisposable
     public Digest Finish()
     {
         if (_filled > 0) CloseChunk();
-        Length = 0;
-        return _tree.Finish();
+        var root = _tree.Root;
+        (Length, _tree) = (0, MerkleFrontier.Empty);
+        return root;
     }
 
     /// <inheritdoc/>
@@ -55,7 +51,9 @@ public sealed class ChunkTree : IDisposable
 
     private void CloseChunk()
     {
-        _tree.Append(MerkleAccumulator.Finish(_leaf));
+        Span<byte> leaf = stackalloc byte[Digest.Size];
+        _leaf.GetHashAndReset(leaf);
+        _tree = _tree.Append([Digest.From(leaf)]);
         _filled = 0;
     }
 }

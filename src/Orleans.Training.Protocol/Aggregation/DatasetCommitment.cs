@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Protocol.Aggregation;
 
@@ -14,7 +15,7 @@ public sealed class DatasetCommitment
     public const int SaltBytes = 32;
 
     private readonly byte[] _secret;
-    private readonly MerkleAccumulator _tree = new();
+    private MerkleFrontier _tree = MerkleFrontier.Empty;
 
     /// <summary>A commitment to no record yet.</summary>
     /// <exception cref="ArgumentException">The secret has not 32 bytes.</exception>
@@ -36,22 +37,16 @@ public sealed class DatasetCommitment
     }
 
     /// <summary>The leaf of a record: SHA-256(0x00 ‖ salt ‖ record).</summary>
-    public static Digest LeafOf(ReadOnlySpan<byte> salt, ReadOnlySpan<byte> record)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData([0]);
-        hash.AppendData(salt);
-        hash.AppendData(record);
-        return MerkleAccumulator.Finish(hash);
-    }
+    public static Digest LeafOf(ReadOnlySpan<byte> salt, ReadOnlySpan<byte> record) => MerkleHash.Leaf([.. salt, .. record]);
 
     /// <summary>Appends the next record, as <see cref="CanonicalRecord"/> encodes it.</summary>
-    public void Append(ReadOnlySpan<byte> record) => _tree.Append(LeafOf(SaltOf(_secret, Count++), record));
+    public void Append(ReadOnlySpan<byte> record) => _tree = _tree.Append([LeafOf(SaltOf(_secret, Count++), record)]);
 
     /// <summary>The root over all records; the commitment is empty again afterwards.</summary>
     public Digest Finish()
     {
-        Count = 0;
-        return _tree.Finish();
+        var root = _tree.Root;
+        (Count, _tree) = (0, MerkleFrontier.Empty);
+        return root;
     }
 }

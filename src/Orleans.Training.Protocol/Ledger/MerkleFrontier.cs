@@ -32,6 +32,14 @@ public sealed class MerkleFrontier
         }
     }
 
+    /// <summary>The root over leaf hashes that lie one behind the other, 32 bytes each.</summary>
+    public static Digest RootOf(ReadOnlySpan<byte> leafHashes)
+    {
+        var leaves = new Digest[leafHashes.Length / Digest.Size];
+        for (var i = 0; i < leaves.Length; i++) leaves[i] = Digest.From(leafHashes.Slice(i * Digest.Size, Digest.Size));
+        return Empty.Append(leaves).Root;
+    }
+
     /// <summary>The tree with these leaf hashes appended.</summary>
     public MerkleFrontier Append(IReadOnlyList<Digest> leafHashes)
     {

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Grains.Participants;
 using Orleans.Training.Grains.Silos;
@@ -14,7 +15,7 @@ namespace Orleans.Training.Trainer.Grains;
 
 /// <inheritdoc cref="ITrainerGrain"/>
 [GrainType("otrain.trainer"), RequireParticipant, RequireSiloMetadata("accelerator", "cpu", order: 20)]
-internal sealed partial class TrainerGrain(TrainerSettings settings, TrainerPool pool, IBlobStore blobs, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain
+internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles files, TrainerPool pool, IBlobStore blobs, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain
 {
     private readonly Dictionary<string, LabelledData> _data = new(StringComparer.Ordinal);
 
@@ -35,14 +36,20 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, TrainerPool
         var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round, position), settings.Device);
         var update = await pool.Run(cancellationToken => LocalTrainer.Train(spec, model, data, training, cancellationToken));
 
-        var rounding = await GrainFactory.GetGrain<IParticipantGrain>(key).Derive(ParticipantSecrets.RoundingContext(digest, round, attempt));
+        var rounding = await RoundingKey(participant, digest, round, attempt);
         if (!terms.Agreement.FixedPoint.TryQuantize(update.Delta, terms.Weights[position], rounding, out var lanes)) throw new TrainerException(TrainerFault.Diverged, "the update is not finite");
         var blob = await blobs.Put(new MemoryStream(UpdateBlob.Write(lanes), writable: false), null, CancellationToken.None);
         CrashPoints.Reach("blob-stored-before-commit");
-        var call = new InputCommit(digest, round, attempt, record.BaseModel, blob.Name);
-        var answer = (Rejection)await GrainFactory.GetGrain<IParticipantGrain>(key).Submit(call.Contract, call.Method, Wire.Encode(call.WriteArguments), []);
+        var answer = (Rejection)await GrainFactory.GetGrain<IParticipantGrain>(key).CommitInput(digest.ToArray(), round, attempt, record.BaseModel.ToArray(), blob.Name.ToArray());
         CrashPoints.Reach("commit-submitted");
         LogTrained(logger, participant.Name, round, update.Samples, update.Loss, answer);
+    }
+
+    // This silo is one that the participant chose, so its key may be opened here; it leaves the process in no form.
+    private async Task<byte[]> RoundingKey(ParticipantId participant, Digest agreement, int round, int attempt)
+    {
+        var signer = new KeyFolder(files.KeyRoot, participant).Open(ParticipantSecrets.KeyName);
+        using (signer as IDisposable) return await ParticipantSecrets.Derive(signer, ParticipantSecrets.RoundingContext(agreement, round, attempt), CancellationToken.None);
     }
 
     private LabelledData Rows(ParticipantId participant, string dataset)

@@ -12,6 +12,8 @@ namespace Orleans.Training.EndToEnd.Drills;
 /// <summary>What a drill does from outside: signs, submits, insists with the same bytes when nobody answers, and remembers what was acknowledged.</summary>
 internal sealed class Tenant(LedgerClient client, FederationSetup setup, string root)
 {
+    // OT-6012, which is no rejection: the validators may or may not have the transaction, and want the same bytes again.
+    private const Rejection Unavailable = (Rejection)6012;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
     private readonly ConcurrentDictionary<Digest, bool> _acknowledged = [];
 
@@ -64,6 +66,7 @@ internal sealed class Tenant(LedgerClient client, FederationSetup setup, string 
             try
             {
                 var rejection = await client.SubmitAndWait(transaction, cancellationToken);
+                if (rejection is Unavailable) throw new GatewayException("the validators cannot be reached");
                 // Of the votes that admit a participant, one may come when it is admitted already.
                 Assert.True(rejection is Rejection.None or Rejection.AlreadyExists, $"{transaction.Payload.Contract}.{transaction.Payload.Method} by {transaction.Payload.Actor}: {rejection}");
                 if (rejection is Rejection.None) _acknowledged[transaction.Digest] = true;
