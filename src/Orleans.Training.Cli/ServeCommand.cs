@@ -19,6 +19,8 @@ namespace Orleans.Training.Cli;
 /// <summary><c>otrain serve</c>: one silo, with the gateway beside it. Prints one line of JSON when it is ready, and ends when its standard input closes.</summary>
 internal static class ServeCommand
 {
+    private static readonly TimeSpan SiloPatience = TimeSpan.FromSeconds(20);
+
     public static Command Create()
     {
         var data = new Option<string>("--data") { Description = "The folder of this machine: shards, keys, journals, blobs.", Required = true };
@@ -28,9 +30,10 @@ internal static class ServeCommand
         var participants = new Option<string[]>("--participant") { Description = "A participant that has chosen this silo for its secrets; may stand several times.", AllowMultipleArgumentsPerToken = true };
         var threads = new Option<int>("--trainers") { Description = "Trainings that run at once, one thread each.", DefaultValueFactory = _ => 1 };
         var postgres = new Option<string?>("--postgres") { Description = "Connection string of the cluster's database, instead of SQLite in the data folder." };
-        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, postgres };
+        var silos = new Option<int>("--silos") { Description = "Silos to wait for before validators are started, so that they spread.", DefaultValueFactory = _ => 1 };
+        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, postgres, silos };
         command.SetAction((parsed, cancellationToken) => Run(
-            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres)), cancellationToken));
+            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres), parsed.GetValue(silos)), cancellationToken));
         return command;
     }
 
@@ -56,6 +59,7 @@ internal static class ServeCommand
         app.MapOrleansTrainingGateway();
         await app.StartAsync(cancellationToken);
         var grains = app.Services.GetRequiredService<IGrainFactory>();
+        await WaitForSilos(grains, plan.Silos, cancellationToken);
         foreach (var shard in files.Shards) await grains.GetGrain<ILedgerShardGrain>(shard.ToString()).Start();
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         Console.WriteLine(JsonLine.Of(("ready", true), ("http", address)));
@@ -64,6 +68,21 @@ internal static class ServeCommand
         await WaitForEndOfInput(ended.Token);
         await app.StopAsync(CancellationToken.None);
         return ExitCode.Ok;
+    }
+
+    // Whoever starts a shard alone gets all of its validators. The others may also be late: then it goes on without them.
+    private static async Task WaitForSilos(IGrainFactory grains, int silos, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(SiloPatience);
+        try
+        {
+            while ((await grains.GetGrain<IManagementGrain>(0).GetHosts(onlyActive: true, patience.Token)).Count < silos) await Task.Delay(100, patience.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Late indeed.
+        }
     }
 
     // A parent that dies closes the pipe, so that no silo outlives it.
@@ -86,4 +105,4 @@ internal static class ServeCommand
 }
 
 /// <summary>What one silo process is told.</summary>
-internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres);
+internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres, int Silos = 1);

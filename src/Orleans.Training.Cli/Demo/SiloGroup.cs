@@ -19,7 +19,7 @@ internal sealed class SiloGroup : IAsyncDisposable
             var ports = SiloProcess.FreePorts(2 * count);
             // All at once, so that the validators spread over all of them.
             var starting = Enumerable.Range(0, count).Select(i => SiloProcess.Start(
-                root, $"silo-{i + 1}", new SiloPlan(root, ports[2 * i], ports[2 * i + 1], i == 0 ? http : 0, [.. plan.Participants.Select(participant => participant.Name)], 1, null), cancellationToken)).ToArray();
+                root, $"silo-{i + 1}", new SiloPlan(root, ports[2 * i], ports[2 * i + 1], i == 0 ? http : 0, [.. plan.Participants.Select(participant => participant.Name)], 1, null, count), cancellationToken)).ToArray();
             foreach (var silo in starting) group._silos.Add(await silo);
             return group;
         }

@@ -83,7 +83,7 @@ internal sealed class SiloProcess : IAsyncDisposable
 
     private static IEnumerable<string> Arguments(SiloPlan plan)
     {
-        string[] fixedPart = ["serve", "--data", plan.Data, "--silo-port", Text(plan.SiloPort), "--client-port", Text(plan.ClientPort), "--http", Text(plan.HttpPort), "--trainers", Text(plan.Trainers)];
+        string[] fixedPart = ["serve", "--data", plan.Data, "--silo-port", Text(plan.SiloPort), "--client-port", Text(plan.ClientPort), "--http", Text(plan.HttpPort), "--trainers", Text(plan.Trainers), "--silos", Text(plan.Silos)];
         return [.. fixedPart, .. plan.Participants.SelectMany(participant => new[] { "--participant", participant })];
 
         static string Text(int number) => number.ToString(System.Globalization.CultureInfo.InvariantCulture);

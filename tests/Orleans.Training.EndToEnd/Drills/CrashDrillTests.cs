@@ -29,6 +29,7 @@ public sealed class CrashDrillTests(DrillTemplate template, ITestOutputHelper ou
     public async Task Run_EndsWithTheSameModel_WhenASiloDiesAt(string point, int visit, bool restart)
     {
         await using var drill = await Drill.Start(template, point, $"{point}:{visit}");
+        output.WriteLine($"validators: {drill.Silos[0].Validators} and {drill.Silos[1].Validators}");
         var facts = await drill.Finish(async () =>
         {
             var dead = await drill.Crash(point);

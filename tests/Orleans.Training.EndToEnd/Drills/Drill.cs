@@ -19,6 +19,7 @@ internal sealed class Drill : IAsyncDisposable
     private readonly CancellationTokenSource _limit = new(Patience);
     private readonly LedgerClient _client;
     private readonly Tenant _tenant;
+    private int _published;
 
     private Drill(DrillTemplate template, string root, FederationSetup setup, DrillSilo[] silos)
     {
@@ -37,8 +38,11 @@ internal sealed class Drill : IAsyncDisposable
     /// <summary>Where a crash point says who crashed.</summary>
     private string Marker => Path.Combine(_root, "crashed");
 
-    /// <summary>Every event that the drill's own subscriber has seen.</summary>
+    /// <summary>Every event that the drill's own subscriber has seen; read it when the run has ended.</summary>
     public List<LedgerEvent> Seen { get; } = [];
+
+    /// <summary>Rounds that the subscriber has seen published.</summary>
+    public int Published => Volatile.Read(ref _published);
 
     /// <summary>Completes when the first round has been opened.</summary>
     public TaskCompletionSource FirstRound { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -117,6 +121,7 @@ internal sealed class Drill : IAsyncDisposable
         {
             Seen.Add(item);
             if (item.Type is "RoundOpened") FirstRound.TrySetResult();
+            if (item.Type is "ModelPublished") Interlocked.Increment(ref _published);
             if (item.Type is "ModelPublished" && StateRecord.TryParse(item.Key, item.Record, out var record) && record is ModelRecord model && model.Round == _template.Agreement.Rounds) return;
         }
     }

@@ -15,6 +15,16 @@ internal sealed class DrillSilo(string name, string root, int[] ports, IReadOnly
 
     public Uri Gateway { get; } = new($"http://127.0.0.1:{ports[2].ToString(CultureInfo.InvariantCulture)}");
 
+    /// <summary>Validators that have started in this silo, as its log says.</summary>
+    public int Validators
+    {
+        get
+        {
+            using var log = new StreamReader(new FileStream(Path.Combine(root, name + ".log"), FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+            return log.ReadToEnd().Split("Validator of seat").Length - 1;
+        }
+    }
+
     public int ProcessId => _process!.Id;
 
     /// <summary>The exit code of the process that runs now, once it has ended.</summary>
@@ -30,7 +40,7 @@ internal sealed class DrillSilo(string name, string root, int[] ports, IReadOnly
     {
         _process?.Dispose();
         var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] fixedPart = [Executable, "serve", "--data", root, "--silo-port", Text(ports[0]), "--client-port", Text(ports[1]), "--http", Text(ports[2])];
+        string[] fixedPart = [Executable, "serve", "--data", root, "--silo-port", Text(ports[0]), "--client-port", Text(ports[1]), "--http", Text(ports[2]), "--silos", "2"];
         foreach (var argument in fixedPart.Concat(participants.SelectMany(participant => new[] { "--participant", participant })).Concat(postgres is null ? [] : ["--postgres", postgres])) start.ArgumentList.Add(argument);
         foreach (var (key, value) in environment ?? new Dictionary<string, string>()) start.Environment[key] = value;
         var process = Process.Start(start) ?? throw new InvalidOperationException("The silo's process did not start.");
