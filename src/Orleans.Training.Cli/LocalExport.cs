@@ -13,49 +13,50 @@ namespace Orleans.Training.Cli;
 /// <summary>Exports a shard from this machine's own files: the journal of one of its validators, which must not run, and its blobs. Receipts are made from the tree and the checkpoint.</summary>
 internal static class LocalExport
 {
+    /// <summary>Writes the shard up to the block that ends at the checkpoint.</summary>
     public static async Task Write(string root, Genesis genesis, SignedNote note, string folder, CancellationToken cancellationToken)
     {
+        if (!Checkpoint.TryParse(note.Text, out var checkpoint)) throw new OperationalException("OT-7009", "The checkpoint does not parse.");
+        var chain = await ReadJournal(root, genesis, checkpoint!.Size, cancellationToken);
         var writer = new ExportWriter(folder);
         writer.WriteGenesis(genesis);
-        var chain = await ReadJournal(root, genesis, cancellationToken);
+        writer.WriteCheckpoint(note);
         var tree = new MerkleTree();
         var leaves = new List<byte[]>();
-        foreach (var committed in chain)
+        foreach (var (executed, finalization) in chain)
         {
-            foreach (var leaf in LedgerState.Of(committed.Executed).Leaves)
+            foreach (var leaf in LedgerState.Of(executed).Leaves)
             {
                 tree.Append(MerkleHash.Leaf(leaf));
                 leaves.Add(leaf);
             }
 
-            var block = committed.Executed.Block;
-            if (block.Header.Height > 0) writer.WriteBlock(block, committed.Finalization?.Digest == block.Digest ? committed.Finalization : null);
+            if (executed.Block.Header.Height > 0) writer.WriteBlock(executed.Block, finalization?.Digest == executed.Block.Digest ? finalization : null);
         }
 
-        writer.WriteCheckpoint(note);
-        if (!Checkpoint.TryParse(note.Text, out var checkpoint)) throw new OperationalException("OT-7009", "The checkpoint does not parse.");
-        for (var index = 0L; index < checkpoint!.Size; index++) writer.WriteReceipt(new Receipt(leaves[(int)index], index, tree.InclusionProof(index, checkpoint.Size), note));
+        for (var index = 0; index < leaves.Count; index++) writer.WriteReceipt(new Receipt(leaves[index], index, tree.InclusionProof(index, checkpoint.Size), note));
         await WriteBlobs(writer, new FileBlobStore(new ShardFiles(root).BlobFolder), LedgerState.Of(chain[^1].Executed).Contracts, genesis.Validators.Quorum, cancellationToken);
     }
 
-    private static async Task<List<CommittedBlock>> ReadJournal(string root, Genesis genesis, CancellationToken cancellationToken)
+    // Whoever cosigned a checkpoint had a finalization of the very block that it ends at, so one of the journals holds both.
+    private static async Task<List<CommittedBlock>> ReadJournal(string root, Genesis genesis, long size, CancellationToken cancellationToken)
     {
         var files = new ShardFiles(root);
-        var best = new List<CommittedBlock>();
-        for (var number = 0; number < genesis.Validators.Count; number++)
+        for (var seat = 0; seat < genesis.Validators.Count; seat++)
         {
-            var seat = genesis.Validators.Seats[number];
+            var organisation = genesis.Validators.Seats[seat].Organisation;
             var machine = new LedgerMachine(genesis, Signatures.Verify);
-            var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = number, Genesis = machine.CreateGenesis(), Machine = machine };
+            var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = seat, Genesis = machine.CreateGenesis(), Machine = machine };
             var records = new List<JournalRecord>();
-            await using var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, seat.Organisation), Validator = seat.Organisation.Name });
+            await using var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, organisation), Validator = organisation.Name });
             await foreach (var frame in store.Read(cancellationToken)) records.AddRange(frame);
             var chain = new List<CommittedBlock> { new(setup.Genesis, null) };
             ConsensusCore.Restore(setup, records, committed => chain.Add(new CommittedBlock(committed.Executed, committed.Finalization)));
-            if (chain.Count > best.Count) best = chain;
+            var end = chain.FindIndex(block => LedgerState.Of(block.Executed).Tree.Size == size && block.Finalization?.Digest == block.Executed.Block.Digest);
+            if (end > 0) return chain.GetRange(0, end + 1);
         }
 
-        return best;
+        throw new OperationalException("OT-7013", $"No validator's journal on this machine has the final block that the checkpoint of {size} leaves ends at: export where a validator has cosigned it.");
     }
 
     private static async Task WriteBlobs(ExportWriter writer, FileBlobStore blobs, ContractState state, int quorum, CancellationToken cancellationToken)

@@ -67,6 +67,7 @@ internal static class LedgerBenchmark
                 }
             }
         });
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
         for (var i = 0; i < transactions.Length;)
         {
             // Open loop: whatever is due by now is sent now, to the validators in turn.
@@ -77,7 +78,7 @@ internal static class LedgerBenchmark
                 _ = shard[i % 4].Submit([transactions[i]]);
             }
 
-            await Task.Delay(1);
+            await tick.WaitForNextTickAsync();
         }
 
         await following;
@@ -89,7 +90,8 @@ internal static class LedgerBenchmark
     private static async Task Receipts(LocalShard shard)
     {
         SignedNote? note;
-        while ((note = shard[0].Checkpoint) is null) await Task.Delay(10);
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while ((note = shard[0].Checkpoint) is null) await tick.WaitForNextTickAsync();
         if (!Checkpoint.TryParse(note.Text, out var checkpoint)) throw new InvalidOperationException("The checkpoint does not parse.");
         var index = checkpoint!.Size / 2;
         var (block, position) = shard[0].Chain.Locate(index)!.Value;
