@@ -22,6 +22,8 @@ public sealed class LedgerClient : IDisposable
     private const int MaximumModelBytes = 1 << 30;
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(40);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private const string Unavailable = "OT-6012";
+    private const int OutageAttempts = 50;
     private readonly Uri[] _gateways;
     private readonly string _apiKey;
     private readonly string _federation;
@@ -50,7 +52,15 @@ public sealed class LedgerClient : IDisposable
             if (state.ValueKind is JsonValueKind.Undefined || state.GetProperty("status").GetString() is "UNKNOWN")
             {
                 var payload = (await Ask(submit, new { input }, patience.Token)).GetProperty("submitTransaction");
-                foreach (var error in payload.GetProperty("errors").EnumerateArray()) return RejectionOf(error.GetProperty("number").GetString());
+                var numbers = payload.GetProperty("errors").EnumerateArray().Select(error => error.GetProperty("number").GetString()).ToArray();
+                if (numbers.Contains(Unavailable))
+                {
+                    // A silo starts or has died: the same bytes again, which can do no harm.
+                    await Task.Delay(10 * Poll, patience.Token);
+                    continue;
+                }
+
+                if (numbers.Length > 0) return RejectionOf(numbers[0]);
                 state = payload.GetProperty("transaction");
                 id = state.GetProperty("id");
             }
@@ -162,13 +172,20 @@ public sealed class LedgerClient : IDisposable
         }
     }
 
+    // An outage behind a gateway passes, or another gateway is better off: asked again for a while.
     private async Task<JsonElement> Ask(string query, object variables, CancellationToken cancellationToken)
     {
-        using var response = await OnAnyGateway(gateway => _http.PostAsJsonAsync(new Uri(gateway, "graphql"), new { query, variables }, cancellationToken), cancellationToken);
-        if (response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) is not true) throw new GatewayException($"The gateway answered {(int)response.StatusCode} without an explanation.");
-        using var answer = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken));
-        if (answer.RootElement.TryGetProperty("errors", out var errors)) throw new GatewayException(Describe(errors));
-        return answer.RootElement.GetProperty("data").Clone();
+        for (var attempt = 1; ; attempt++)
+        {
+            using var response = await OnAnyGateway(gateway => _http.PostAsJsonAsync(new Uri(gateway, "graphql"), new { query, variables }, cancellationToken), cancellationToken);
+            if (response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) is not true) throw new GatewayException($"The gateway answered {(int)response.StatusCode} without an explanation.");
+            using var answer = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken));
+            if (!answer.RootElement.TryGetProperty("errors", out var errors)) return answer.RootElement.GetProperty("data").Clone();
+            var problem = Describe(errors);
+            if (attempt == OutageAttempts || !problem.StartsWith(Unavailable, StringComparison.Ordinal)) throw new GatewayException(problem);
+            _current++;
+            await Task.Delay(10 * Poll, cancellationToken);
+        }
     }
 
     private async Task<HttpResponseMessage> OnAnyGateway(Func<Uri, Task<HttpResponseMessage>> send, CancellationToken cancellationToken)
