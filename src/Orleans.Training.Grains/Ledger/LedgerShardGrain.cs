@@ -13,6 +13,7 @@ namespace Orleans.Training.Grains.Ledger;
 internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider time, ILogger<LedgerShardGrain> logger) : Grain, ILedgerShardGrain, IRemindable, IDisposable
 {
     private const string Reminder = "follow";
+    private const int StartAttempts = 10;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
@@ -50,10 +51,10 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     public async Task Start()
     {
         await this.RegisterOrUpdateReminder(Reminder, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1));
-        await Task.WhenAll(_validators.Select(validator => validator.Start()));
+        await StartValidators();
     }
 
-    public Task ReceiveReminder(string reminderName, TickStatus status) => Task.WhenAll(_validators.Select(validator => validator.Start()));
+    public Task ReceiveReminder(string reminderName, TickStatus status) => StartValidators();
 
     public async Task<TransactionState> Submit(byte[] transaction)
     {
@@ -158,6 +159,28 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
         {
             LogUnreachable(logger, Array.IndexOf(_validators, validator), exception.Message);
             return 0;
+        }
+    }
+
+    private Task StartValidators() => Task.WhenAll(_validators.Select(StartValidator));
+
+    // A silo that has just joined shows its labels a moment later, and another may be down: what cannot start now is started by whoever calls it next.
+    private async Task StartValidator(IValidatorGrain validator, int seat)
+    {
+        for (var attempt = 1; !_stop.IsCancellationRequested; attempt++)
+        {
+            try
+            {
+                await validator.Start();
+                return;
+            }
+            catch (Exception exception)
+            {
+                LogUnreachable(logger, seat, exception.Message);
+                if (attempt == StartAttempts) return;
+            }
+
+            await Task.Delay(2 * Retry, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
     }
 
