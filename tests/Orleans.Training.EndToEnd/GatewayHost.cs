@@ -9,6 +9,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
 using Orleans.Hosting;
+using Orleans.Metadata;
 using Orleans.Runtime;
 using Orleans.Training.Gateway;
 using Orleans.Training.Gateway.Keys;
@@ -81,11 +82,21 @@ internal sealed class GatewayHost : IAsyncDisposable
     public async Task SeesActive(int silos)
     {
         var membership = _app.Services.GetRequiredService<IClusterMembershipService>();
-        if (Active(membership.CurrentSnapshot) == silos) return;
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(limit.Token))
+        if (Active(membership.CurrentSnapshot) != silos)
         {
-            if (Active(snapshot) == silos) return;
+            await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(limit.Token))
+            {
+                if (Active(snapshot) == silos) break;
+            }
+        }
+
+        // Grains are placed on a silo only once its manifest is known here, which is a moment later.
+        var manifests = _app.Services.GetRequiredService<IClusterManifestProvider>();
+        if (manifests.Current.Silos.Count >= silos) return;
+        await foreach (var manifest in manifests.Updates.WithCancellation(limit.Token))
+        {
+            if (manifest.Silos.Count >= silos) return;
         }
     }
 
