@@ -40,8 +40,9 @@ internal static class ServeCommand
     private static async Task<int> Run(SiloPlan plan, CancellationToken cancellationToken)
     {
         var files = new ShardFiles(plan.Data);
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders().AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Warning).AddFilter("Orleans.Training", LogLevel.Information);
+        // Options come from the command line alone: no settings file of whatever folder this runs in is read, let alone watched.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Logging.AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Warning).AddFilter("Orleans.Training", LogLevel.Information);
         builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, plan.HttpPort));
         builder.Services.AddSingleton(TimeProvider.System).AddSingleton(files).AddSingleton<IBlobStore>(_ => new FileBlobStore(files.BlobFolder));

@@ -74,7 +74,7 @@ public sealed class AccessTests(HeartFixture heart)
         var unknown = await heart.Client.Query(GraphClient.SubmitDocument, new { input = new { federationId = Gateway.GatewayExtensions.FederationId(Elsewhere), transaction = Convert.ToBase64String(transaction.Encoded.Span) } });
         Assert.Equal(unknown.ToString(), refused.ToString());
         Assert.Equal("NOT_FOUND", refused.GetProperty("submitTransaction").GetProperty("errors")[0].GetProperty("code").GetString());
-        Assert.Null(await heart.Host.Shard.State(Protocol.Contracts.DatasetRecord.Key(ParticipantId.Parse("va"), "foreign-key")));
+        Assert.Null(await heart.Host.Contracts.Find(Protocol.Contracts.DatasetRecord.Key(ParticipantId.Parse("va"), "foreign-key")));
     }
 
     [Fact]

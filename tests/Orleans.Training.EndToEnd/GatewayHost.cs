@@ -15,6 +15,7 @@ using Orleans.Training.Gateway;
 using Orleans.Training.Gateway.Keys;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Contracts;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Grains.Silos;
 using Orleans.Training.Protocol;
@@ -36,6 +37,8 @@ internal sealed class GatewayHost : IAsyncDisposable
     public IGrainFactory Grains => _app.Services.GetRequiredService<IGrainFactory>();
 
     public ILedgerShardGrain Shard => Grains.GetGrain<ILedgerShardGrain>(_shard.ToString());
+
+    public IContractsGrain Contracts => Grains.GetGrain<IContractsGrain>(_shard.ToString());
 
     public IBlobStore Blobs => _app.Services.GetRequiredService<IBlobStore>();
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Trainer;
@@ -8,21 +9,36 @@ namespace Orleans.Training.Cli.Demo;
 /// <summary>What the same training gives without a ledger: federated in this process with the same trainer code and as many threads, each participant alone, and all data in one place.</summary>
 internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Processor, IReadOnlyList<(string Name, Evaluation Result)> Alone, Evaluation Pooled)
 {
+    /// <summary>Only the rounds of <see cref="Run"/>: wall and processor time from the start to the end of each.</summary>
+    public static async Task<IReadOnlyList<(TimeSpan Wall, TimeSpan Processor)>> Time(DemoPlan plan, string root, int threads, CancellationToken cancellationToken)
+    {
+        var rows = RowsOf(plan, root);
+        using var pool = new TrainerPool(threads);
+        using var process = Process.GetCurrentProcess();
+        var times = new List<(TimeSpan, TimeSpan)>();
+        var (before, watch) = (process.TotalProcessorTime, Stopwatch.StartNew());
+        await foreach (var _ in TrainTogether(plan, rows, InitialOf(plan), pool, cancellationToken))
+        {
+            process.Refresh();
+            times.Add((watch.Elapsed, process.TotalProcessorTime - before));
+        }
+
+        return times;
+    }
+
     public static async Task<Baseline> Run(DemoPlan plan, string root, int threads, CancellationToken cancellationToken)
     {
-        var rows = plan.Participants.Order().Select(participant => LocalDataset.Load(root, participant, plan.Name).Train).ToArray();
+        var rows = RowsOf(plan, root);
         var test = plan.TestRows(root);
-        var agreement = plan.Agreement();
-        var seed = new byte[32];
-        agreement.Seed.CopyTo(seed);
-        var initial = InitialModel.Create(plan.Spec, seed);
+        var initial = InitialOf(plan);
         using var pool = new TrainerPool(threads);
         // The first operation of the native library costs a second or so; the silos have paid that too.
         await pool.Run(stop => LocalTrainer.Evaluate(plan.Spec, initial, test, cancellationToken: stop), cancellationToken);
 
         using var process = Process.GetCurrentProcess();
         var (before, watch) = (process.TotalProcessorTime, Stopwatch.StartNew());
-        var model = await TrainTogether(plan, agreement, rows, initial, pool, cancellationToken);
+        var model = initial;
+        await foreach (var next in TrainTogether(plan, rows, initial, pool, cancellationToken)) model = next;
         watch.Stop();
         process.Refresh();
         var processor = process.TotalProcessorTime - before;
@@ -35,8 +51,14 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
         return new Baseline(LocalTrainer.Evaluate(plan.Spec, model, test, cancellationToken: cancellationToken), watch.Elapsed, processor, alone, pooled);
     }
 
-    private static async Task<float[]> TrainTogether(DemoPlan plan, TrainingAgreement agreement, LabelledData[] rows, float[] initial, TrainerPool pool, CancellationToken cancellationToken)
+    private static LabelledData[] RowsOf(DemoPlan plan, string root) => [.. plan.Participants.Order().Select(participant => LocalDataset.Load(root, participant, plan.Name).Train)];
+
+    private static float[] InitialOf(DemoPlan plan) => InitialModel.Create(plan.Spec, plan.Agreement().Seed.ToArray());
+
+    // The model after every round.
+    private static async IAsyncEnumerable<float[]> TrainTogether(DemoPlan plan, LabelledData[] rows, float[] initial, TrainerPool pool, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        var agreement = plan.Agreement();
         var model = initial;
         for (var round = 1; round <= plan.Rounds; round++)
         {
@@ -50,9 +72,8 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
             }
 
             model = ModelStep.TryFedAvg(model, sum.Lanes, sum.TotalWeight, agreement.FixedPoint, out var next) ? next : throw new TrainerException(TrainerFault.Diverged, "the next model is not finite");
+            yield return model;
         }
-
-        return model;
     }
 
     private static Task<Evaluation> Single(DemoPlan plan, float[] initial, LabelledData rows, LabelledData test, TrainingSettings settings, TrainerPool pool, CancellationToken cancellationToken) => pool.Run(stop =>

@@ -11,7 +11,8 @@ namespace Orleans.Training.Cli.Demo;
 /// <summary><c>otrain demo [heart|mnist]</c>: two silos, four validators and the plan's participants on this machine, from keys to a verified export.</summary>
 internal static class DemoCommand
 {
-    private const int Silos = 2;
+    /// <summary>Silos, and trainer threads on both sides of every comparison.</summary>
+    public const int Silos = 2;
 
     public static Command Create()
     {
@@ -41,28 +42,18 @@ internal static class DemoCommand
         return command;
     }
 
-    /// <summary>Runs a plan over the ledger and without it, silently.</summary>
-    public static async Task<(TimeSpan Wall, TimeSpan Processor, Baseline Baseline)> Measure(DemoPlan plan, string root, CancellationToken cancellationToken)
+    /// <summary>Runs a plan over the ledger, silently: every step with the silos' processor time at that moment.</summary>
+    public static async Task<IReadOnlyList<(DemoStep Step, TimeSpan Processor)>> Measure(DemoPlan plan, string root, CancellationToken cancellationToken)
     {
         var setup = FederationSetup.Create(plan, root, TimeProvider.System);
         var key = GatewaySetup.CreateKey(root, setup.Genesis);
-        DemoRun run;
-        TimeSpan processor;
-        await using (var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken))
-        {
-            using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
-            run = new DemoRun(plan, setup, client, root);
-            await run.SetUp(cancellationToken);
-            var before = silos.ProcessorTime;
-            await foreach (var _ in run.Follow(cancellationToken))
-            {
-                // Only the end counts.
-            }
-
-            processor = silos.ProcessorTime - before;
-        }
-
-        return (run.Elapsed, processor, await Baseline.Run(plan, root, Silos, cancellationToken));
+        await using var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken);
+        using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
+        var run = new DemoRun(plan, setup, client, root);
+        await run.SetUp(cancellationToken);
+        var steps = new List<(DemoStep, TimeSpan)>();
+        await foreach (var step in run.Steps(cancellationToken)) steps.Add((step, silos.ProcessorTime));
+        return steps;
     }
 
     private static async Task<int> Run(DemoPlan plan, string root, DemoOutput output, bool withReference, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Orleans.Training.Client;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
@@ -10,6 +11,9 @@ namespace Orleans.Training.Cli.Demo;
 
 /// <summary>One published round as the demonstration saw it.</summary>
 internal sealed record DemoRound(int Number, Evaluation Result, int Updates, int Participants, long Index, IReadOnlyList<string> Signers, TimeSpan At);
+
+/// <summary>One step of a round as its events told it: RoundOpened, InputsFixed (with the number of updates that count) or ModelPublished (with the model).</summary>
+internal sealed record DemoStep(string Type, int Round, TimeSpan At, long Index, int Updates, ModelRecord? Model);
 
 /// <summary>Drives one run through the gateway, as a tenant would: sets it up by signed transactions, follows its events, exports what came of it.</summary>
 internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient client, string root)
@@ -32,11 +36,24 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
         await SubmitAll(setup.Acceptances(Agreement), cancellationToken);
     }
 
-    /// <summary>Follows the run until its last model is published or it fails.</summary>
-    public async IAsyncEnumerable<DemoRound> Follow([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>Follows the run until its last model is published or it fails, and evaluates every model.</summary>
+    public async IAsyncEnumerable<DemoRound> Follow([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var test = plan.TestRows(root);
+        await foreach (var step in Steps(cancellationToken))
+        {
+            if (step.Model is not { } model) continue;
+            var blob = await client.Model(model.Root, cancellationToken);
+            if (Digest.Of(blob) != model.Model || !ModelBlob.TryRead(plan.Spec, blob, out var parameters)) throw new InvalidOperationException($"OT-7007 the model of round {model.Round} is not the one that the ledger names.");
+            Final = LocalTrainer.Evaluate(plan.Spec, parameters, test, cancellationToken: cancellationToken);
+            yield return new DemoRound(model.Round, Final, step.Updates, plan.Participants.Count, step.Index, Signers(model.Attesters), step.At);
+        }
+    }
+
+    /// <summary>The steps of all rounds, timed from the opening of the first.</summary>
+    public async IAsyncEnumerable<DemoStep> Steps([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var digest = Agreement.ComputeDigest();
-        var test = plan.TestRows(root);
         var watch = new Stopwatch();
         var updates = 0;
         await foreach (var item in client.Events(null, cancellationToken))
@@ -46,19 +63,17 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
             {
                 case ("RoundOpened", RoundRecord round) when round.Agreement == digest:
                     if (!watch.IsRunning) watch.Start();
+                    yield return new DemoStep(item.Type, round.Number, watch.Elapsed, item.Index, 0, null);
                     break;
                 case ("InputsFixed", RoundRecord round) when round.Agreement == digest:
                     updates = round.Survivors(setup.Genesis.Validators.Quorum).Count();
+                    yield return new DemoStep(item.Type, round.Number, watch.Elapsed, item.Index, updates, null);
                     break;
                 case ("RoundFailed", RoundRecord round) when round.Agreement == digest && round.Attempt >= RunRecord.MaxAttempts:
                     throw new InvalidOperationException($"OT-7006 round {round.Number} failed: {round.Failure}. The silos' logs in {root} say why.");
                 case ("ModelPublished", ModelRecord model) when model.Agreement == digest:
-                    Elapsed = watch.Elapsed;
-                    var blob = await client.Model(model.Root, cancellationToken);
-                    if (Digest.Of(blob) != model.Model || !ModelBlob.TryRead(plan.Spec, blob, out var parameters)) throw new InvalidOperationException($"OT-7007 the model of round {model.Round} is not the one that the ledger names.");
-                    _lastIndex = item.Index;
-                    Final = LocalTrainer.Evaluate(plan.Spec, parameters, test, cancellationToken: cancellationToken);
-                    yield return new DemoRound(model.Round, Final, updates, plan.Participants.Count, item.Index, Signers(model.Attesters), watch.Elapsed);
+                    (_lastIndex, Elapsed) = (item.Index, watch.Elapsed);
+                    yield return new DemoStep(item.Type, model.Round, Elapsed, item.Index, updates, model);
                     if (model.Round == Agreement.Rounds) yield break;
                     break;
             }

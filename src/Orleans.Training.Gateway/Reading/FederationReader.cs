@@ -1,5 +1,6 @@
 using Orleans.Training.Gateway.Graph;
 using Orleans.Training.Gateway.Transport;
+using Orleans.Training.Grains.Contracts;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
@@ -7,7 +8,7 @@ using Orleans.Training.Protocol.Contracts;
 namespace Orleans.Training.Gateway.Reading;
 
 /// <summary>Reads one federation's ledger and the state of its contracts.</summary>
-internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerShardGrain grain)
+internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerShardGrain grain, IContractsGrain contracts)
 {
     public Protocol.Ledger.Genesis Genesis => genesis;
 
@@ -15,21 +16,20 @@ internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerS
 
     public ILedgerShardGrain Grain => grain;
 
-    public async Task<T?> Find<T>(string key) where T : StateRecord =>
-        await grain.State(key) is { } bytes && StateRecord.TryParse(key, bytes, out var record) ? record as T : null;
+    public Task<T?> Find<T>(string key) where T : StateRecord => contracts.Find<T>(key);
 
     /// <summary>A page of the records below a prefix, in key order.</summary>
     public async Task<Connection<TNode>> List<TRecord, TNode>(string prefix, int first, string? after, Func<TRecord, TNode> node) where TRecord : StateRecord where TNode : class
     {
         RequirePage(first);
         var start = after is null ? null : KeyOf(prefix, after);
-        var items = await grain.List(prefix, start, first);
-        var more = items.Length == first && (await grain.List(prefix, items[^1].Key, 1)).Length > 0;
+        var items = await contracts.List(prefix, start, first);
+        var more = items.Length == first && (await contracts.List(prefix, items[^1].Key, 1)).Length > 0;
         var edges = items
             .Select(item => (item.Key, Record: StateRecord.TryParse(item.Key, item.Record, out var record) ? record as TRecord : null))
             .Where(item => item.Record is not null)
             .Select(item => new Edge<TNode>(CursorOf(prefix, item.Key), node(item.Record!)));
-        return new Connection<TNode>([.. edges], more, start is not null, async () => await grain.Count(prefix));
+        return new Connection<TNode>([.. edges], more, start is not null, async () => await contracts.Count(prefix));
     }
 
     /// <summary>A page of the ledger's leaves, in ledger order.</summary>

@@ -145,26 +145,20 @@ public sealed class FileBlobStore : IBlobStore
 
     private static async ValueTask<int> ReadChunks(SafeFileHandle handle, Digest name, long length, byte[] leaves, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken)
     {
-        var filled = 0;
-        var leaf = new byte[Digest.Size];
-        for (var chunk = firstChunk; chunk < leaves.Length / Digest.Size; chunk++)
+        var offset = (long)firstChunk * Limits.ChunkBytes;
+        if (offset >= length) return 0;
+        // The last chunk may be shorter, and so fit where a whole one would not.
+        var bytes = length - offset <= destination.Length ? (int)(length - offset) : destination.Length / Limits.ChunkBytes * Limits.ChunkBytes;
+        await Fill(handle, destination[..bytes], offset, cancellationToken);
+        for (var start = 0; start < bytes; start += Limits.ChunkBytes)
         {
-            var offset = (long)chunk * Limits.ChunkBytes;
-            var bytes = (int)Math.Min(Limits.ChunkBytes, length - offset);
-            if (destination.Length - filled < bytes) break;
-            var target = destination.Slice(filled, bytes);
-            await Fill(handle, target, offset, cancellationToken);
-            MerkleHash.Leaf(target.Span).CopyTo(leaf);
-            if (!leaf.AsSpan().SequenceEqual(leaves.AsSpan(chunk * Digest.Size, Digest.Size)))
-            {
-                destination.Span[..(filled + bytes)].Clear();
-                throw new LedgerCorruptException("OT-4021", $"Chunk {chunk} of blob {name} is not what was stored.");
-            }
-
-            filled += bytes;
+            var chunk = firstChunk + start / Limits.ChunkBytes;
+            if (MerkleHash.Leaf(destination.Span[start..Math.Min(bytes, start + Limits.ChunkBytes)]) == Digest.From(leaves.AsSpan(chunk * Digest.Size, Digest.Size))) continue;
+            destination.Span[..bytes].Clear();
+            throw new LedgerCorruptException("OT-4021", $"Chunk {chunk} of blob {name} is not what was stored.");
         }
 
-        return filled;
+        return bytes;
     }
 
     private static async ValueTask<byte[]> ReadLeaves(SafeFileHandle handle, Digest name, long length, CancellationToken cancellationToken)

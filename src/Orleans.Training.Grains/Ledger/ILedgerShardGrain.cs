@@ -35,13 +35,9 @@ public sealed record LedgerItem(
 [GenerateSerializer, Immutable, Alias("otrain.LedgerItemEvent")]
 public sealed record LedgerItemEvent([property: Id(0)] string Type, [property: Id(1)] string Key, [property: Id(2)] byte[] Record);
 
-/// <summary>A record of the contracts' state, encoded, under its key.</summary>
-[GenerateSerializer, Immutable, Alias("otrain.StateItem")]
-public sealed record StateItem([property: Id(0)] string Key, [property: Id(1)] byte[] Record);
-
 /// <summary>
-/// Ingress and read model of one shard. It has no special power: it follows the validators, verifies their certificates and executes their blocks itself. Activated twice, it
-/// can only send a transaction twice, which is deduplicated. Key: the shard's identifier.
+/// Ingress and tail of one shard. It has no special power: it reads its silo's own copy of the final blocks, and hands transactions on. Activated twice, it can only
+/// send a transaction twice, which is deduplicated. Key: the shard's identifier.
 /// </summary>
 [Alias("otrain.ILedgerShardGrain")]
 public interface ILedgerShardGrain : IGrainWithStringKey
@@ -74,17 +70,9 @@ public interface ILedgerShardGrain : IGrainWithStringKey
     [AlwaysInterleave, Alias("Item")]
     Task<LedgerItem?> Item(long index);
 
-    /// <summary>The record at a state key; null when there is none.</summary>
-    [AlwaysInterleave, Alias("State")]
-    Task<byte[]?> State(string key);
-
-    /// <summary>Up to <paramref name="first"/> (at most 100) records whose keys begin with a prefix, after a key, in key order.</summary>
-    [AlwaysInterleave, Alias("List")]
-    Task<StateItem[]> List(string prefix, string? after, int first);
-
-    /// <summary>How many records there are whose keys begin with a prefix.</summary>
-    [AlwaysInterleave, Alias("Count")]
-    Task<long> Count(string prefix);
+    /// <summary>Leaves known, once they are more than <paramref name="size"/> or a second has passed.</summary>
+    [AlwaysInterleave, Alias("Grown")]
+    Task<long> Grown(long size);
 
     /// <summary>Every leaf from an index on, then live: no gap, no duplicate. After an interruption, ask again from the index that is due.</summary>
     [AlwaysInterleave, Alias("Tail")]

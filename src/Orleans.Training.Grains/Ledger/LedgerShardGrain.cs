@@ -10,40 +10,29 @@ namespace Orleans.Training.Grains.Ledger;
 
 /// <inheritdoc cref="ILedgerShardGrain"/>
 [GrainType("otrain.shard"), KeepAlive]
-internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider time, ILogger<LedgerShardGrain> logger) : Grain, ILedgerShardGrain, IRemindable, IDisposable
+internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimeProvider time, ILogger<LedgerShardGrain> logger) : Grain, ILedgerShardGrain, IRemindable, IDisposable
 {
     private const string Reminder = "follow";
     private const int StartAttempts = 10;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan Wake = TimeSpan.FromSeconds(2);
     private readonly CancellationTokenSource _stop = new();
-    private readonly Dictionary<TransactionKey, long> _index = [];
-    private Genesis _genesis = null!;
-    private TrustPolicy _policy = null!;
-    private LedgerMachine _machine = null!;
-    private CommittedChain _chain = null!;
-    private IValidatorGrain[] _validators = [];
+    private ShardFollower _follower = null!;
     private SignedNote? _checkpoint;
-    private long? _woken;
-    private Task _following = Task.CompletedTask;
+    private Task _waking = Task.CompletedTask;
 
+    // Nobody is to see less than an earlier activation, in another silo, has shown.
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _genesis = files.Genesis(GrainKeys.ShardOf(this.GetPrimaryKeyString()));
-        _policy = TrustPolicy.Of(_genesis.Origin, _genesis.Validators);
-        _machine = new LedgerMachine(_genesis, new VerifiedSignatures().Verify);
-        _chain = new CommittedChain(_machine.CreateGenesis());
-        _validators = [.. _genesis.Validators.Seats.Select(seat => GrainFactory.GetGrain<IValidatorGrain>(GrainKeys.Of(_genesis.Shard, seat.Organisation.Name)))];
-        await CatchUp();
-        _following = Follow();
+        _follower = followers.Of(GrainKeys.ShardOf(this.GetPrimaryKeyString()));
+        await _follower.CatchUp();
+        _waking = WakeRuns();
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
         await _stop.CancelAsync();
-        await _following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        await _waking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
     }
 
     public void Dispose() => _stop.Dispose();
@@ -59,22 +48,22 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
     public async Task<TransactionState> Submit(byte[] transaction)
     {
         var rejection = Transaction.TryParse(transaction, out var parsed);
-        if (rejection is Rejection.None) rejection = _machine.Check(_chain.Head.Executed, parsed!, time.GetUtcNow().ToUnixTimeMilliseconds());
+        if (rejection is Rejection.None) rejection = _follower.Machine.Check(_follower.Chain.Head.Executed, parsed!, time.GetUtcNow().ToUnixTimeMilliseconds());
         if (rejection is Rejection.Duplicate) return StatusOf(new TransactionKey(parsed!.Payload.Actor, parsed.Payload.Id));
         if (rejection is not Rejection.None) return Refused(rejection);
 
-        var first = (int)(parsed!.Digest.ToArray()[0] % _validators.Length);
+        var first = (int)(parsed!.Digest.ToArray()[0] % _follower.Validators.Count);
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                var answer = (Rejection)(await _validators[(first + attempt) % _validators.Length].Submit([transaction]))[0];
+                var answer = (Rejection)(await _follower.Validators[(first + attempt) % _follower.Validators.Count].Submit([transaction]))[0];
                 CrashPoints.Reach("accepted-before-shard-answer");
                 return answer is Rejection.None or Rejection.Duplicate ? new TransactionState(TransactionStatus.Pending, 0, -1) : Refused(answer);
             }
-            catch (Exception exception) when (attempt + 1 < _validators.Length)
+            catch (Exception exception) when (attempt + 1 < _follower.Validators.Count)
             {
-                LogUnreachable(logger, (first + attempt) % _validators.Length, exception.Message);
+                LogUnreachable(logger, (first + attempt) % _follower.Validators.Count, exception.Message);
             }
         }
     }
@@ -84,10 +73,10 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
 
     public async Task<string?> Receipt(long index)
     {
-        if (_chain.Locate(index) is not var (block, position)) return null;
+        if (_follower.Chain.Locate(index) is not var (block, position)) return null;
         if (_checkpoint is null || !Covers(_checkpoint, index)) await RefreshCheckpoint();
         if (_checkpoint is not { } note || !Protocol.Ledger.Checkpoint.TryParse(note.Text, out var checkpoint) || checkpoint!.Size <= index) return null;
-        return new Receipt(LedgerState.Of(block.Executed).Leaves[position], index, _chain.InclusionProof(index, checkpoint.Size), note).ToString();
+        return new Receipt(LedgerState.Of(block.Executed).Leaves[position], index, _follower.Chain.InclusionProof(index, checkpoint.Size), note).ToString();
     }
 
     public async Task<string?> Checkpoint()
@@ -96,73 +85,38 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
         return _checkpoint?.ToString();
     }
 
-    public Task<long> Size() => Task.FromResult(LedgerState.Of(_chain.Head.Executed).Tree.Size);
+    public Task<long> Size() => Task.FromResult(_follower.Head.Tree.Size);
 
-    public Task<LedgerItem?> Item(long index) => Task.FromResult(_chain.Locate(index) is var (block, position) ? ItemOf(block, position) : null);
+    public Task<LedgerItem?> Item(long index) => Task.FromResult(_follower.Chain.Locate(index) is var (block, position) ? ItemOf(block, position) : null);
 
-    public Task<byte[]?> State(string key) => Task.FromResult(LedgerState.Of(_chain.Head.Executed).Contracts.Find<StateRecord>(key)?.Encode());
+    public async Task<long> Grown(long size)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        either.CancelAfter(TimeSpan.FromSeconds(1));
+        try
+        {
+            while (_follower.Head.Tree.Size <= size) await _follower.Chain.WaitFor(_follower.Chain.Count, either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // Nothing came.
+        }
 
-    public Task<StateItem[]> List(string prefix, string? after, int first) => Task.FromResult<StateItem[]>(
-    [
-        .. LedgerState.Of(_chain.Head.Executed).Contracts.Records
-            .Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && (after is null || string.CompareOrdinal(pair.Key, after) > 0))
-            .Take(Math.Clamp(first, 0, 100))
-            .Select(pair => new StateItem(pair.Key, pair.Value.Encode())),
-    ]);
-
-    public Task<long> Count(string prefix) => Task.FromResult(LedgerState.Of(_chain.Head.Executed).Contracts.Records.Keys.LongCount(key => key.StartsWith(prefix, StringComparison.Ordinal)));
+        return _follower.Head.Tree.Size;
+    }
 
     public async IAsyncEnumerable<LedgerItem> Tail(long fromIndex, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
         for (var index = Math.Max(0, fromIndex); ; index++)
         {
-            while (index >= LedgerState.Of(_chain.Head.Executed).Tree.Size) await _chain.WaitFor(_chain.Count, either.Token);
-            var (block, position) = _chain.Locate(index)!.Value;
+            while (index >= _follower.Head.Tree.Size) await _follower.Chain.WaitFor(_follower.Chain.Count, either.Token);
+            var (block, position) = _follower.Chain.Locate(index)!.Value;
             yield return ItemOf(block, position);
         }
     }
 
-    // Nobody is to see less than an earlier activation has shown: the newest checkpoint that validators have at hand is reached before the first answer. When they do not
-    // answer in time, following will get there.
-    private async Task CatchUp()
-    {
-        using var asking = new CancellationTokenSource(Patience, time);
-        var sizes = await Task.WhenAll(_validators.Select(validator => SizeAt(validator, asking)));
-        using var patience = new CancellationTokenSource(Patience, time);
-        foreach (var (validator, size) in _validators.Zip(sizes).Where(item => item.Second > 0).OrderByDescending(item => item.Second))
-        {
-            try
-            {
-                while (LedgerState.Of(_chain.Head.Executed).Tree.Size < size && await Advance(await validator.Follow(_chain.Count).WaitAsync(patience.Token)))
-                {
-                    // Until its checkpoint is reached.
-                }
-            }
-            catch (Exception exception)
-            {
-                LogUnreachable(logger, Array.IndexOf(_validators, validator), exception.Message);
-            }
-        }
-    }
-
-    // The size of the validator's checkpoint, if a quorum has cosigned it; else 0. Once one has answered, the others have a little time left: their silo may be dead.
-    private async Task<long> SizeAt(IValidatorGrain validator, CancellationTokenSource asking)
-    {
-        try
-        {
-            if (await validator.Checkpoint().WaitAsync(asking.Token) is not { } text || !SignedNote.TryParse(text, out var note) || _policy.Accepts(note!) is not ReceiptCheck.Good || !Protocol.Ledger.Checkpoint.TryParse(note!.Text, out var checkpoint)) return 0;
-            asking.CancelAfter(Grace);
-            return checkpoint!.Size;
-        }
-        catch (Exception exception)
-        {
-            LogUnreachable(logger, Array.IndexOf(_validators, validator), exception.Message);
-            return 0;
-        }
-    }
-
-    private Task StartValidators() => Task.WhenAll(_validators.Select(StartValidator));
+    private Task StartValidators() => Task.WhenAll(_follower.Validators.Select(StartValidator));
 
     // A silo that has just joined shows its labels a moment later, and another may be down: what cannot start now is started by whoever calls it next.
     private async Task StartValidator(IValidatorGrain validator, int seat)
@@ -180,77 +134,54 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
                 if (attempt == StartAttempts) return;
             }
 
-            await Task.Delay(2 * Retry, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        }
-    }
-
-    // Pulls final blocks from any validator, believes nothing but certificates, and executes every block itself.
-    private async Task Follow()
-    {
-        for (var seat = 0; !_stop.IsCancellationRequested; seat = (seat + 1) % _validators.Length)
-        {
-            try
-            {
-                // As long as this validator gives blocks or an honest 'none yet'.
-                while (await Advance(await _validators[seat].Follow(_chain.Count))) WakeRuns();
-            }
-            catch (Exception exception) when (!_stop.IsCancellationRequested)
-            {
-                LogUnreachable(logger, seat, exception.Message);
-            }
-
-            WakeRuns();
             await Task.Delay(Retry, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
     }
 
-    private async Task<bool> Advance(FinalBlocks final)
+    // A run's grain may die with its silo while this one lives on: as long as the run is not over it is woken again and again, and at once when its agreement is signed by all.
+    private async Task WakeRuns()
     {
-        if (_stop.IsCancellationRequested) return false;
-        if (final.Blocks.Length == 0) return true;
-        if (!Certificate.TryParse(final.Finalization, out var certificate) || certificate!.Kind is not VoteKind.Finalize || !certificate.Verify(_genesis.Validators, _genesis.Chain, _genesis.Shard)) return false;
-        var executed = new List<ExecutedBlock>();
-        foreach (var encoded in final.Blocks)
+        var height = _follower.Chain.Count;
+        while (!_stop.IsCancellationRequested)
         {
-            var parent = executed.Count > 0 ? executed[^1] : _chain.Head.Executed;
-            if (!Block.TryParse(encoded, out var block) || _machine.Execute(parent, block!) is not { } next) return false;
-            executed.Add(next);
-        }
-
-        if (executed[^1].Block.Digest != certificate.Digest) return false;
-        foreach (var block in executed)
-        {
-            var state = LedgerState.Of(block);
-            for (var i = 0; i < block.Block.Transactions.Count; i++)
+            var state = _follower.Head.Contracts;
+            foreach (var run in state.All<RunRecord>(RunRecord.Prefix))
             {
-                if (Transaction.TryParse(block.Block.Transactions[i], out var transaction) is Rejection.None) _index[new TransactionKey(transaction!.Payload.Actor, transaction.Payload.Id)] = state.FirstIndex + 1 + i;
+                if (run.Failure is not null || run.PublishedRounds >= state.Find<AgreementRecord>(AgreementRecord.Key(run.Agreement))!.Agreement.Rounds) continue;
+                GrainFactory.GetGrain<IRoundGrain>(GrainKeys.Of(_follower.Genesis.Shard, run.Agreement.ToString())).Start().Ignore();
             }
 
-            CrashPoints.Reach("final-before-shard-read-model");
-            _chain.Append(new CommittedBlock(block, block == executed[^1] ? certificate : null));
-            if (state.Events.Any(events => events.Any(item => item.Type is "AgreementActivated"))) _woken = null;
+            using var pause = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            pause.CancelAfter(Wake);
+            height = await NextAgreement(height, pause.Token);
         }
-
-        return true;
     }
 
-    // A run's grain may have died with its silo while this one lives on: as long as the run is not over it is woken again and again.
-    private void WakeRuns()
+    // Waits for a block in which an agreement becomes active, and gives the height behind it; behind what there is when the time is over.
+    private async Task<long> NextAgreement(long height, CancellationToken cancellationToken)
     {
-        if (_stop.IsCancellationRequested || _woken is { } woken && time.GetElapsedTime(woken) < Wake) return;
-        _woken = time.GetTimestamp();
-        var state = LedgerState.Of(_chain.Head.Executed).Contracts;
-        foreach (var run in state.All<RunRecord>(RunRecord.Prefix))
+        try
         {
-            if (run.Failure is not null || run.PublishedRounds >= state.Find<AgreementRecord>(AgreementRecord.Key(run.Agreement))!.Agreement.Rounds) continue;
-            GrainFactory.GetGrain<IRoundGrain>(GrainKeys.Of(_genesis.Shard, run.Agreement.ToString())).Start().Ignore();
+            while (true)
+            {
+                await _follower.Chain.WaitFor(height, cancellationToken);
+                foreach (var block in _follower.Chain.From(height, int.MaxValue))
+                {
+                    height++;
+                    if (LedgerState.Of(block.Executed).Events.Any(events => events.Any(item => item.Type is "AgreementActivated"))) return height;
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return height;
         }
     }
 
     private TransactionState StatusOf(TransactionKey key)
     {
-        if (!_index.TryGetValue(key, out var index)) return new TransactionState(TransactionStatus.Unknown, 0, -1);
-        var (block, position) = _chain.Locate(index)!.Value;
+        if (_follower.IndexOf(key) is not { } index) return new TransactionState(TransactionStatus.Unknown, 0, -1);
+        var (block, position) = _follower.Chain.Locate(index)!.Value;
         var result = Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
         return new TransactionState(result is Rejection.None ? TransactionStatus.Committed : TransactionStatus.Rejected, (int)result, index);
     }
@@ -267,20 +198,18 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
 
     private static bool Covers(SignedNote note, long index) => Protocol.Ledger.Checkpoint.TryParse(note.Text, out var checkpoint) && checkpoint!.Size > index;
 
-    // Any validator's checkpoint will do, if it is about our own tree and the policy of the genesis accepts it.
+    // Any validator's checkpoint will do.
     private async Task RefreshCheckpoint()
     {
-        foreach (var validator in _validators)
+        for (var seat = 0; seat < _follower.Validators.Count; seat++)
         {
             try
             {
-                if (await validator.Checkpoint() is not { } text || !SignedNote.TryParse(text, out var note) || _policy.Accepts(note!) is not ReceiptCheck.Good) continue;
-                if (!Protocol.Ledger.Checkpoint.TryParse(note!.Text, out var checkpoint) || _chain.RootAt(checkpoint!.Size) != checkpoint.Root) continue;
-                if (_checkpoint is null || !Covers(_checkpoint, checkpoint.Size - 1)) _checkpoint = note;
+                if (await _follower.CheckpointOf(seat) is { } note && Protocol.Ledger.Checkpoint.TryParse(note.Text, out var checkpoint) && (_checkpoint is null || !Covers(_checkpoint, checkpoint!.Size - 1))) _checkpoint = note;
             }
             catch (Exception exception)
             {
-                LogUnreachable(logger, Array.IndexOf(_validators, validator), exception.Message);
+                LogUnreachable(logger, seat, exception.Message);
             }
         }
     }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains.Contracts;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Grains.Trainers;
 using Orleans.Training.Protocol;
@@ -10,7 +11,7 @@ namespace Orleans.Training.Grains.Rounds;
 [GrainType("otrain.round"), KeepAlive]
 internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> logger) : Grain, IRoundGrain, IDisposable
 {
-    private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(5);
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<int, Task> _training = [];
@@ -42,29 +43,31 @@ internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> 
     private async Task Follow()
     {
         var shard = GrainFactory.GetGrain<ILedgerShardGrain>(_shard.ToString());
-        while (!_stop.IsCancellationRequested)
+        var contracts = GrainFactory.GetGrain<IContractsGrain>(_shard.ToString());
+        for (var size = 0L; !_stop.IsCancellationRequested;)
         {
             try
             {
-                if (await Look(shard)) break;
+                // Also when nothing has come for a while: a training may have been lost.
+                size = await shard.Grown(size);
+                if (await Look(contracts)) break;
             }
             catch (Exception exception) when (!_stop.IsCancellationRequested)
             {
                 LogTrouble(logger, _agreement.ToString(), exception.Message);
+                await Task.Delay(Retry, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             }
-
-            await Task.Delay(Glance, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
 
         if (!_stop.IsCancellationRequested) DeactivateOnIdle();
     }
 
     // True when the run is over.
-    private async Task<bool> Look(ILedgerShardGrain shard)
+    private async Task<bool> Look(IContractsGrain contracts)
     {
-        if (await Find<RunRecord>(shard, RunRecord.Key(_agreement)) is not { } run || await Find<AgreementRecord>(shard, AgreementRecord.Key(_agreement)) is not { } terms) return false;
+        if (await contracts.Find<RunRecord>(RunRecord.Key(_agreement)) is not { } run || await contracts.Find<AgreementRecord>(AgreementRecord.Key(_agreement)) is not { } terms) return false;
         if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds) return true;
-        if (await Find<RoundRecord>(shard, RoundRecord.Key(_agreement, run.PublishedRounds + 1, run.Attempts + 1)) is not { Phase: Phase.Input, InputsDigest: null } round) return false;
+        if (await contracts.Find<RoundRecord>(RoundRecord.Key(_agreement, run.PublishedRounds + 1, run.Attempts + 1)) is not { Phase: Phase.Input, InputsDigest: null } round) return false;
         if (_attempt != round.StateKey)
         {
             CrashPoints.Reach("round-open-before-training");
@@ -96,9 +99,6 @@ internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> 
             await Task.Delay(TimeSpan.FromSeconds(1), time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
     }
-
-    private static async Task<T?> Find<T>(ILedgerShardGrain shard, string key) where T : StateRecord =>
-        await shard.State(key) is { } bytes && StateRecord.TryParse(key, bytes, out var record) ? record as T : null;
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {Run} cannot be followed for the moment: {Reason}")]
     private static partial void LogTrouble(ILogger logger, string run, string reason);

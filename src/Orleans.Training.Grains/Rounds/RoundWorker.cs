@@ -30,8 +30,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
     // When a wish was first felt, and whether it was sent: both forgotten when its run moves on.
     private readonly Dictionary<string, long> _since = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _sent = new(StringComparer.Ordinal);
-    private readonly Dictionary<Digest, bool> _judged = [];
-    private (string Key, RoundAggregate? Aggregate) _computed = ("", null);
+    // By agreement: what this seat has read of the attempt that is under way, and the newest aggregate that it has computed.
+    private readonly Dictionary<Digest, RoundInputs> _inputs = [];
+    private readonly Dictionary<Digest, (string Round, RoundAggregate Aggregate)> _computed = [];
     private readonly Task _work;
 
     public RoundWorker(ValidatorHost host, Genesis genesis, TransactionWriter writer, IBlobStore blobs, TimeProvider time, ILogger logger)
@@ -92,6 +93,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
         if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
         {
             _runs.Remove(agreement);
+            _inputs.Remove(agreement);
+            _computed.Remove(agreement);
             return;
         }
 
@@ -117,13 +120,14 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
     private async ValueTask Hold(AgreementRecord terms, RoundRecord round)
     {
+        var inputs = InputsOf(terms, round);
         var positions = new List<int>();
         var missing = round.Inputs.Count(input => input.Root == Digest.Zero);
         for (var position = 0; position < round.Inputs.Count; position++)
         {
             var input = round.Inputs[position];
             if (input.Root == Digest.Zero || (input.Holders >> _host.Seat & 1) != 0) continue;
-            if (await MayHold(terms, position, input.Root)) positions.Add(position);
+            if (await inputs.Admits(position, input.Root, _stop.Token)) positions.Add(position);
         }
 
         // One word for many updates: it waits a little as long as more may come.
@@ -133,21 +137,13 @@ public sealed partial class RoundWorker : IAsyncDisposable
         await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
     }
 
-    // An update is fetched, hashed and judged once; one that is not here yet is looked for again.
-    private async ValueTask<bool> MayHold(AgreementRecord terms, int position, Digest root)
-    {
-        if (_judged.TryGetValue(root, out var admissible)) return admissible;
-        if (await Fetch(root) is not { } update) return false;
-        return _judged[root] = RoundAggregate.Admits(terms, position, update);
-    }
-
     private async ValueTask Aggregate(ContractState state, AgreementRecord terms, RoundRecord round)
     {
+        // Missing bytes are no verdict.
+        if (await Compute(state, terms, round) is not { } own) return;
         foreach (var proposal in round.Proposals)
         {
             if (((proposal.Ok | proposal.Wrong) >> _host.Seat & 1) != 0) continue;
-            // Missing bytes are no verdict.
-            if (await Compute(state, terms, round) is not { } own) return;
             var ok = own.SumRoot == proposal.SumRoot && own.Model == proposal.Model && own.ModelRoot == proposal.ModelRoot;
             CrashPoints.Reach("summed-before-attest");
             await Send($"attest {proposal.Digest}", new Attest(round.Agreement, round.Number, round.Attempt, proposal.Digest, ok, RoundAggregate.WorkOf(_genesis.Validators.Seats[_host.Seat].Organisation, own.Sum)), OnceEach);
@@ -157,32 +153,35 @@ public sealed partial class RoundWorker : IAsyncDisposable
         var refused = _genesis.Validators.Count - _genesis.Validators.Quorum;
         if (round.Proposals.Any(proposal => System.Numerics.BitOperations.PopCount(proposal.Wrong) <= refused)) return;
         var wish = $"propose {round.StateKey}";
-        if (!IsMyTurn(wish, round.Number) || await Compute(state, terms, round) is not { } aggregate) return;
-        await _blobs.Put(new MemoryStream(aggregate.Sum, writable: false), aggregate.SumRoot, _stop.Token);
-        await _blobs.Put(new MemoryStream(aggregate.ModelBytes, writable: false), aggregate.ModelRoot, _stop.Token);
+        if (!IsMyTurn(wish, round.Number)) return;
+        await Task.WhenAll(
+            _blobs.Put(new MemoryStream(own.Sum, writable: false), own.SumRoot, _stop.Token).AsTask(),
+            _blobs.Put(new MemoryStream(own.ModelBytes, writable: false), own.ModelRoot, _stop.Token).AsTask());
         CrashPoints.Reach("aggregate-stored-before-propose");
-        await Send(wish, new AggregateProposal(round.Agreement, round.Number, round.Attempt, round.InputsDigest!.Value, aggregate.SumRoot, aggregate.Model, aggregate.ModelRoot), OnceEach);
+        await Send(wish, new AggregateProposal(round.Agreement, round.Number, round.Attempt, round.InputsDigest!.Value, own.SumRoot, own.Model, own.ModelRoot), OnceEach);
     }
 
     private async ValueTask<RoundAggregate?> Compute(ContractState state, AgreementRecord terms, RoundRecord round)
     {
-        if (_computed.Key == round.StateKey) return _computed.Aggregate;
-        var parent = round.Number == 1
-            ? RoundAggregate.InitialModelOf(terms.Agreement)
-            : await Fetch(state.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1))!.Root);
-        if (parent is null) return null;
-        var updates = new Dictionary<Digest, byte[]>();
-        foreach (var position in round.Survivors(_genesis.Validators.Quorum))
-        {
-            if (await Fetch(round.Inputs[position].Root) is not { } update) return null;
-            updates[round.Inputs[position].Root] = update;
-        }
-
-        var aggregate = RoundAggregate.Compute(terms, round, _genesis.Validators.Quorum, parent, root => updates.TryGetValue(root, out var update) ? update : null);
-        if (aggregate is null) return null;
-        _computed = (round.StateKey, aggregate);
-        _judged.Clear();
+        if (_computed.TryGetValue(round.Agreement, out var computed) && computed.Round == round.StateKey) return computed.Aggregate;
+        var survivors = round.Survivors(_genesis.Validators.Quorum).ToArray();
+        if (await BaseModel(state, terms, round, computed.Aggregate) is not { } parent || await InputsOf(terms, round).SumOf(survivors, round, _stop.Token) is not { } sum) return null;
+        if (RoundAggregate.Compute(terms, round, parent, sum) is not { } aggregate) return null;
+        _computed[round.Agreement] = (round.StateKey, aggregate);
+        _inputs.Remove(round.Agreement);
         return aggregate;
+    }
+
+    // Mostly what this seat computed itself in the round before.
+    private async ValueTask<byte[]?> BaseModel(ContractState state, AgreementRecord terms, RoundRecord round, RoundAggregate? before) =>
+        round.Number == 1 ? RoundAggregate.InitialModelOf(terms.Agreement)
+        : before?.Model == round.BaseModel ? before.ModelBytes
+        : await Fetch(state.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1))!.Root);
+
+    private RoundInputs InputsOf(AgreementRecord terms, RoundRecord round)
+    {
+        if (!_inputs.TryGetValue(round.Agreement, out var inputs) || inputs.Round != round.StateKey) _inputs[round.Agreement] = inputs = new RoundInputs(_blobs, terms, round.StateKey);
+        return inputs;
     }
 
     private async ValueTask<byte[]?> Fetch(Digest root)

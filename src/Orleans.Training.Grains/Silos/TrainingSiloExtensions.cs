@@ -3,6 +3,7 @@ using Orleans.Configuration;
 using Orleans.Placement;
 using Orleans.Runtime.MembershipService.SiloMetadata;
 using Orleans.Runtime.Placement;
+using Orleans.Training.Grains.Ledger;
 
 namespace Orleans.Training.Grains.Silos;
 
@@ -42,6 +43,8 @@ public static class TrainingSiloExtensions
         builder.AddAdoNetGrainStorageAsDefault(provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
         builder.AddAdoNetGrainStorage(GrainStorage, provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
         builder.UseSiloMetadata(new Dictionary<string, string>(options.Labels));
+        builder.Services.AddSingleton<ShardFollowers>();
+        builder.Services.AddPlacementDirector<SpreadEvenlyStrategy, SpreadEvenlyDirector>();
         builder.Services.AddPlacementFilter<RequireSiloMetadataStrategy, RequireSiloMetadataDirector>(ServiceLifetime.Transient);
         builder.Services.AddPlacementFilter<RequireParticipantStrategy, RequireParticipantDirector>(ServiceLifetime.Transient);
         return builder;

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Orleans.Placement;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Rounds;
@@ -13,7 +12,7 @@ namespace Orleans.Training.Grains.Validators;
 /// Owns a <see cref="ValidatorHost"/> while it is active. Two activations cannot both own one: the store lets in one opener only. When the host ends, so does the activation.
 /// The seats of a shard spread over the silos that they may live in, so that one death does not stop them all.
 /// </summary>
-[GrainType("otrain.validator"), RequireParticipant, KeepAlive, RandomPlacement]
+[GrainType("otrain.validator"), RequireParticipant, KeepAlive, SpreadEvenly]
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "Host and worker are disposed of in OnDeactivateAsync.")]
 internal sealed class ValidatorGrain(ShardFiles files, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers) : Grain, IValidatorGrain
 {

@@ -116,12 +116,17 @@ public sealed record FixedPoint
     public bool Admits(ReadOnlySpan<int> lanes, int weight)
     {
         if (weight is < 1 or > WeightOne) return false;
-        var squares = UInt128.Zero;
+        // Squares are below 2⁶², and there are fewer than 2³¹: their halves are added apart, so that nothing overflows.
+        ulong low32 = 0, high32 = 0;
         foreach (var lane in lanes)
         {
             if (lane > Levels || lane < -Levels) return false;
-            squares += (ulong)((long)lane * lane);
+            var square = (ulong)((long)lane * lane);
+            low32 += (uint)square;
+            high32 += square >> 32;
         }
+
+        var squares = ((UInt128)high32 << 32) + low32;
 
         const double low = 1L << 32, slack = 1.0 + (1.0 / WeightOne);
         var norm = Math.Sqrt((((((double)(long)(squares >> 64)) * low) + (long)((squares >> 32) & uint.MaxValue)) * low) + (long)(squares & uint.MaxValue));

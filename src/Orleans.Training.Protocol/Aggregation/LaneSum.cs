@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 
 namespace Orleans.Training.Protocol.Aggregation;
 
@@ -27,7 +28,11 @@ public sealed class LaneSum(FixedPoint parameters, int length)
     }
 
     /// <summary>Adds an update as it lies in the blob store; see <see cref="TryAdd(ReadOnlySpan{int}, int)"/>.</summary>
-    public bool TryAdd(ReadOnlySpan<byte> blob, int weight) => UpdateBlob.TryRead(blob, _lanes.Length, out var lanes) && TryAdd(lanes, weight);
+    public bool TryAdd(ReadOnlySpan<byte> blob, int weight)
+    {
+        if (BitConverter.IsLittleEndian) return blob.Length == UpdateBlob.Length(_lanes.Length) && TryAdd(MemoryMarshal.Cast<byte, int>(blob), weight);
+        return UpdateBlob.TryRead(blob, _lanes.Length, out var lanes) && TryAdd(lanes, weight);
+    }
 
     private static void Add(Span<int> sum, ReadOnlySpan<int> lanes)
     {

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Protocol.Contracts;
@@ -13,12 +14,11 @@ public delegate ReadOnlyMemory<byte>? BlobReader(Digest root);
 /// <param name="ModelRoot">Root of its chunks.</param>
 public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelBytes, Digest Model, Digest ModelRoot)
 {
-    /// <summary>Whether an update may be held: it has the model's length and is within the agreement's clip and lanes.</summary>
-    public static bool Admits(AgreementRecord terms, int position, ReadOnlySpan<byte> update)
-    {
-        var spec = SpecOf(terms);
-        return UpdateBlob.TryRead(update, spec.ParameterCount, out var lanes) && terms.Agreement.FixedPoint.Admits(lanes, terms.Weights[position]);
-    }
+    /// <summary>Bytes of every update of an agreement.</summary>
+    public static long UpdateBytes(AgreementRecord terms) => UpdateBlob.Length(SpecOf(terms).ParameterCount);
+
+    /// <summary>An empty sum of updates of an agreement. It refuses what may not be held: another length, or beyond the agreement's clip and lanes.</summary>
+    public static LaneSum NewSum(AgreementRecord terms) => new(terms.Agreement.FixedPoint, SpecOf(terms).ParameterCount);
 
     /// <summary>
     /// The aggregate of a round whose inputs are fixed, on its base model; null when an update is missing, is not admissible, or the result is
@@ -26,15 +26,21 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     /// </summary>
     public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, int quorum, ReadOnlySpan<byte> baseModel, BlobReader read)
     {
-        var spec = SpecOf(terms);
-        if (Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters)) return null;
-        var sum = new LaneSum(terms.Agreement.FixedPoint, spec.ParameterCount);
+        var sum = NewSum(terms);
         foreach (var position in round.Survivors(quorum))
         {
             if (read(round.Inputs[position].Root) is not { } update || !sum.TryAdd(update.Span, terms.Weights[position])) return null;
         }
 
-        if (sum.Count == 0 || !ModelStep.TryFedAvg(parameters, sum.Lanes, sum.TotalWeight, terms.Agreement.FixedPoint, out var next)) return null;
+        return Compute(terms, round, baseModel, sum);
+    }
+
+    /// <summary>The same from the sum of exactly the updates that count.</summary>
+    public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, LaneSum sum)
+    {
+        var spec = SpecOf(terms);
+        if (sum.Count == 0 || Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters)) return null;
+        if (!ModelStep.TryFedAvg(parameters, sum.Lanes, sum.TotalWeight, terms.Agreement.FixedPoint, out var next)) return null;
         var sumBytes = UpdateBlob.Write(sum.Lanes);
         var model = ModelBlob.Write(spec, next);
         return new RoundAggregate(sumBytes, ChunkedBlob.Root(sumBytes), model, Digest.Of(model), ChunkedBlob.Root(model));
@@ -48,8 +54,15 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     }
 
     /// <summary>What a validator states with a verdict: SHA-256("FLv1-work\0" ‖ organisation ‖ "\0" ‖ sum).</summary>
-    public static Digest WorkOf(ParticipantId organisation, ReadOnlySpan<byte> sum) =>
-        Digest.Of([.. "FLv1-work\0"u8, .. System.Text.Encoding.ASCII.GetBytes(organisation.Name), 0, .. sum]);
+    public static Digest WorkOf(ParticipantId organisation, ReadOnlySpan<byte> sum)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData("FLv1-work\0"u8);
+        hash.AppendData(System.Text.Encoding.ASCII.GetBytes(organisation.Name));
+        hash.AppendData([0]);
+        hash.AppendData(sum);
+        return Digest.From(hash.GetHashAndReset());
+    }
 
     private static ModelSpec SpecOf(AgreementRecord terms) =>
         ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) ? spec : throw new InvalidOperationException("An agreement on the ledger has a valid model specification.");

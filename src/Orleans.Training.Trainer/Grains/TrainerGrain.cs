@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Keys;
-using Orleans.Training.Grains.Ledger;
+using Orleans.Training.Grains.Contracts;
 using Orleans.Training.Grains.Participants;
 using Orleans.Training.Grains.Silos;
 using Orleans.Training.Grains.Trainers;
@@ -14,7 +14,7 @@ using Orleans.Training.Protocol.Contracts;
 namespace Orleans.Training.Trainer.Grains;
 
 /// <inheritdoc cref="ITrainerGrain"/>
-[GrainType("otrain.trainer"), RequireParticipant, RequireSiloMetadata("accelerator", "cpu", order: 20)]
+[GrainType("otrain.trainer"), RequireParticipant, RequireSiloMetadata("accelerator", "cpu", order: 20), SpreadEvenly]
 internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles files, TrainerPool pool, IBlobStore blobs, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain
 {
     private readonly Dictionary<string, LabelledData> _data = new(StringComparer.Ordinal);
@@ -23,14 +23,14 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
     {
         var key = this.GetPrimaryKeyString();
         var (shard, participant) = (GrainKeys.ShardOf(key), GrainKeys.ParticipantOf(key));
-        var ledger = GrainFactory.GetGrain<ILedgerShardGrain>(shard.ToString());
+        var contracts = GrainFactory.GetGrain<IContractsGrain>(shard.ToString());
         if (!Digest.TryParse(agreement, out var digest)) throw new OperationalException("OT-7024", $"'{agreement}' names no run.");
-        if (await Find<AgreementRecord>(ledger, AgreementRecord.Key(digest)) is not { } terms || await Find<RoundRecord>(ledger, RoundRecord.Key(digest, round, attempt)) is not { } record) return;
+        if (await contracts.Find<AgreementRecord>(AgreementRecord.Key(digest)) is not { } terms || await contracts.Find<RoundRecord>(RoundRecord.Key(digest, round, attempt)) is not { } record) return;
         var position = terms.Agreement.PositionOf(participant);
         if (position < 0 || record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero) return;
 
         if (!ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec)) throw new TrainerException(TrainerFault.DataDoNotFitModel, "the agreement's model specification does not parse");
-        var model = await BaseModel(ledger, spec, terms, record);
+        var model = await BaseModel(contracts, spec, terms, record);
         var data = Rows(participant, terms.Agreement.Datasets[position].Dataset);
         var seed = BinaryPrimitives.ReadUInt64LittleEndian(terms.Agreement.Seed.ToArray());
         var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round, position), settings.Device);
@@ -58,7 +58,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         return _data[dataset] = LocalDataset.Load(settings.Root, participant, dataset).Train;
     }
 
-    private async Task<float[]> BaseModel(ILedgerShardGrain ledger, ModelSpec spec, AgreementRecord terms, RoundRecord round)
+    private async Task<float[]> BaseModel(IContractsGrain contracts, ModelSpec spec, AgreementRecord terms, RoundRecord round)
     {
         byte[] bytes;
         if (round.Number == 1)
@@ -67,7 +67,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         }
         else
         {
-            var parent = await Find<ModelRecord>(ledger, ModelRecord.Key(round.Agreement, round.Number - 1)) ?? throw new OperationalException("OT-7026", $"The model of round {round.Number - 1} is not on the ledger as this silo sees it yet.");
+            var parent = await contracts.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1)) ?? throw new OperationalException("OT-7026", $"The model of round {round.Number - 1} is not on the ledger as this silo sees it yet.");
             var content = new MemoryStream();
             await blobs.CopyTo(parent.Root, content, CancellationToken.None);
             bytes = content.ToArray();
@@ -77,9 +77,6 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
             ? parameters
             : throw new OperationalException("OT-7027", $"The base model of round {round.Number} is not the one that the ledger names.");
     }
-
-    private static async Task<T?> Find<T>(ILedgerShardGrain shard, string key) where T : StateRecord =>
-        await shard.State(key) is { } bytes && StateRecord.TryParse(key, bytes, out var record) ? record as T : null;
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Participant} trained round {Round} on {Samples} rows, loss {Loss:F4}: {Answer}")]
     private static partial void LogTrained(ILogger logger, string participant, int round, int samples, double loss, Rejection answer);

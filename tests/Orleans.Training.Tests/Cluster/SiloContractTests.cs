@@ -81,6 +81,10 @@ public abstract class SiloContractTests
         var refusal = await Assert.ThrowsAnyAsync<Exception>(() => plain.Grains.GetGrain<INowhereGrain>(0).Where());
         Assert.IsType<OperationalException>(refusal);
         Assert.Contains("OT-7003 No running silo is labelled role = gpu", refusal.Message, StringComparison.Ordinal);
+
+        var places = new List<string>();
+        for (var i = 0; i < 6; i++) places.Add(await plain.Grains.GetGrain<ISpreadGrain>(i).Where());
+        Assert.Equal((3, 3), (places.Count(place => place == "plain"), places.Count(place => place == "trainer")));
     }
 
     [Fact]

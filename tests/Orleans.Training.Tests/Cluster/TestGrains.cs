@@ -80,3 +80,16 @@ internal sealed class NowhereGrain(ILocalSiloDetails silo) : Grain, INowhereGrai
 {
     public Task<string> Where() => Task.FromResult(silo.Name);
 }
+
+[Alias("Orleans.Training.Tests.ISpreadGrain")]
+public interface ISpreadGrain : IGrainWithIntegerKey
+{
+    [Alias("Where")]
+    Task<string> Where();
+}
+
+[GrainType("test.spread"), SpreadEvenly]
+internal sealed class SpreadGrain(ILocalSiloDetails silo) : Grain, ISpreadGrain
+{
+    public Task<string> Where() => Task.FromResult(silo.Name);
+}

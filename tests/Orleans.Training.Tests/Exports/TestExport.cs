@@ -165,7 +165,7 @@ internal sealed class TestExport : IExportFiles
         float[] delta = [.. Enumerable.Range(0, 6).Select(_ => (float)(random.NextDouble() - 0.5) / 8)];
         Assert.True(terms.Agreement.FixedPoint.TryQuantize(delta, terms.Weights[position], SHA256.HashData([(byte)seed, (byte)position]), out var lanes));
         var update = UpdateBlob.Write(lanes);
-        Assert.True(RoundAggregate.Admits(terms, position, update));
+        Assert.True(RoundAggregate.NewSum(terms).TryAdd(update, terms.Weights[position]));
         return update;
     }
 

@@ -1,0 +1,204 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Grains.Ledger;
+
+/// <summary>
+/// One silo's own copy of a shard, which its grains read: pulls final blocks from any validator, believes nothing but certificates, and executes every block itself.
+/// </summary>
+internal sealed partial class ShardFollower : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly TrustPolicy _policy;
+    private readonly ConcurrentDictionary<TransactionKey, long> _index = [];
+    private readonly SemaphoreSlim _advancing = new(1);
+    private readonly CancellationTokenSource _stop;
+    private readonly Task _following;
+
+    /// <summary>Begins to follow.</summary>
+    public ShardFollower(Genesis genesis, IGrainFactory grains, TimeProvider time, ILogger logger, CancellationToken stopping)
+    {
+        (Genesis, _time, _logger) = (genesis, time, logger);
+        _policy = TrustPolicy.Of(genesis.Origin, genesis.Validators);
+        Machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
+        Chain = new CommittedChain(Machine.CreateGenesis());
+        Validators = [.. genesis.Validators.Seats.Select(seat => grains.GetGrain<IValidatorGrain>(GrainKeys.Of(genesis.Shard, seat.Organisation.Name)))];
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        _following = Task.Run(Follow, CancellationToken.None);
+    }
+
+    public Genesis Genesis { get; }
+
+    /// <summary>Executes blocks and checks transactions.</summary>
+    public LedgerMachine Machine { get; }
+
+    /// <summary>The final blocks so far.</summary>
+    public CommittedChain Chain { get; }
+
+    /// <summary>The seats, in their order.</summary>
+    public IReadOnlyList<IValidatorGrain> Validators { get; }
+
+    /// <summary>The state after the newest final block.</summary>
+    public LedgerState Head => LedgerState.Of(Chain.Head.Executed);
+
+    /// <summary>Where the entry of a transaction stands; null when it is not on the ledger.</summary>
+    public long? IndexOf(TransactionKey key) => _index.TryGetValue(key, out var index) ? index : null;
+
+    /// <summary>Waits until there are this many leaves; false when that does not happen within some seconds.</summary>
+    public async Task<bool> Reach(long size)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        patience.CancelAfter(Patience);
+        try
+        {
+            while (Head.Tree.Size < size) await Chain.WaitFor(Chain.Count, patience.Token);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Goes as far as the newest checkpoint that the validators have at hand. When they do not answer in time, following will get there.</summary>
+    public async Task CatchUp()
+    {
+        using var asking = new CancellationTokenSource(Patience, _time);
+        var sizes = await Task.WhenAll(Enumerable.Range(0, Validators.Count).Select(seat => SizeAt(seat, asking)));
+        using var patience = new CancellationTokenSource(Patience, _time);
+        foreach (var (seat, size) in sizes.Index().Where(item => item.Item > 0).OrderByDescending(item => item.Item))
+        {
+            try
+            {
+                while (Head.Tree.Size < size && await Advance(await Validators[seat].Follow(Chain.Count).WaitAsync(patience.Token)))
+                {
+                    // Until its checkpoint is reached.
+                }
+            }
+            catch (Exception exception)
+            {
+                LogUnreachable(_logger, seat, exception.Message);
+            }
+        }
+    }
+
+    /// <summary>The newest checkpoint of a validator, if the policy of the genesis accepts it and it is about this very tree; else null.</summary>
+    public async Task<SignedNote?> CheckpointOf(int seat)
+    {
+        if (await Validators[seat].Checkpoint() is not { } text || !SignedNote.TryParse(text, out var note) || _policy.Accepts(note!) is not ReceiptCheck.Good) return null;
+        return Checkpoint.TryParse(note!.Text, out var checkpoint) && Chain.RootAt(checkpoint!.Size) == checkpoint.Root ? note : null;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+        _advancing.Dispose();
+    }
+
+    // The size of the validator's checkpoint, if a quorum has cosigned it; else 0. Once one has answered, the others have a little time left: their silo may be dead.
+    private async Task<long> SizeAt(int seat, CancellationTokenSource asking)
+    {
+        try
+        {
+            if (await Validators[seat].Checkpoint().WaitAsync(asking.Token) is not { } text || !SignedNote.TryParse(text, out var note) || _policy.Accepts(note!) is not ReceiptCheck.Good || !Checkpoint.TryParse(note!.Text, out var checkpoint)) return 0;
+            asking.CancelAfter(Grace);
+            return checkpoint!.Size;
+        }
+        catch (Exception exception)
+        {
+            LogUnreachable(_logger, seat, exception.Message);
+            return 0;
+        }
+    }
+
+    private async Task Follow()
+    {
+        for (var seat = 0; !_stop.IsCancellationRequested; seat = (seat + 1) % Validators.Count)
+        {
+            try
+            {
+                while (await Advance(await Validators[seat].Follow(Chain.Count).WaitAsync(_stop.Token)))
+                {
+                    // As long as this validator gives blocks or an honest 'none yet'.
+                }
+            }
+            catch (Exception exception) when (!_stop.IsCancellationRequested)
+            {
+                LogUnreachable(_logger, seat, exception.Message);
+            }
+
+            await Task.Delay(Retry, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task<bool> Advance(FinalBlocks final)
+    {
+        await _advancing.WaitAsync(_stop.Token);
+        try
+        {
+            if (final.Blocks.Length == 0) return true;
+            if (!Certificate.TryParse(final.Finalization, out var certificate) || certificate!.Kind is not VoteKind.Finalize || !certificate.Verify(Genesis.Validators, Genesis.Chain, Genesis.Shard)) return false;
+            var executed = new List<ExecutedBlock>();
+            foreach (var encoded in final.Blocks)
+            {
+                if (!Block.TryParse(encoded, out var block)) return false;
+                if (block!.Header.Height < (ulong)Chain.Count) continue;
+                if (Machine.Execute(executed.Count > 0 ? executed[^1] : Chain.Head.Executed, block) is not { } next) return false;
+                executed.Add(next);
+            }
+
+            if (executed.Count == 0) return true;
+            if (executed[^1].Block.Digest != certificate.Digest) return false;
+            foreach (var block in executed) Append(new CommittedBlock(block, block == executed[^1] ? certificate : null));
+            return true;
+        }
+        finally
+        {
+            _advancing.Release();
+        }
+    }
+
+    private void Append(CommittedBlock committed)
+    {
+        var (block, state) = (committed.Executed.Block, LedgerState.Of(committed.Executed));
+        for (var i = 0; i < block.Transactions.Count; i++)
+        {
+            if (Transaction.TryParse(block.Transactions[i], out var transaction) is Rejection.None) _index[new TransactionKey(transaction!.Payload.Actor, transaction.Payload.Id)] = state.FirstIndex + 1 + i;
+        }
+
+        CrashPoints.Reach("final-before-shard-read-model");
+        Chain.Append(committed);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Validator of seat {Seat} did not answer: {Reason}")]
+    private static partial void LogUnreachable(ILogger logger, int seat, string reason);
+}
+
+/// <summary>The shards that this silo follows, each from the moment at which a grain first asks for it.</summary>
+internal sealed class ShardFollowers(ShardFiles files, IGrainFactory grains, TimeProvider time, IHostApplicationLifetime host, ILogger<ShardFollower> logger) : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<Identifier, Lazy<ShardFollower>> _followers = [];
+
+    /// <summary>The silo's copy of a shard.</summary>
+    /// <exception cref="OperationalException">OT-7023: there is no genesis here.</exception>
+    public ShardFollower Of(Identifier shard)
+    {
+        var genesis = files.Genesis(shard);
+        return _followers.GetOrAdd(shard, _ => new Lazy<ShardFollower>(() => new ShardFollower(genesis, grains, time, logger, host.ApplicationStopping))).Value;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var follower in _followers.Values) await follower.Value.DisposeAsync();
+    }
+}
