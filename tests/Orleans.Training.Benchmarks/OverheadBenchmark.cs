@@ -10,9 +10,9 @@ namespace Orleans.Training.Benchmarks;
 /// </summary>
 internal static class OverheadBenchmark
 {
-    private const int Rounds = 16;
-    private const int Warm = 8;
-    private const int Epochs = 4;
+    private const int Rounds = 20;
+    private const int Warm = 10;
+    private const int Epochs = 6;
 
     public static async Task<int> Run()
     {

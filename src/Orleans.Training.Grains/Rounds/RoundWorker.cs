@@ -176,20 +176,12 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private async ValueTask<byte[]?> BaseModel(ContractState state, AgreementRecord terms, RoundRecord round, RoundAggregate? before) =>
         round.Number == 1 ? RoundAggregate.InitialModelOf(terms.Agreement)
         : before?.Model == round.BaseModel ? before.ModelBytes
-        : await Fetch(state.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1))!.Root);
+        : await _blobs.ReadAll(state.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1))!.Root, _stop.Token);
 
     private RoundInputs InputsOf(AgreementRecord terms, RoundRecord round)
     {
         if (!_inputs.TryGetValue(round.Agreement, out var inputs) || inputs.Round != round.StateKey) _inputs[round.Agreement] = inputs = new RoundInputs(_blobs, terms, round.StateKey);
         return inputs;
-    }
-
-    private async ValueTask<byte[]?> Fetch(Digest root)
-    {
-        if (await _blobs.Find(root, _stop.Token) is not { } blob) return null;
-        var content = new MemoryStream(checked((int)blob.Length));
-        await _blobs.CopyTo(root, content, _stop.Token);
-        return content.ToArray();
     }
 
     // Seat (number mod n) at once, the next one a turn later, and so on: any one of them suffices.

@@ -60,7 +60,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
 
     private async Task<float[]> BaseModel(IContractsGrain contracts, ModelSpec spec, AgreementRecord terms, RoundRecord round)
     {
-        byte[] bytes;
+        byte[]? bytes;
         if (round.Number == 1)
         {
             bytes = RoundAggregate.InitialModelOf(terms.Agreement);
@@ -68,14 +68,12 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         else
         {
             var parent = await contracts.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1)) ?? throw new OperationalException("OT-7026", $"The model of round {round.Number - 1} is not on the ledger as this silo sees it yet.");
-            var content = new MemoryStream();
-            await blobs.CopyTo(parent.Root, content, CancellationToken.None);
-            bytes = content.ToArray();
+            bytes = await blobs.ReadAll(parent.Root, CancellationToken.None);
         }
 
-        return Digest.Of(bytes) == round.BaseModel && ModelBlob.TryRead(spec, bytes, out var parameters)
+        return bytes is not null && Digest.Of(bytes) == round.BaseModel && ModelBlob.TryRead(spec, bytes, out var parameters)
             ? parameters
-            : throw new OperationalException("OT-7027", $"The base model of round {round.Number} is not the one that the ledger names.");
+            : throw new OperationalException("OT-7027", $"The base model of round {round.Number} is not here, or not the one that the ledger names.");
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Participant} trained round {Round} on {Samples} rows, loss {Loss:F4}: {Answer}")]
