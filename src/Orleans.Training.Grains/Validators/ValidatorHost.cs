@@ -16,7 +16,6 @@ public sealed record ValidatorKeys(ISigner Transaction, ISigner Vote, ISigner Co
 /// </summary>
 public sealed partial class ValidatorHost : IAsyncDisposable
 {
-    private const int QueuedMessages = 8192;
     private const int InputsAtOnce = 256;
 
     /// <summary>The code of the failure after which the vote key must be destroyed.</summary>
@@ -33,8 +32,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly ConsensusCore _core;
     private readonly CheckpointKeeper _checkpoints;
     private readonly CancellationTokenSource _stop = new();
-    // Messages of peers may be dropped when too many wait: the network may lose them anyway. What this validator itself waits for may not.
-    private readonly Channel<(int From, ReadOnlyMemory<byte> Message)> _messages = Channel.CreateBounded<(int, ReadOnlyMemory<byte>)>(new BoundedChannelOptions(QueuedMessages) { FullMode = BoundedChannelFullMode.DropWrite });
+    // Messages of peers may be dropped; what this validator itself waits for may not.
+    private readonly Inbox _messages;
     private readonly Channel<object> _own = Channel.CreateUnbounded<object>();
     private readonly SemaphoreSlim _wake = new(0);
     private readonly List<JournalRecord> _unsaved = [];
@@ -48,6 +47,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private ValidatorHost(Genesis genesis, int seat, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal)
     {
         (_genesis, _seat, _keys, _store, _transport, _time, _logger, _setup) = (genesis, seat, keys, store, transport, time, logger, setup);
+        _messages = new Inbox(genesis.Validators.Count);
         Chain = new CommittedChain(setup.Genesis);
         _core = ConsensusCore.Restore(setup, journal, committed => Chain.Append(new CommittedBlock(committed.Executed, committed.Finalization)));
         _checkpoints = new CheckpointKeeper(genesis, seat, keys.Log, keys.Cosign, Chain);
@@ -84,7 +84,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     /// <summary>Takes a message from the network.</summary>
     public void Receive(int from, ReadOnlyMemory<byte> message)
     {
-        if (_messages.Writer.TryWrite((from, message))) _wake.Release();
+        if (_messages.TryAdd(from, message)) _wake.Release();
     }
 
     /// <summary>Hands in transactions for a block; the answers say whether they wait for one.</summary>
@@ -152,7 +152,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 await _wake.WaitAsync(_stop.Token);
                 var inputs = new List<object>();
                 while (inputs.Count < InputsAtOnce && _own.Reader.TryRead(out var own)) inputs.Add(own);
-                while (inputs.Count < InputsAtOnce && _messages.Reader.TryRead(out var message)) inputs.Add(message);
+                while (inputs.Count < InputsAtOnce && _messages.TryTake(out var message)) inputs.Add(message);
                 if (inputs.Count > 0) await Step(inputs);
             }
         }
@@ -167,7 +167,6 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         finally
         {
             _own.Writer.TryComplete();
-            _messages.Writer.TryComplete();
             while (_own.Reader.TryRead(out var input))
             {
                 if (input is Submission submission) submission.Answer.TrySetException(new OperationalException("OT-7020", "This validator has stopped; hand the transaction to another."));
@@ -204,7 +203,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 CrashPoints.Reach("accepted-before-answer");
                 submission.Answer.TrySetResult([.. step.Outputs.OfType<TransactionChecked>().Select(output => output.Rejection)]);
                 break;
-            case ValueTuple<int, ReadOnlyMemory<byte>>(var from, var bytes):
+            case PeerMessage(var from, var bytes):
                 if (!ConsensusMessage.TryParse(bytes, out var message)) LogMalformed(_logger, _seat, from);
                 else if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
                 else if (_core.News(message!) is { } news && MessageVerifier.Verify(_setup, news)) Apply(new MessageReceived(NowMs, from, news), outputs);
