@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 
@@ -17,13 +18,14 @@ internal static class LedgerBenchmark
         Say($"{Environment.ProcessorCount} processors; 4 validators in one process, a journal each, synced before each vote");
         var verify = Limit("Ed25519 verification", 5_000, Verification());
         await using var shard = await LocalShard.Start();
-        await Throughput(shard, verify);
+        var parts = await Parts(shard, verify);
+        await Throughput(shard, verify, parts);
         await Latency(shard);
         await Receipts(shard);
         return 0;
     }
 
-    private static async Task Throughput(LocalShard shard, double verifyMicroseconds)
+    private static async Task Throughput(LocalShard shard, double verifyMicroseconds, IReadOnlyList<(string Name, double Microseconds)> parts)
     {
         var warm = await shard.Transactions(4_000);
         await shard[0].Submit(warm);
@@ -40,7 +42,48 @@ internal static class LedgerBenchmark
         await shard.Entries(0, before, Saturation);
         var (wall, used) = (watch.Elapsed.TotalSeconds, (LocalShard.ProcessorTime - processor).TotalSeconds);
         var blocks = shard[0].Chain.Head.Executed.Block.Header.Height;
-        Say($"individually signed, {transactions[0].Encoded.Length} bytes: {Saturation / wall:F0} tx/s committed; {1e6 * used / Saturation:F0} µs CPU per transaction for all four, {1e6 * used / Saturation / 4:F0} µs per validator ({verifyMicroseconds / (1e6 * used / Saturation / 4):P0} of it one signature check); {used / wall:F2} processors busy; {blocks} blocks so far");
+        var each = 1e6 * used / Saturation / 4;
+        Say($"individually signed, {transactions[0].Encoded.Length} bytes: {Saturation / wall:F0} tx/s committed; {4 * each:F0} µs CPU per transaction for all four, {each:F0} µs per validator; {used / wall:F2} processors busy; {blocks} blocks so far");
+        Say($"of the {each:F0} µs: {string.Join(", ", parts.Select(part => string.Create(CultureInfo.InvariantCulture, $"{part.Name} {part.Microseconds:F1} ({part.Microseconds / each:P0})")))}; the rest is gossip, the pool, memory and threads");
+        var bound = 1e6 * Environment.ProcessorCount / (4 * verifyMicroseconds);
+        Say($"signature checks alone would let these processors commit {bound:F0} tx/s: {Saturation / wall / bound:P0} of that is reached");
+    }
+
+    // What one transaction costs one validator, part by part, on this thread.
+    private static async Task<IReadOnlyList<(string Name, double Microseconds)>> Parts(LocalShard shard, double verifyMicroseconds)
+    {
+        var transactions = await shard.Transactions(2_000);
+        var machine = new LedgerMachine(shard.Genesis, static (_, _, _) => true);
+        var genesis = machine.CreateGenesis();
+        var time = genesis.Block.Header.TimeMs + 1;
+        var block = machine.Build(genesis, time, 0, transactions);
+        var decoding = Each(() =>
+        {
+            foreach (var transaction in transactions) Transaction.TryParse(transaction.Encoded, out _);
+        });
+        var admission = Each(() =>
+        {
+            foreach (var transaction in transactions) machine.Check(genesis, transaction, time);
+        });
+        var execution = Each(() => machine.Execute(genesis, block.Block));
+        var folder = Directory.CreateTempSubdirectory("otrain-bench-").FullName;
+        double writing;
+        await using (var journal = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = folder, Validator = "bench" }))
+        {
+            await foreach (var _ in journal.Read(CancellationToken.None)) throw new InvalidOperationException("A new journal is not empty.");
+            writing = Each(() => journal.Append([new JournalRecord(JournalRecordKind.Block, block.Block.Encode())], CancellationToken.None).AsTask().GetAwaiter().GetResult());
+        }
+
+        Directory.Delete(folder, recursive: true);
+        return [("signature check", verifyMicroseconds), ("decoding at ingress or from gossip", decoding), ("admission", admission), ("execution of its block", execution), ("journal", writing)];
+
+        double Each(Action all)
+        {
+            for (var i = 0; i < 10; i++) all();
+            var before = LocalShard.ProcessorTime;
+            for (var i = 0; i < 20; i++) all();
+            return 1e6 * (LocalShard.ProcessorTime - before).TotalSeconds / 20 / transactions.Length;
+        }
     }
 
     private static async Task Latency(LocalShard shard)
