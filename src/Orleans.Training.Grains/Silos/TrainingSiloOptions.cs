@@ -9,7 +9,7 @@ public sealed class TrainingSiloOptions
     /// <summary>The folder of the SQLite database <c>cluster.db</c>; silos of one cluster share it. Needed unless <see cref="PostgresConnectionString"/> is set.</summary>
     public string? DataFolder { get; set; }
 
-    /// <summary>A PostgreSQL database; needed when silos run on several machines. Default none.</summary>
+    /// <summary>A PostgreSQL database for the cluster and for the journals of its validators; needed when silos run on several machines. Default none.</summary>
     public string? PostgresConnectionString { get; set; }
 
     /// <summary>The cluster that this silo joins: silos of one cluster see each other. Default <c>otrain</c>.</summary>
