@@ -43,6 +43,7 @@ public static class TrainingSiloExtensions
         builder.AddAdoNetGrainStorageAsDefault(provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
         builder.AddAdoNetGrainStorage(GrainStorage, provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
         builder.Services.AddSingleton(services => new ValidatorStores(services.GetRequiredService<ShardFiles>(), options.PostgresConnectionString));
+        builder.Services.AddSingleton(options);
         builder.UseSiloMetadata(new Dictionary<string, string>(options.Labels));
         builder.Services.AddPlacementFilter<RequireSiloMetadataStrategy, RequireSiloMetadataDirector>(ServiceLifetime.Transient);
         builder.Services.AddPlacementFilter<RequireParticipantStrategy, RequireParticipantDirector>(ServiceLifetime.Transient);

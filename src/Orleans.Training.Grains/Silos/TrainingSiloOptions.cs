@@ -30,6 +30,12 @@ public sealed class TrainingSiloOptions
     /// <summary>What grains may ask of a silo (<see cref="RequireSiloMetadataAttribute"/>), for example role = gpu. Default nothing.</summary>
     public IDictionary<string, string> Labels { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
+    /// <summary>
+    /// The value that a label must have where a grain asks for the label alone, for example accelerator = cuda for trainers; to be the same in all silos of a cluster. Default nothing:
+    /// any value will do.
+    /// </summary>
+    public IDictionary<string, string> Needs { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <summary>How long a probe waits, and how often silos probe each other. Default 1.5 s.</summary>
     public TimeSpan ProbeTimeout { get; set; } = TimeSpan.FromSeconds(1.5);
 
