@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Net.Sockets;
 using Orleans.Training.Cli;
 using Orleans.Training.Cli.Demo;
 using Orleans.Training.Client;
@@ -40,6 +41,8 @@ static int Misused(ParseResult parsed)
 // What has a number is explained by its page; the rest is a fault of ours, and its place in the code helps.
 static int Failed(Exception exception)
 {
-    Console.Error.WriteLine(exception.Message.StartsWith("OT-", StringComparison.Ordinal) ? exception.Message : $"OT-7015 the program failed: {exception}");
+    if (exception.Message.StartsWith("OT-", StringComparison.Ordinal)) Console.Error.WriteLine(exception.Message);
+    else if (exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse }) Console.Error.WriteLine($"OT-7016 a port is taken: {exception.Message}");
+    else Console.Error.WriteLine($"OT-7015 the program failed: {exception}");
     return exception switch { ExportException => ExitCode.CheckFailed, GatewayException => ExitCode.NotReachable, _ => ExitCode.Usage };
 }

@@ -1,4 +1,8 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Orleans.Training.Cli.Demo;
 using Orleans.Training.EndToEnd.Drills;
 
 namespace Orleans.Training.EndToEnd;
@@ -42,6 +46,21 @@ public sealed class CommandLineTests
         Assert.StartsWith("OT-5094 ", Assert.Single(error.TrimEnd('\n').Split('\n')), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task TakenPort_IsNamed()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var port = ((IPEndPoint)taken.LocalEndpoint).Port.ToString(CultureInfo.InvariantCulture);
+        using var federation = new TestFederation("port");
+        var ports = SiloProcess.FreePorts(2);
+        var (code, output, error) = await Run(string.Create(CultureInfo.InvariantCulture, $"serve --data {federation.Folder} --silo-port {ports[0]} --client-port {ports[1]} --http {port}"), keepInput: true);
+        Assert.Equal((Usage, ""), (code, output));
+        var line = Assert.Single(error.TrimEnd('\n').Split('\n'), said => said.StartsWith("OT-", StringComparison.Ordinal));
+        Assert.StartsWith("OT-7016 ", line, StringComparison.Ordinal);
+        Assert.Contains(port, line, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("help", "Commands:")]
     [InlineData("--help", "Commands:")]
@@ -53,7 +72,7 @@ public sealed class CommandLineTests
         Assert.Contains(part, output, StringComparison.Ordinal);
     }
 
-    private static async Task<(int Code, string Output, string Error)> Run(string line)
+    private static async Task<(int Code, string Output, string Error)> Run(string line, bool keepInput = false)
     {
         var start = new ProcessStartInfo("dotnet", [DrillSilo.Executable, .. line.Split(' ', StringSplitOptions.RemoveEmptyEntries)])
         {
@@ -62,7 +81,7 @@ public sealed class CommandLineTests
             RedirectStandardError = true,
         };
         using var process = Process.Start(start)!;
-        process.StandardInput.Close();
+        if (!keepInput) process.StandardInput.Close();
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
         return (process.ExitCode, await output, await error);
