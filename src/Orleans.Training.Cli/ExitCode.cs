@@ -7,4 +7,5 @@ internal static class ExitCode
     public const int CheckFailed = 1;
     public const int Usage = 2;
     public const int NotReachable = 3;
+    public const int Interrupted = 130;
 }

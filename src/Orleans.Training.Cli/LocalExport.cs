@@ -10,14 +10,14 @@ using Orleans.Training.Trainer;
 
 namespace Orleans.Training.Cli;
 
-/// <summary>Exports a shard from this machine's own files: the journal of one of its validators, which must not run, and its blobs. Receipts are made from the tree and the checkpoint.</summary>
+/// <summary>Exports a shard from what this machine can reach: the journal of one of its validators, which must not run, and its blobs. Receipts are made from the tree and the checkpoint.</summary>
 internal static class LocalExport
 {
     /// <summary>Writes the shard up to the block that ends at the checkpoint.</summary>
-    public static async Task Write(string root, Genesis genesis, SignedNote note, string folder, CancellationToken cancellationToken)
+    public static async Task Write(string root, ValidatorStores stores, Genesis genesis, SignedNote note, string folder, CancellationToken cancellationToken)
     {
         if (!Checkpoint.TryParse(note.Text, out var checkpoint)) throw new OperationalException("OT-7009", "The checkpoint does not parse.");
-        var chain = await ReadJournal(root, genesis, checkpoint!.Size, cancellationToken);
+        var chain = await ReadJournal(stores, genesis, checkpoint!.Size, cancellationToken);
         var writer = new ExportWriter(folder);
         writer.WriteGenesis(genesis);
         writer.WriteCheckpoint(note);
@@ -39,16 +39,15 @@ internal static class LocalExport
     }
 
     // Whoever cosigned a checkpoint had a finalization of the very block that it ends at, so one of the journals holds both.
-    private static async Task<List<CommittedBlock>> ReadJournal(string root, Genesis genesis, long size, CancellationToken cancellationToken)
+    private static async Task<List<CommittedBlock>> ReadJournal(ValidatorStores stores, Genesis genesis, long size, CancellationToken cancellationToken)
     {
-        var files = new ShardFiles(root);
         for (var seat = 0; seat < genesis.Validators.Count; seat++)
         {
             var organisation = genesis.Validators.Seats[seat].Organisation;
             var machine = new LedgerMachine(genesis, Signatures.Verify);
             var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = seat, Genesis = machine.CreateGenesis(), Machine = machine };
             var records = new List<JournalRecord>();
-            await using var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, organisation), Validator = organisation.Name });
+            await using var store = await stores.Open(genesis.Shard, organisation, cancellationToken);
             await foreach (var frame in store.Read(cancellationToken)) records.AddRange(frame);
             var chain = new List<CommittedBlock> { new(setup.Genesis, null) };
             ConsensusCore.Restore(setup, records, committed => chain.Add(new CommittedBlock(committed.Executed, committed.Finalization)));

@@ -1,6 +1,10 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net.Sockets;
 using Orleans.Training.Cli;
 using Orleans.Training.Cli.Demo;
+using Orleans.Training.Client;
+using Orleans.Training.Client.Exports;
 
 var root = new RootCommand("Orleans.Training: train one model together, on a ledger that nobody controls.")
 {
@@ -9,4 +13,36 @@ var root = new RootCommand("Orleans.Training: train one model together, on a led
     ServeCommand.Create(),
     VerifyCommand.Create(),
 };
-return await root.Parse(args).InvokeAsync();
+var parsed = root.Parse(args is ["help", .. var about] ? [.. about, "--help"] : args);
+if (parsed.Errors.Count > 0) return Misused(parsed);
+try
+{
+    return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (OperationCanceledException)
+{
+    return ExitCode.Interrupted;
+}
+catch (Exception exception)
+{
+    return Failed(exception);
+}
+
+// One line: what is wrong, and where to read what is right.
+static int Misused(ParseResult parsed)
+{
+    var names = new List<string>();
+    for (SymbolResult? result = parsed.CommandResult; result is CommandResult command; result = command.Parent) names.Insert(0, command.Command is RootCommand ? "./run" : command.Command.Name);
+    var problems = string.Join(' ', parsed.Errors.Select(error => error.Message.ReplaceLineEndings(" ").Trim()).Distinct());
+    Console.Error.WriteLine($"OT-7014 {problems} See {string.Join(' ', names)} --help");
+    return ExitCode.Usage;
+}
+
+// What has a number is explained by its page; the rest is a fault of ours, and its place in the code helps.
+static int Failed(Exception exception)
+{
+    if (exception.Message.StartsWith("OT-", StringComparison.Ordinal)) Console.Error.WriteLine(exception.Message);
+    else if (exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse }) Console.Error.WriteLine($"OT-7016 a port is taken: {exception.Message}");
+    else Console.Error.WriteLine($"OT-7015 the program failed: {exception}");
+    return exception switch { ExportException => ExitCode.CheckFailed, GatewayException => ExitCode.NotReachable, _ => ExitCode.Usage };
+}

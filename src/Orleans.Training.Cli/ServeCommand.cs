@@ -12,6 +12,7 @@ using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Grains.Silos;
+using Orleans.Training.Trainer;
 using Orleans.Training.Trainer.Grains;
 
 namespace Orleans.Training.Cli;
@@ -23,19 +24,32 @@ internal static class ServeCommand
 
     public static Command Create()
     {
-        var data = new Option<string>("--data") { Description = "The folder of this machine: shards, keys, journals, blobs.", Required = true };
+        var data = new Option<string>("--data") { Description = "The folder of this machine: shards, keys, blobs, journals.", Required = true };
         var siloPort = new Option<int>("--silo-port") { Description = "Port for other silos.", Required = true };
         var clientPort = new Option<int>("--client-port") { Description = "Port for clients of Orleans.", Required = true };
         var http = new Option<int>("--http") { Description = "Port of the gateway on loopback; 0 for any." };
         var participants = new Option<string[]>("--participant") { Description = "A participant that has chosen this silo for its secrets; may stand several times.", AllowMultipleArgumentsPerToken = true };
-        var threads = new Option<int>("--trainers") { Description = "Trainings that run at once, one thread each.", DefaultValueFactory = _ => 1 };
-        var postgres = new Option<string?>("--postgres") { Description = "Connection string of the cluster's database, instead of SQLite in the data folder." };
+        var threads = new Option<int>("--trainers") { Description = "Trainings that run at once, one thread each; 0 for a silo that gets no trainers.", DefaultValueFactory = _ => 1 };
+        threads.Validators.Add(result => { if (result.GetValue(threads) < 0) result.AddError("--trainers must be 0 or more"); });
+        var device = Device("--device", "Where this silo trains.");
+        device.DefaultValueFactory = _ => "cpu";
+        var trainOn = Device("--train-on", "Train only in silos with this device; to be said in all silos of the cluster. Without it, any device will do.");
+        var postgres = new Option<string?>("--postgres") { Description = "Connection string of a PostgreSQL database for the cluster and the validators' journals, instead of SQLite and folders." };
         var silos = new Option<int>("--silos") { Description = "Silos to wait for before validators are started, so that they spread.", DefaultValueFactory = _ => 1 };
-        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, postgres, silos };
+        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, device, trainOn, postgres, silos };
         command.SetAction((parsed, cancellationToken) => Run(
-            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres), parsed.GetValue(silos)), cancellationToken));
+            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres), parsed.GetValue(silos), DeviceOf(parsed.GetValue(device)) ?? TrainingDevice.Cpu, DeviceOf(parsed.GetValue(trainOn))), cancellationToken));
         return command;
     }
+
+    private static Option<string?> Device(string name, string description)
+    {
+        var option = new Option<string?>(name) { Description = description };
+        option.AcceptOnlyFromAmong("cpu", "cuda");
+        return option;
+    }
+
+    private static TrainingDevice? DeviceOf(string? name) => name switch { null => null, "cuda" => TrainingDevice.Cuda, _ => TrainingDevice.Cpu };
 
     private static async Task<int> Run(SiloPlan plan, CancellationToken cancellationToken)
     {
@@ -46,14 +60,16 @@ internal static class ServeCommand
         builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, plan.HttpPort));
         builder.Services.AddSingleton(TimeProvider.System).AddSingleton(files).AddSingleton<IBlobStore>(_ => new FileBlobStore(files.BlobFolder));
-        builder.Services.AddTrainers(new TrainerSettings(plan.Data, plan.Trainers));
+        var trainers = new TrainerSettings(plan.Data, plan.Trainers, plan.Device);
+        builder.Services.AddTrainers(trainers);
         builder.Services.AddOrleansTrainingGateway(gateway => GatewaySetup.Configure(gateway, plan.Data));
         builder.UseOrleans(silo => silo.UseOrleansTraining(options =>
         {
             options.DataFolder = plan.Data;
             options.PostgresConnectionString = plan.Postgres;
             (options.SiloPort, options.GatewayPort) = (plan.SiloPort, plan.ClientPort);
-            options.Labels[TrainerSettings.AcceleratorLabel] = "cpu";
+            options.LabelTrainers(trainers);
+            if (plan.TrainOn is { } needed) options.NeedTrainers(needed);
             foreach (var participant in plan.Participants) options.Labels[RequireParticipantAttribute.LabelOf(participant)] = "yes";
         }));
         await using var app = builder.Build();
@@ -106,4 +122,4 @@ internal static class ServeCommand
 }
 
 /// <summary>What one silo process is told.</summary>
-internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres, int Silos = 1);
+internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres, int Silos = 1, TrainingDevice Device = TrainingDevice.Cpu, TrainingDevice? TrainOn = null);

@@ -10,9 +10,6 @@ namespace Orleans.Training.Client;
 /// <summary>A fact of the ledger as a gateway told it: its cursor, name, place, state key and encoded record (docs/spec/contracts.md).</summary>
 public sealed record LedgerEvent(string Cursor, string Type, long Index, string Key, ReadOnlyMemory<byte> Record);
 
-/// <summary>What a gateway answered, when it was no answer: the message begins with the gateway's number.</summary>
-public sealed class GatewayException(string message, Exception? inner = null) : Exception(message, inner);
-
 /// <summary>
 /// One federation through its gateways (docs/spec/api.md): submit what was signed elsewhere, follow events, read receipts and models. Any gateway will do; when one does
 /// not answer, the next is asked. Nothing is believed that a caller can check: receipts and models come with their proofs.
@@ -22,17 +19,22 @@ public sealed class LedgerClient : IDisposable
     private const int MaximumModelBytes = 1 << 30;
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(40);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-    private const string Unavailable = "OT-6012";
     private const int OutageAttempts = 50;
     private readonly Uri[] _gateways;
     private readonly string _apiKey;
     private readonly string _federation;
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private readonly HttpClient _http;
     private int _current;
 
     /// <summary>A federation by its id, behind one or more gateways that take the key.</summary>
     public LedgerClient(IReadOnlyList<Uri> gateways, string apiKey, string federation)
+        : this(gateways, apiKey, federation, new HttpClientHandler())
     {
+    }
+
+    internal LedgerClient(IReadOnlyList<Uri> gateways, string apiKey, string federation, HttpMessageHandler handler)
+    {
+        _http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(30) };
         if (gateways.Count == 0) throw new ArgumentException("Name at least one gateway.", nameof(gateways));
         (_gateways, _apiKey, _federation) = ([.. gateways], apiKey, federation);
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", apiKey);
@@ -44,67 +46,53 @@ public sealed class LedgerClient : IDisposable
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(Patience);
-        const string submit = "mutation($input: SubmitTransactionInput!) { submitTransaction(input: $input) { transaction { id status rejection } errors { message ... on SubmissionError { number } } } }";
-        const string find = "query($id: ID!) { transaction(id: $id) { id status rejection } }";
-        var input = new { federationId = _federation, transaction = Convert.ToBase64String(transaction.Encoded.Span) };
-        for (JsonElement state = default, id = default; ;)
+        try
         {
-            if (state.ValueKind is JsonValueKind.Undefined || state.GetProperty("status").GetString() is "UNKNOWN")
-            {
-                var payload = (await Ask(submit, new { input }, patience.Token)).GetProperty("submitTransaction");
-                var numbers = payload.GetProperty("errors").EnumerateArray().Select(error => error.GetProperty("number").GetString()).ToArray();
-                if (numbers.Contains(Unavailable))
-                {
-                    // A silo starts or has died: the same bytes again, which can do no harm.
-                    await Task.Delay(10 * Poll, patience.Token);
-                    continue;
-                }
-
-                if (numbers.Length > 0) return RejectionOf(numbers[0]);
-                state = payload.GetProperty("transaction");
-                id = state.GetProperty("id");
-            }
-
-            switch (state.GetProperty("status").GetString())
-            {
-                case "COMMITTED": return Rejection.None;
-                case "REJECTED": return RejectionOf(state.GetProperty("rejection").GetString());
-            }
-
-            await Task.Delay(Poll, patience.Token);
-            state = (await Ask(find, new { id = id.GetString() }, patience.Token)).GetProperty("transaction");
-            // Between the pool and the ledger a gateway that did not take it in knows nothing of it: look on before it is sent again.
-            for (var looks = 0; looks < 50 && state.GetProperty("status").GetString() is "UNKNOWN"; looks++)
-            {
-                await Task.Delay(Poll, patience.Token);
-                state = (await Ask(find, new { id = id.GetString() }, patience.Token)).GetProperty("transaction");
-            }
+            return await SubmitUntilKnown(transaction, patience.Token);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new GatewayException($"{GatewayAnswer.Unavailable} the transaction is neither on the ledger nor refused after {Patience.TotalSeconds} s; the same bytes may be submitted again.", exception);
         }
     }
 
     /// <summary>The newest checkpoint that a quorum cosigned; null before the first. Check it against a trust policy.</summary>
     public async Task<SignedNote?> Checkpoint(CancellationToken cancellationToken)
     {
-        var head = (await Ask("query($id: ID!) { federation(id: $id) { ledger { head { note } } } }", new { id = _federation }, cancellationToken)).GetProperty("federation").GetProperty("ledger").GetProperty("head");
-        return head.ValueKind is JsonValueKind.Object && SignedNote.TryParse(head.GetProperty("note").GetString()!, out var note) ? note : null;
+        return await Ask("query($id: ID!) { federation(id: $id) { ledger { head { note } } } }", new { id = _federation }, Note, cancellationToken);
+
+        static SignedNote? Note(JsonElement data) =>
+            data.GetProperty("federation").GetProperty("ledger").GetProperty("head") is { ValueKind: not JsonValueKind.Null } head
+                ? SignedNote.TryParse(head.Text("note"), out var note) ? note : throw new FormatException("The head is no signed note.")
+                : null;
     }
 
     /// <summary>The receipt of the leaf at an index; null until a checkpoint covers it. Check it with <see cref="Receipt.Verify"/>.</summary>
     public async Task<Receipt?> Receipt(long index, CancellationToken cancellationToken)
     {
-        var ledger = (await Ask("query($id: ID!, $index: Int64!) { federation(id: $id) { ledger { entry(index: $index) { text } } } }", new { id = _federation, index = index.ToString(System.Globalization.CultureInfo.InvariantCulture) }, cancellationToken)).GetProperty("federation").GetProperty("ledger");
-        return ledger.GetProperty("entry") is { ValueKind: JsonValueKind.Object } entry && Protocol.Ledger.Receipt.TryParse(entry.GetProperty("text").GetString()!, out var receipt) ? receipt : null;
+        var at = index.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        return await Ask("query($id: ID!, $index: Int64!) { federation(id: $id) { ledger { entry(index: $index) { text } } } }", new { id = _federation, index = at }, Entry, cancellationToken);
+
+        static Receipt? Entry(JsonElement data) =>
+            data.GetProperty("federation").GetProperty("ledger").GetProperty("entry") is { ValueKind: not JsonValueKind.Null } entry
+                ? Protocol.Ledger.Receipt.TryParse(entry.Text("text"), out var receipt) ? receipt : throw new FormatException("The entry is no receipt.")
+                : null;
     }
 
     /// <summary>The bytes of a published model by its root, checked against it.</summary>
     /// <exception cref="GatewayException">The gateway does not have it, or gave something else.</exception>
     public async Task<byte[]> Model(Digest root, CancellationToken cancellationToken)
     {
-        var url = await ModelUrl(root, cancellationToken) ?? throw new GatewayException($"The federation has published no model {root}.");
-        using var response = await OnAnyGateway(gateway => _http.GetAsync(new Uri(gateway, url), HttpCompletionOption.ResponseHeadersRead, cancellationToken), cancellationToken);
-        if (!response.IsSuccessStatusCode || response.Content.Headers.ContentLength > MaximumModelBytes) throw new GatewayException($"The gateway does not give the model {root}: {(int)response.StatusCode}.");
-        var content = await response.Content.ReadAsByteArrayAsync(cancellationToken);
-        return Protocol.Aggregation.ChunkedBlob.Root(content) == root ? content : throw new GatewayException($"What the gateway gave is not the model {root}.");
+        var url = await ModelUrl(root, cancellationToken) ?? throw new GatewayException($"OT-6004 the federation has published no model {root}.");
+        var content = await OnAnyGateway(
+            async gateway =>
+            {
+                using var response = await _http.GetAsync(new Uri(gateway, url), HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+                if (!response.IsSuccessStatusCode) throw new GatewayException($"OT-6022 the gateway does not give the model {root}: {(int)response.StatusCode}.");
+                return await GatewayAnswer.Body(response.Content, MaximumModelBytes, cancellationToken);
+            },
+            cancellationToken);
+        return Protocol.Aggregation.ChunkedBlob.Root(content) == root ? content : throw new GatewayException($"OT-6022 what the gateway gave is not the model {root}.");
     }
 
     // The newest model of every run first, then all of them, page by page.
@@ -112,30 +100,89 @@ public sealed class LedgerClient : IDisposable
     {
         const string runs = "query($id: ID!) { federation(id: $id) { runs(first: 100) { nodes { id model { download { url root } } } } } }";
         const string models = "query($id: ID!, $after: String) { run(id: $id) { models(first: 100, after: $after) { nodes { download { url root } } pageInfo { hasNextPage endCursor } } } }";
-        var nodes = (await Ask(runs, new { id = _federation }, cancellationToken)).GetProperty("federation").GetProperty("runs").GetProperty("nodes");
-        foreach (var run in nodes.EnumerateArray())
-        {
-            if (run.GetProperty("model") is { ValueKind: JsonValueKind.Object } newest && UrlOf(newest, root) is { } url) return url;
-        }
-
-        foreach (var run in nodes.EnumerateArray())
+        var (newest, ids) = await Ask(runs, new { id = _federation }, Runs, cancellationToken);
+        if (newest is not null) return newest;
+        foreach (var id in ids)
         {
             for (string? after = null; ;)
             {
-                var page = (await Ask(models, new { id = run.GetProperty("id").GetString(), after }, cancellationToken)).GetProperty("run").GetProperty("models");
-                foreach (var model in page.GetProperty("nodes").EnumerateArray())
-                {
-                    if (UrlOf(model, root) is { } url) return url;
-                }
-
-                if (!page.GetProperty("pageInfo").GetProperty("hasNextPage").GetBoolean()) break;
-                after = page.GetProperty("pageInfo").GetProperty("endCursor").GetString();
+                var (url, next) = await Ask(models, new { id, after }, Page, cancellationToken);
+                if (url is not null) return url;
+                if (next is null) break;
+                after = next;
             }
         }
 
         return null;
 
-        static string? UrlOf(JsonElement model, Digest root) => model.GetProperty("download").GetProperty("root").GetString() == root.ToString() ? model.GetProperty("download").GetProperty("url").GetString() : null;
+        (string? Url, string[] Ids) Runs(JsonElement data)
+        {
+            var nodes = data.GetProperty("federation").GetProperty("runs").GetProperty("nodes");
+            var urls = nodes.EnumerateArray().Select(run => run.GetProperty("model")).Where(model => model.ValueKind is not JsonValueKind.Null).Select(UrlOf);
+            return (urls.FirstOrDefault(url => url is not null), [.. nodes.EnumerateArray().Select(run => run.Text("id"))]);
+        }
+
+        (string? Url, string? Next) Page(JsonElement data)
+        {
+            var page = data.GetProperty("run").GetProperty("models");
+            var info = page.GetProperty("pageInfo");
+            return (page.GetProperty("nodes").EnumerateArray().Select(UrlOf).FirstOrDefault(url => url is not null), info.GetProperty("hasNextPage").GetBoolean() ? info.Text("endCursor") : null);
+        }
+
+        // A path of the gateway that was asked: an address elsewhere would be given the key.
+        string? UrlOf(JsonElement model)
+        {
+            var download = model.GetProperty("download");
+            if (download.Text("root") != root.ToString()) return null;
+            return download.Text("url") is ['/', not '/', ..] url && Uri.TryCreate(url, UriKind.Relative, out _) ? url : throw new FormatException("A model's url is no path.");
+        }
+    }
+
+    private async Task<Rejection> SubmitUntilKnown(Transaction transaction, CancellationToken cancellationToken)
+    {
+        const string submit = "mutation($input: SubmitTransactionInput!) { submitTransaction(input: $input) { transaction { id status rejection } errors { message ... on SubmissionError { number } } } }";
+        const string find = "query($id: ID!) { transaction(id: $id) { id status rejection } }";
+        var input = new { federationId = _federation, transaction = Convert.ToBase64String(transaction.Encoded.Span) };
+        for (Submitted? state = null; ;)
+        {
+            if (state is null or { Status: "UNKNOWN" })
+            {
+                var (problem, taken) = await Ask(submit, new { input }, data => Submission(data.GetProperty("submitTransaction")), cancellationToken);
+                if (problem == GatewayAnswer.Unavailable)
+                {
+                    // A silo starts or has died: the same bytes again, which can do no harm.
+                    await Task.Delay(10 * Poll, cancellationToken);
+                    continue;
+                }
+
+                if (problem is not null) return RejectionOf(problem);
+                state = taken!;
+            }
+
+            if (state.Status is "COMMITTED") return Rejection.None;
+            if (state.Status is "REJECTED") return RejectionOf(state.Rejection);
+            var id = state.Id;
+            await Task.Delay(Poll, cancellationToken);
+            state = await Ask(find, new { id }, data => Submitted.Of(data.GetProperty("transaction")), cancellationToken);
+            // Between the pool and the ledger a gateway that did not take it in knows nothing of it: look on before it is sent again.
+            for (var looks = 0; looks < 50 && state.Status is "UNKNOWN"; looks++)
+            {
+                await Task.Delay(Poll, cancellationToken);
+                state = await Ask(find, new { id }, data => Submitted.Of(data.GetProperty("transaction")), cancellationToken);
+            }
+        }
+
+        // The numbers of all problems: an outage among them passes.
+        static (string? Problem, Submitted? Taken) Submission(JsonElement payload)
+        {
+            var numbers = payload.GetProperty("errors").EnumerateArray().Select(error => error.Text("number")).ToArray();
+            return numbers.Length == 0 ? (null, Submitted.Of(payload.GetProperty("transaction"))) : (Array.Find(numbers, number => number == GatewayAnswer.Unavailable) ?? numbers[0], null);
+        }
+    }
+
+    private sealed record Submitted(string Id, string Status, string? Rejection)
+    {
+        public static Submitted Of(JsonElement transaction) => new(transaction.Text("id"), transaction.Text("status"), transaction.GetProperty("rejection").GetString());
     }
 
     /// <summary>Every event after a cursor (null: from the beginning), then live, without gap or duplicate: a broken connection is made again, to any gateway, after the last cursor.</summary>
@@ -166,29 +213,37 @@ public sealed class LedgerClient : IDisposable
         {
             return await subscription.Next(cancellationToken);
         }
-        catch (Exception exception) when (exception is System.Net.WebSockets.WebSocketException or HttpRequestException or IOException or JsonException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is System.Net.WebSockets.WebSocketException or HttpRequestException or IOException && !cancellationToken.IsCancellationRequested)
         {
             return null;
         }
     }
 
     // An outage behind a gateway passes, or another gateway is better off: asked again for a while.
-    private async Task<JsonElement> Ask(string query, object variables, CancellationToken cancellationToken)
+    private async Task<T> Ask<T>(string query, object variables, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
-            using var response = await OnAnyGateway(gateway => _http.PostAsJsonAsync(new Uri(gateway, "graphql"), new { query, variables }, cancellationToken), cancellationToken);
-            if (response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) is not true) throw new GatewayException($"The gateway answered {(int)response.StatusCode} without an explanation.");
-            using var answer = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken));
-            if (!answer.RootElement.TryGetProperty("errors", out var errors)) return answer.RootElement.GetProperty("data").Clone();
-            var problem = Describe(errors);
-            if (attempt == OutageAttempts || !problem.StartsWith(Unavailable, StringComparison.Ordinal)) throw new GatewayException(problem);
+            var answer = await OnAnyGateway(gateway => Post(gateway, new { query, variables }, cancellationToken), cancellationToken);
+            var (value, problem) = GatewayAnswer.Read<(T?, string?)>(answer, root => root.TryGetProperty("errors", out var errors) ? (default, GatewayAnswer.Describe(errors)) : (read(root.GetProperty("data")), null));
+            if (problem is null) return value!;
+            if (attempt == OutageAttempts || !problem.StartsWith(GatewayAnswer.Unavailable, StringComparison.Ordinal)) throw new GatewayException(problem);
             _current++;
             await Task.Delay(10 * Poll, cancellationToken);
         }
     }
 
-    private async Task<HttpResponseMessage> OnAnyGateway(Func<Uri, Task<HttpResponseMessage>> send, CancellationToken cancellationToken)
+    private async Task<byte[]> Post(Uri gateway, object body, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(_http.Timeout);
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(gateway, "graphql")) { Content = JsonContent.Create(body) };
+        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+        if (response.Content.Headers.ContentType?.MediaType?.EndsWith("json", StringComparison.Ordinal) is not true) throw new GatewayException($"OT-6022 the gateway answered {(int)response.StatusCode} without JSON.");
+        return await GatewayAnswer.Body(response.Content, GatewayAnswer.MaximumBytes, limit.Token);
+    }
+
+    private async Task<T> OnAnyGateway<T>(Func<Uri, Task<T>> send, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -196,23 +251,15 @@ public sealed class LedgerClient : IDisposable
             {
                 return await send(_gateways[_current % _gateways.Length]);
             }
-            catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException && !cancellationToken.IsCancellationRequested && attempt <= 2 * _gateways.Length)
+            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
             {
+                if (attempt > 2 * _gateways.Length) throw new GatewayException($"OT-6023 no gateway answers ({string.Join(", ", _gateways.Select(gateway => gateway.Authority))}): {exception.Message}", exception);
                 _current++;
-            }
-            catch (HttpRequestException exception)
-            {
-                throw new GatewayException($"No gateway answers ({string.Join(", ", _gateways.Select(gateway => gateway.Authority))}): {exception.Message}", exception);
             }
         }
     }
 
-    private static string Describe(JsonElement errors)
-    {
-        var first = errors[0];
-        var number = first.TryGetProperty("extensions", out var extensions) && extensions.TryGetProperty("code", out var code) ? code.GetString() : null;
-        return $"{number} {first.GetProperty("message").GetString()}".Trim();
-    }
-
-    private static Rejection RejectionOf(string? number) => number is not null && int.TryParse(number.AsSpan(3), System.Globalization.CultureInfo.InvariantCulture, out var value) ? (Rejection)value : Rejection.Malformed;
+    private static Rejection RejectionOf(string? number) => number is ['O', 'T', '-', '2', ..] && int.TryParse(number.AsSpan(3), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var value) && Enum.IsDefined((Rejection)value)
+        ? (Rejection)value
+        : throw new GatewayException(number is ['O', 'T', '-', '6', ..] ? $"{number} the gateway did not take the transaction." : $"OT-6022 '{number}' is no number of a rejection.");
 }

@@ -41,6 +41,8 @@ public enum TrainerFault
     QueueFull = 5092,
     /// <summary>The training backend reported an error, out of memory for example.</summary>
     BackendFailed = 5093,
+    /// <summary>The device is not there: built without CUDA, no driver, or no GPU.</summary>
+    NoDevice = 5094,
 }
 
 /// <summary>Data, a model file or a setting that the trainer cannot use; the message begins with the number.</summary>

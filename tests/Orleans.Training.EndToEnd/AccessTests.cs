@@ -109,6 +109,26 @@ public sealed class AccessTests(HeartFixture heart)
     }
 
     [Fact]
+    public async Task Keys_ThatAreMadeAtOnce_AllOpen()
+    {
+        const int Each = 20;
+        using var federation = new TestFederation("writers");
+        using var together = new Barrier(2);
+        var writers = Enumerable.Range(0, 2).Select(writer => Task.Factory.StartNew(
+            () =>
+            {
+                together.SignalAndWait();
+                return Enumerable.Range(0, Each).Select(i => ApiKeys.Create(federation.KeyFile, $"tenant-{writer}-{i}", [federation.Shard], Scopes.All, TimeProvider.System)).ToArray();
+            },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default));
+        var made = await Task.WhenAll(writers);
+        var keys = new ApiKeys(federation.KeyFile, TimeProvider.System);
+        Assert.Equal(Enumerable.Range(0, 2).SelectMany(writer => Enumerable.Range(0, Each).Select(i => $"tenant-{writer}-{i}")), made.SelectMany(all => all.Select(key => keys.Find(key)?.Tenant)));
+    }
+
+    [Fact]
     public async Task Blobs_AreForThoseWhoMaySeeTheirModel()
     {
         const string Document = "query($id: ID!) { run(id: $id) { models { nodes { id download { url root } } } } }";

@@ -19,6 +19,7 @@ using Orleans.Training.Grains.Contracts;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Grains.Silos;
 using Orleans.Training.Protocol;
+using Orleans.Training.Trainer.Grains;
 
 namespace Orleans.Training.EndToEnd;
 
@@ -45,7 +46,7 @@ internal sealed class GatewayHost : IAsyncDisposable
     public Uri Url => new(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
 
     /// <summary>Starts on the folder of a federation, chosen by these participants.</summary>
-    public static async Task<GatewayHost> Start(string folder, Identifier shard, string name, string[] participants, Action<Gateway.GatewayOptions>? configure = null)
+    public static async Task<GatewayHost> Start(string folder, Identifier shard, string name, string[] participants, Action<Gateway.GatewayOptions>? configure = null, Action<TrainingSiloOptions>? place = null)
     {
         var (files, keyFile) = (new ShardFiles(folder), Path.Combine(folder, "api-keys.json"));
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -54,6 +55,7 @@ internal sealed class GatewayHost : IAsyncDisposable
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(files);
+        builder.Services.AddTrainers(new TrainerSettings(folder, 1));
         builder.Services.AddSingleton<IBlobStore>(new FileBlobStore(files.BlobFolder));
         builder.Services.AddOrleansTrainingGateway(options =>
         {
@@ -67,6 +69,7 @@ internal sealed class GatewayHost : IAsyncDisposable
             {
                 (options.SiloPort, options.GatewayPort, options.DataFolder) = (FreePort(), 0, folder);
                 foreach (var participant in participants) options.Labels[RequireParticipantAttribute.LabelOf(participant)] = "yes";
+                place?.Invoke(options);
             });
             silo.Configure<SiloOptions>(options => options.SiloName = name);
         });

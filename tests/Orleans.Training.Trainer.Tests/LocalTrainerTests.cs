@@ -122,10 +122,13 @@ public sealed class LocalTrainerTests
     }
 
     [Fact]
-    public void Train_OnADeviceThatIsNotThere_UsesTheProcessor()
+    public void CudaDevice_ThatIsNotThere_IsRefused()
     {
-        var settings = new TrainingSettings(2, 8, 0.1f, 1);
-        Assert.Equal(LocalTrainer.Train(Logistic, new float[5], Rows, settings).Samples, LocalTrainer.Train(Logistic, new float[5], Rows, settings with { Device = TrainingDevice.Cuda }).Samples);
+        if (TorchSharp.torch.cuda.is_available()) return;
+        var settings = new TrainingSettings(2, 8, 0.1f, 1, TrainingDevice.Cuda);
+        Assert.Equal(TrainerFault.NoDevice, FaultOf(() => LocalTrainer.Train(Logistic, new float[5], Rows, settings)));
+        Assert.Equal(TrainerFault.NoDevice, FaultOf(() => LocalTrainer.RequireDevice(TrainingDevice.Cuda)));
+        LocalTrainer.RequireDevice(TrainingDevice.Cpu);
     }
 
     [Fact]

@@ -3,6 +3,8 @@ using System.Diagnostics;
 using Orleans.Training.Client;
 using Orleans.Training.Client.Exports;
 using Orleans.Training.Gateway;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Trainer;
 
@@ -78,7 +80,7 @@ internal static class DemoCommand
         await File.WriteAllTextAsync(policy, setup.PolicyText, cancellationToken);
         var checkpoint = await run.FinalCheckpoint(cancellationToken);
         await silos.DisposeAsync();
-        await LocalExport.Write(root, setup.Genesis, checkpoint, export, cancellationToken);
+        await LocalExport.Write(root, new ValidatorStores(new ShardFiles(root), null), setup.Genesis, checkpoint, export, cancellationToken);
 
         var baseline = await Baseline.Run(plan, root, Silos, cancellationToken);
         var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators), (spec, parameters) => Safetensors.Write(spec, parameters));

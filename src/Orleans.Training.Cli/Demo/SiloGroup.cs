@@ -20,7 +20,10 @@ internal sealed class SiloGroup : IAsyncDisposable
             // All at once, so that the validators spread over all of them.
             var starting = Enumerable.Range(0, count).Select(i => SiloProcess.Start(
                 root, $"silo-{i + 1}", new SiloPlan(root, ports[2 * i], ports[2 * i + 1], i == 0 ? http : 0, [.. plan.Participants.Select(participant => participant.Name)], 1, null, count), cancellationToken)).ToArray();
-            foreach (var silo in starting) group._silos.Add(await silo);
+            // When one cannot start, the others are waited for all the same, so that they can be ended.
+            await ((Task)Task.WhenAll(starting)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            group._silos.AddRange(starting.Where(silo => silo.IsCompletedSuccessfully).Select(silo => silo.Result));
+            foreach (var silo in starting) await silo;
             return group;
         }
         catch

@@ -35,9 +35,12 @@ internal sealed class SiloProcess : IAsyncDisposable
         foreach (var argument in Arguments(plan)) start.ArgumentList.Add(argument);
         var log = new StreamWriter(Path.Combine(root, $"{name}.log"), append: true) { AutoFlush = true };
         var process = Process.Start(start) ?? throw new IOException("The silo's process did not start.");
+        var reason = "";
         process.ErrorDataReceived += (_, line) =>
         {
             if (line.Data is null) return;
+            // What it dies of, if it does.
+            if (line.Data.StartsWith("OT-", StringComparison.Ordinal)) reason = line.Data;
             lock (log) log.WriteLine(line.Data);
         };
         process.BeginErrorReadLine();
@@ -46,7 +49,7 @@ internal sealed class SiloProcess : IAsyncDisposable
         {
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             patience.CancelAfter(Patience);
-            var ready = await process.StandardOutput.ReadLineAsync(patience.Token) ?? throw new IOException($"OT-7005 the silo ended before it was ready: see {Path.Combine(root, $"{name}.log")}");
+            var ready = await process.StandardOutput.ReadLineAsync(patience.Token) ?? throw await Ended();
             silo.Address = new Uri(JsonDocument.Parse(ready).RootElement.GetProperty("http").GetString()!);
             return silo;
         }
@@ -54,6 +57,13 @@ internal sealed class SiloProcess : IAsyncDisposable
         {
             await silo.DisposeAsync();
             throw;
+        }
+
+        // Its last words may still be on their way.
+        async Task<IOException> Ended()
+        {
+            await process.WaitForExitAsync(cancellationToken);
+            return new IOException($"OT-7005 the silo ended before it was ready: {reason.TrimEnd('.')}{(reason.Length > 0 ? "; " : "")}see {Path.Combine(root, $"{name}.log")}");
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Orleans.Training.Grains;
@@ -12,6 +13,7 @@ public sealed class ApiKeys
 {
     private const UnixFileMode Others = (UnixFileMode)0b000_111_111;
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+    private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan DefaultValidity = TimeSpan.FromDays(90);
     private readonly string _path;
     private readonly TimeProvider _time;
@@ -21,19 +23,20 @@ public sealed class ApiKeys
 
     internal ApiKeys(string path, TimeProvider time) => (_path, _time) = (path, time);
 
-    /// <summary>Makes a key for a tenant and adds it to the file; the secret is given here, once, and kept nowhere.</summary>
+    /// <summary>Makes a key for a tenant and adds it to the file; the secret is given here, once, and kept nowhere. Whoever else adds one at that moment waits.</summary>
     /// <param name="path">The file; it is made, for its owner alone, if there is none.</param>
     /// <param name="tenant">Who pays.</param>
     /// <param name="shards">The shards of the federations that the key opens.</param>
     /// <param name="scopes">Some of <see cref="Scopes.All"/>.</param>
     /// <param name="time">Now.</param>
     /// <param name="validity">How long the key is good; 90 days unless given.</param>
-    /// <exception cref="OperationalException">OT-6021: the file is no key file, or others may use it.</exception>
+    /// <exception cref="OperationalException">OT-6021: the file is no key file, others may use it, or another writer holds it for too long.</exception>
     public static string Create(string path, string tenant, IEnumerable<Identifier> shards, IEnumerable<string> scopes, TimeProvider time, TimeSpan? validity = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(tenant);
         var granted = scopes.Distinct(StringComparer.Ordinal).ToArray();
         if (granted.Length == 0 || granted.Except(Scopes.All).Any()) throw new ArgumentException($"Scopes are {string.Join(", ", Scopes.All)}.", nameof(scopes));
+        using var held = Hold(path);
         var existing = File.Exists(path) ? Read(path).Keys : [];
         if (existing.Length >= GatewayLimits.Keys) throw new OperationalException("OT-6021", $"{path} holds {existing.Length} keys, which is the limit: remove expired ones.");
         var now = time.GetUtcNow();
@@ -101,12 +104,35 @@ public sealed class ApiKeys
         throw new OperationalException("OT-6021", $"{path} is not a key file: restore it, or remove it and make new keys.");
     }
 
+    // Between reading and writing nobody else may write: what they added would be lost. The lock is a file of its own, since the key file is replaced; it ends with the process at the latest.
+    private static FileStream Hold(string path)
+    {
+        for (var begun = Stopwatch.GetTimestamp(); ;)
+        {
+            try
+            {
+                return new FileStream(path + ".lock", ForOwner(FileMode.OpenOrCreate));
+            }
+            catch (IOException exception) when (exception is not (DirectoryNotFoundException or PathTooLongException))
+            {
+                if (Stopwatch.GetElapsedTime(begun) > LockPatience) throw new OperationalException("OT-6021", $"{path} is being written by another process, which holds {path}.lock: end it, and try again.", exception);
+            }
+
+            Thread.Sleep(10);
+        }
+    }
+
+    private static FileStreamOptions ForOwner(FileMode mode)
+    {
+        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.Write, Share = FileShare.None };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return options;
+    }
+
     private static void Write(string path, KeyFile file)
     {
         var next = path + ".next";
-        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.None };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        using (var stream = new FileStream(next, options))
+        using (var stream = new FileStream(next, ForOwner(FileMode.Create)))
         {
             JsonSerializer.Serialize(stream, file, Format);
             stream.Flush(flushToDisk: true);

@@ -5,9 +5,12 @@ using Orleans.Runtime.Placement;
 
 namespace Orleans.Training.Grains.Silos;
 
-/// <summary>Places the grain only on silos with this label (<see cref="TrainingSiloOptions.Labels"/>), whichever silo the call comes from.</summary>
+/// <summary>
+/// Places the grain only on silos with this label (<see cref="TrainingSiloOptions.Labels"/>), whichever silo the call comes from. Without a value, the cluster's configuration says
+/// which it must have (<see cref="TrainingSiloOptions.Needs"/>); any will do if that says nothing.
+/// </summary>
 [AttributeUsage(AttributeTargets.Class)]
-public sealed class RequireSiloMetadataAttribute(string key, string value, int order = 0) : PlacementFilterAttribute(new RequireSiloMetadataStrategy(key, value, order))
+public sealed class RequireSiloMetadataAttribute(string key, string value = "", int order = 0) : PlacementFilterAttribute(new RequireSiloMetadataStrategy(key, value, order))
 {
     public string Key { get; } = key;
 
@@ -44,13 +47,14 @@ public sealed class RequireSiloMetadataStrategy(string key, string value, int or
         [new(KeyProperty, Key), new(ValueProperty, Value)];
 }
 
-internal sealed class RequireSiloMetadataDirector(ISiloMetadataCache labels) : IPlacementFilterDirector
+internal sealed class RequireSiloMetadataDirector(ISiloMetadataCache labels, TrainingSiloOptions options) : IPlacementFilterDirector
 {
     public IEnumerable<SiloAddress> Filter(PlacementFilterStrategy filterStrategy, PlacementTarget target, IEnumerable<SiloAddress> silos)
     {
         var wanted = (RequireSiloMetadataStrategy)filterStrategy;
-        var fitting = silos.Where(silo => labels.GetSiloMetadata(silo).Metadata.TryGetValue(wanted.Key, out var value) && value == wanted.Value).ToList();
+        var needed = wanted.Value.Length > 0 ? wanted.Value : options.Needs.TryGetValue(wanted.Key, out var configured) ? configured : null;
+        var fitting = silos.Where(silo => labels.GetSiloMetadata(silo).Metadata.TryGetValue(wanted.Key, out var value) && (needed is null || value == needed)).ToList();
         if (fitting.Count > 0) return fitting;
-        throw new OperationalException("OT-7003", $"No running silo is labelled {wanted.Key} = {wanted.Value}, which {target.GrainIdentity.Type} needs.");
+        throw new OperationalException("OT-7003", $"No running silo is labelled {wanted.Key}{(needed is null ? "" : " = ")}{needed}, which {target.GrainIdentity.Type} needs.");
     }
 }

@@ -4,6 +4,7 @@ using Orleans.Placement;
 using Orleans.Runtime.MembershipService.SiloMetadata;
 using Orleans.Runtime.Placement;
 using Orleans.Training.Grains.Ledger;
+using Orleans.Training.Grains.Validators;
 
 namespace Orleans.Training.Grains.Silos;
 
@@ -14,7 +15,7 @@ public static class TrainingSiloExtensions
     public const string GrainStorage = "otrain";
 
     /// <summary>
-    /// Configures membership, grain storage, reminders, endpoints, labels and placement, and sets up the database before the silo starts.
+    /// Configures membership, grain storage, reminders, endpoints, labels, placement and the journals of validators, and sets up the database before the silo starts.
     /// </summary>
     /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">OT-7011: the options do not fit each other.</exception>
     public static ISiloBuilder UseOrleansTraining(this ISiloBuilder builder, Action<TrainingSiloOptions> configure)
@@ -42,6 +43,8 @@ public static class TrainingSiloExtensions
         builder.UseAdoNetReminderService(provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
         builder.AddAdoNetGrainStorageAsDefault(provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
         builder.AddAdoNetGrainStorage(GrainStorage, provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
+        builder.Services.AddSingleton(services => new ValidatorStores(services.GetRequiredService<ShardFiles>(), options.PostgresConnectionString));
+        builder.Services.AddSingleton(options);
         builder.UseSiloMetadata(new Dictionary<string, string>(options.Labels));
         builder.Services.AddSingleton<ShardFollowers>();
         builder.Services.AddPlacementDirector<SpreadEvenlyStrategy, SpreadEvenlyDirector>();

@@ -9,7 +9,7 @@ public sealed class TrainingSiloOptions
     /// <summary>The folder of the SQLite database <c>cluster.db</c>; silos of one cluster share it. Needed unless <see cref="PostgresConnectionString"/> is set.</summary>
     public string? DataFolder { get; set; }
 
-    /// <summary>A PostgreSQL database; needed when silos run on several machines. Default none.</summary>
+    /// <summary>A PostgreSQL database for the cluster and for the journals of its validators; needed when silos run on several machines. Default none.</summary>
     public string? PostgresConnectionString { get; set; }
 
     /// <summary>The cluster that this silo joins: silos of one cluster see each other. Default <c>otrain</c>.</summary>
@@ -29,6 +29,12 @@ public sealed class TrainingSiloOptions
 
     /// <summary>What grains may ask of a silo (<see cref="RequireSiloMetadataAttribute"/>), for example role = gpu. Default nothing.</summary>
     public IDictionary<string, string> Labels { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// The value that a label must have where a grain asks for the label alone, for example accelerator = cuda for trainers; to be the same in all silos of a cluster. Default nothing:
+    /// any value will do.
+    /// </summary>
+    public IDictionary<string, string> Needs { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>How long a probe waits, and how often silos probe each other. Default 1.5 s.</summary>
     public TimeSpan ProbeTimeout { get; set; } = TimeSpan.FromSeconds(1.5);

@@ -9,12 +9,12 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Grains.Validators;
 
 /// <summary>
-/// Owns a <see cref="ValidatorHost"/> while it is active. Two activations cannot both own one: the store lets in one opener only. When the host ends, so does the activation.
+/// Owns a <see cref="ValidatorHost"/> while it is active. Two activations cannot both sign: the store lets in one opener only, or lets only the last one append. When the host ends, so does the activation.
 /// The seats of a shard spread over the silos that they may live in, so that one death does not stop them all.
 /// </summary>
 [GrainType("otrain.validator"), RequireParticipant, KeepAlive, SpreadEvenly]
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "Host and worker are disposed of in OnDeactivateAsync.")]
-internal sealed class ValidatorGrain(ShardFiles files, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers) : Grain, IValidatorGrain
+internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers) : Grain, IValidatorGrain
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
     private ValidatorHost? _host;
@@ -26,7 +26,7 @@ internal sealed class ValidatorGrain(ShardFiles files, IBlobStore blobs, TimePro
         var (shard, organisation) = (GrainKeys.ShardOf(key), GrainKeys.ParticipantOf(key));
         var genesis = files.Genesis(shard);
         var keys = ShardFiles.OpenSeat(new KeyFolder(files.KeyRoot, organisation));
-        var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(shard, organisation), Validator = organisation.Name });
+        var store = await stores.Open(shard, organisation, cancellationToken);
         try
         {
             _host = await ValidatorHost.Start(genesis, keys, store, new GrainTransport(GrainFactory, genesis, ValidatorHost.SeatOf(genesis, keys)), time, loggers.CreateLogger<ValidatorHost>(), cancellationToken);
@@ -92,7 +92,7 @@ internal sealed class ValidatorGrain(ShardFiles files, IBlobStore blobs, TimePro
     private async Task EndWithTheHost()
     {
         await _host!.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        // The journal is locked for this activation alone, so nobody else can be the one that voted: the journal was restored or copied, and its key may never vote again.
+        // The host has made sure that the journal is still its own, so nobody else can be the one that voted: the journal was restored or copied, and its key may never vote again.
         if (_host.Completion.Exception?.InnerException is OperationalException { Code: ValidatorHost.GuardLostCode }) new KeyFolder(files.KeyRoot, GrainKeys.ParticipantOf(this.GetPrimaryKeyString())).Destroy("vote");
         DeactivateOnIdle();
     }

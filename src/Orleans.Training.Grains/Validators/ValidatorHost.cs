@@ -259,6 +259,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                     LogAlarm(_logger, _seat, alarm.Text);
                     break;
                 case GuardLost lost:
+                    // A newer opener of the journal may be the one that signed it. Then the store refuses this record (OT-4003), and the key is as good as before.
+                    await _store.Append([new JournalRecord(JournalRecordKind.Guard, _core.Guard.Encode())], _stop.Token);
                     throw new OperationalException(GuardLostCode, $"The vote key of seat {_seat} has signed a vote of view {lost.Evidence.Vote.View} that this journal does not hold: the journal was restored or copied. This seat must get a new vote key.");
             }
         }

@@ -14,7 +14,7 @@ using Orleans.Training.Protocol.Contracts;
 namespace Orleans.Training.Trainer.Grains;
 
 /// <inheritdoc cref="ITrainerGrain"/>
-[GrainType("otrain.trainer"), RequireParticipant, RequireSiloMetadata("accelerator", "cpu", order: 20), SpreadEvenly]
+[GrainType("otrain.trainer"), RequireParticipant, RequireSiloMetadata(TrainerSettings.AcceleratorLabel, order: 20), SpreadEvenly]
 internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles files, TrainerPool pool, IBlobStore blobs, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain
 {
     private readonly Dictionary<string, LabelledData> _data = new(StringComparer.Ordinal);

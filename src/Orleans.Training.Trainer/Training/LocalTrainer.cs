@@ -11,6 +11,10 @@ public static class LocalTrainer
 {
     private const int EvaluationBatch = 256;
 
+    /// <summary>Throws unless networks can be computed there.</summary>
+    /// <exception cref="TrainerException">The device is not there (<see cref="TrainerFault.NoDevice"/>), or there is no backend.</exception>
+    public static void RequireDevice(TrainingDevice device) => Network.Require(device);
+
     /// <summary>Trains a copy of the global parameters.</summary>
     /// <exception cref="TrainerException">Data and model do not fit, the loss diverged, or there is no backend.</exception>
     /// <exception cref="OperationCanceledException">Cancelled between two batches.</exception>

@@ -16,6 +16,18 @@ internal abstract class Network : IDisposable
 #endif
     }
 
+    /// <exception cref="TrainerException">The device is not there.</exception>
+    public static void Require(TrainingDevice device)
+    {
+        // Every build with a backend has the processor, and need not load it to say so.
+        if (device is TrainingDevice.Cpu) return;
+#if TORCH
+        TorchNetwork.Find(device);
+#else
+        throw new TrainerException(TrainerFault.NoDevice, $"this build has no training backend (TorchBackend=none), device {device} is not available");
+#endif
+    }
+
     /// <summary>One step of gradient descent on the mean loss of these rows; returns that loss, from before the step.</summary>
     public abstract float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate);
 

@@ -32,12 +32,19 @@ internal sealed class TorchNetwork : Network
 
     public static TorchNetwork Load(ModelSpec spec, ReadOnlySpan<float> parameters, TrainingDevice device)
     {
+        var network = new TorchNetwork(spec, Find(device));
+        network.Import(parameters);
+        foreach (var parameter in network._parameters) parameter.requires_grad = true;
+        return network;
+    }
+
+    public static Device Find(TrainingDevice device)
+    {
         try
         {
-            var network = new TorchNetwork(spec, Runtime.Value && device is TrainingDevice.Cuda ? CUDA : CPU);
-            network.Import(parameters);
-            foreach (var parameter in network._parameters) parameter.requires_grad = true;
-            return network;
+            var hasCuda = Runtime.Value;
+            if (device is TrainingDevice.Cpu) return CPU;
+            return hasCuda ? CUDA : throw new TrainerException(TrainerFault.NoDevice, "there is no CUDA device: it needs a build with TorchBackend=cuda, NVIDIA's driver and a GPU");
         }
         catch (Exception exception) when (exception is DllNotFoundException or NotSupportedException or TypeInitializationException)
         {

@@ -5,7 +5,7 @@ public enum TrainingDevice
 {
     /// <summary>The processor.</summary>
     Cpu,
-    /// <summary>The first CUDA device if there is one, else the processor.</summary>
+    /// <summary>The first CUDA device.</summary>
     Cuda,
 }
 

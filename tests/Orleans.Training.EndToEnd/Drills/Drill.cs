@@ -3,6 +3,8 @@ using Orleans.Training.Cli;
 using Orleans.Training.Cli.Demo;
 using Orleans.Training.Client;
 using Orleans.Training.Gateway;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 using LedgerEvent = Orleans.Training.Client.LedgerEvent;
@@ -16,19 +18,26 @@ internal sealed class Drill : IAsyncDisposable
     private readonly DrillTemplate _template;
     private readonly string _root;
     private readonly FederationSetup _setup;
+    private readonly string? _postgres;
     private readonly CancellationTokenSource _limit = new(Patience);
     private readonly LedgerClient _client;
     private readonly Tenant _tenant;
     private int _published;
 
-    private Drill(DrillTemplate template, string root, FederationSetup setup, DrillSilo[] silos)
+    private Drill(DrillTemplate template, string root, FederationSetup setup, DrillSilo[] silos, string? postgres)
     {
-        (_template, _root, _setup, Silos) = (template, root, setup, silos);
+        (_template, _root, _setup, Silos, _postgres) = (template, root, setup, silos, postgres);
         _client = NewClient(0);
         _tenant = new Tenant(_client, setup, root);
     }
 
     public DrillSilo[] Silos { get; }
+
+    /// <summary>The seats of the shard, each by the name of its journal in PostgreSQL.</summary>
+    public IEnumerable<string> Seats => _setup.Genesis.Validators.Seats.Select(seat => GrainKeys.Of(_setup.Genesis.Shard, seat.Organisation.Name));
+
+    /// <summary>Where journals are kept without PostgreSQL.</summary>
+    public string JournalFolders => Path.GetDirectoryName(new ShardFiles(_root).JournalFolder(_setup.Genesis.Shard, _setup.Genesis.Validators.Seats[0].Organisation))!;
 
     public Stopwatch Watch { get; } = Stopwatch.StartNew();
 
@@ -53,7 +62,7 @@ internal sealed class Drill : IAsyncDisposable
         var (root, setup) = template.Copy(name);
         var ports = SiloProcess.FreePorts(6);
         string[] participants = [.. template.Plan.Participants.Select(participant => participant.Name)];
-        var drill = new Drill(template, root, setup, [new DrillSilo("silo-1", root, ports[..3], participants, postgres), new DrillSilo("silo-2", root, ports[3..], participants, postgres)]);
+        var drill = new Drill(template, root, setup, [new DrillSilo("silo-1", root, ports[..3], participants, postgres), new DrillSilo("silo-2", root, ports[3..], participants, postgres)], postgres);
         try
         {
             var environment = crashAt is null ? null : new Dictionary<string, string> { ["OTRAIN_CRASH_AT"] = crashAt, ["OTRAIN_CRASH_ONCE"] = drill.Marker };
@@ -98,7 +107,7 @@ internal sealed class Drill : IAsyncDisposable
         foreach (var silo in Silos) await silo.Kill();
 
         var export = Path.Combine(_root, "export");
-        await LocalExport.Write(_root, _setup.Genesis, checkpoint, export, Limit);
+        await LocalExport.Write(_root, new ValidatorStores(new ShardFiles(_root), _postgres), _setup.Genesis, checkpoint, export, Limit);
         var facts = ExportFacts.Read(export, _setup.Genesis);
         facts.RequireAll(_tenant.Acknowledged);
         // Exactly once and in order: what was seen is how the ledger begins.

@@ -10,7 +10,7 @@ internal sealed class DrillSilo(string name, string root, int[] ports, IReadOnly
     public const int Killed = 128 + 9;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-    private static readonly string Executable = Find();
+    public static readonly string Executable = Find();
     private Process? _process;
 
     public Uri Gateway { get; } = new($"http://127.0.0.1:{ports[2].ToString(CultureInfo.InvariantCulture)}");

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Npgsql;
 using Orleans.Training.Tests.Cluster;
 using Xunit.Abstractions;
 
@@ -37,10 +38,23 @@ public sealed class FailoverTests(DrillTemplate template, ITestOutputHelper outp
         Assert.InRange(published, 0, template.Agreement.Rounds - 1);
         Assert.Equal(template.Expected, facts.Report.Model);
         facts.RequireOneAttemptPerRound(template.Agreement.Rounds);
+        if (postgres is not null) await RequireJournals(drill, postgres);
+    }
+
+    // Every seat has written to the database, and none to a folder.
+    private static async Task RequireJournals(Drill drill, string postgres)
+    {
+        await using var source = NpgsqlDataSource.Create(postgres);
+        await using var select = source.CreateCommand("SELECT DISTINCT validator FROM validator_frame");
+        await using var rows = await select.ExecuteReaderAsync();
+        var journals = new List<string>();
+        while (await rows.ReadAsync()) journals.Add(rows.GetString(0));
+        Assert.Equal(drill.Seats.Order(StringComparer.Ordinal), journals.Order(StringComparer.Ordinal));
+        Assert.False(Directory.Exists(drill.JournalFolders));
     }
 }
 
-/// <summary>The same with PostgreSQL as the database of the cluster.</summary>
+/// <summary>The same with PostgreSQL as the database of the cluster and of the journals.</summary>
 [Collection(Drills.Name)]
 public sealed class PostgresFailoverTests(DrillTemplate template, PostgresFixture postgres, ITestOutputHelper output) : IClassFixture<PostgresFixture>
 {

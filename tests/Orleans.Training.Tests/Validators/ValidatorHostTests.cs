@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Keys;
@@ -9,15 +10,17 @@ using Orleans.Training.Tests.Ledger;
 
 namespace Orleans.Training.Tests.Validators;
 
-/// <summary>Four validators in this process, each with its own keys and its own journal on disk, joined by a transport that can be cut.</summary>
+/// <summary>Four validators in this process, each with its own keys and its own journal, on disk or in PostgreSQL, joined by a transport that can be cut.</summary>
 internal sealed class LocalValidators : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private readonly string _folder = Directory.CreateTempSubdirectory("validators").FullName;
     private readonly ValidatorHost?[] _hosts = new ValidatorHost?[4];
+    private readonly ValidatorStores _stores;
 
-    public LocalValidators()
+    public LocalValidators(string? postgres = null)
     {
+        _stores = new ValidatorStores(new ShardFiles(_folder), postgres);
         var seats = TestShard.Hospitals.Select(name => new Validator(ParticipantId.Parse(name), TestShard.Key(name).Public, TestShard.Key(name + "/vote").Public, TestShard.Key(name + "/cosign").Public, TestShard.Key(name + "/log").Public)).ToArray();
         Genesis = new Genesis("ledger.example/fed-heart", Identifier.Of("heart"u8), TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() - 1000, new ValidatorSet(1, seats));
     }
@@ -25,6 +28,12 @@ internal sealed class LocalValidators : IAsyncDisposable
     public Genesis Genesis { get; }
 
     public ValidatorHost this[int seat] => _hosts[seat]!;
+
+    /// <summary>Every vote that was sent, as often as it was sent.</summary>
+    public ConcurrentQueue<SignedVote> Votes { get; } = [];
+
+    /// <summary>An earlier activation of a seat, which hears what the seat hears.</summary>
+    public ValidatorHost? Stale { get; set; }
 
     public static ISigner Signer(string name) => new Ed25519Signer(Digest.Of(System.Text.Encoding.UTF8.GetBytes(name)).ToArray());
 
@@ -34,7 +43,7 @@ internal sealed class LocalValidators : IAsyncDisposable
         {
             var name = TestShard.Hospitals[seat];
             var keys = new ValidatorKeys(Signer(name), Signer(name + "/vote"), Signer(name + "/cosign"), Signer(name + "/log"));
-            var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = Path.Combine(_folder, name), Validator = name });
+            var store = await _stores.Open(Genesis.Shard, ParticipantId.Parse(name), CancellationToken.None);
             _hosts[seat] = await ValidatorHost.Start(Genesis, keys, store, new Network(this, seat), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
         }
     }
@@ -88,7 +97,12 @@ internal sealed class LocalValidators : IAsyncDisposable
 
     private sealed class Network(LocalValidators validators, int from) : ITransport
     {
-        public void Send(int seat, ReadOnlyMemory<byte> message) => validators._hosts[seat]?.Receive(from, message);
+        public void Send(int seat, ReadOnlyMemory<byte> message)
+        {
+            if (ConsensusMessage.TryParse(message, out var parsed) && parsed is VoteMessage { Vote: var vote }) validators.Votes.Enqueue(vote);
+            validators._hosts[seat]?.Receive(from, message);
+            if (validators.Stale?.Seat == seat) validators.Stale.Receive(from, message);
+        }
     }
 }
 
