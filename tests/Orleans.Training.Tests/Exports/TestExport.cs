@@ -24,8 +24,8 @@ internal sealed record TestExportPlan
     /// <summary>The seats attest a sum to which one is added.</summary>
     public bool WrongSum { get; init; }
 
-    /// <summary>One seat attests without having the sum.</summary>
-    public bool WorkNotDone { get; init; }
+    /// <summary>So many seats attest without having the sum.</summary>
+    public int FalseWork { get; init; }
 
     /// <summary>Attempts at the first round that fail after one seat's verdict.</summary>
     public int FailedAttempts { get; init; }
@@ -180,7 +180,7 @@ internal sealed class TestExport : IExportFiles
         return new RoundAggregate(sum, ChunkedBlob.Root(sum), model, Digest.Of(model), ChunkedBlob.Root(model));
     }
 
-    private Digest Work(string seat, byte[] sum) => _plan.WorkNotDone && seat == "hungarian" ? RoundAggregate.WorkOf(ParticipantId.Parse("cleveland"), sum) : RoundAggregate.WorkOf(ParticipantId.Parse(seat), sum);
+    private Digest Work(string seat, byte[] sum) => Quorum.TakeLast(_plan.FalseWork).Contains(seat) ? RoundAggregate.WorkOf(ParticipantId.Parse("another"), sum) : RoundAggregate.WorkOf(ParticipantId.Parse(seat), sum);
 
     private Digest Keep(byte[] content)
     {
