@@ -104,13 +104,12 @@ internal sealed partial class LedgerShardGrain(ShardFiles files, TimeProvider ti
 
     public Task<StateItem[]> List(string prefix, string? after, int first) => Task.FromResult<StateItem[]>(
     [
-        .. LedgerState.Of(_chain.Head.Executed).Contracts.Records
-            .Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && (after is null || string.CompareOrdinal(pair.Key, after) > 0))
+        .. LedgerState.Of(_chain.Head.Executed).Contracts.Range(prefix, after)
             .Take(Math.Clamp(first, 0, 100))
             .Select(pair => new StateItem(pair.Key, pair.Value.Encode())),
     ]);
 
-    public Task<long> Count(string prefix) => Task.FromResult(LedgerState.Of(_chain.Head.Executed).Contracts.Records.Keys.LongCount(key => key.StartsWith(prefix, StringComparison.Ordinal)));
+    public Task<long> Count(string prefix) => Task.FromResult((long)LedgerState.Of(_chain.Head.Executed).Contracts.Count(prefix));
 
     public async IAsyncEnumerable<LedgerItem> Tail(long fromIndex, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
