@@ -28,6 +28,8 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
 
     private void CheckRun(RunRecord run)
     {
+        // Until a quorum has attested a round, an agreement is the word of its participants alone, and binds nobody else.
+        if (run.PublishedRounds == 0) return;
         var terms = state.Find<AgreementRecord>(AgreementRecord.Key(run.Agreement))!;
         var model = RoundAggregate.InitialModelOf(terms.Agreement);
         if (Digest.Of(model) != terms.Agreement.InitialModel) throw new ExportException(ExportFault.InitialModelDiffers, history.BlockOf(run.Agreement), $"proposes agreement {run.Agreement} with an initial model that its specification and seed do not give");

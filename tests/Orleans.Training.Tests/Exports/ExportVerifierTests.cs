@@ -55,6 +55,34 @@ public sealed class ExportVerifierTests
     }
 
     [Fact]
+    public void OneParticipant_ThatAgreesWithItselfOnAFalseModel_DoesNotSpoilTheExport() =>
+        Assert.Equal(2, new TestExport(new TestExportPlan { LoneAgreement = true }).Verify().Rounds);
+
+    [Fact]
+    public void LinksInTheFolder_AreRefused()
+    {
+        using var folder = new TemporaryFolder();
+        var export = new TestExport(new TestExportPlan { Rounds = 1, Trainers = 1 });
+        export.WriteTo(folder.Path);
+        File.Delete(folder[ExportLayout.Genesis]);
+        File.CreateSymbolicLink(folder[ExportLayout.Genesis], "/dev/null");
+        AssertRefused(ExportLayout.Genesis);
+        File.Delete(folder[ExportLayout.Genesis]);
+        File.WriteAllBytes(folder[ExportLayout.Genesis], export.Files[ExportLayout.Genesis]);
+        File.CreateSymbolicLink(folder["nowhere"], "missing");
+        AssertRefused("nowhere");
+        File.Delete(folder["nowhere"]);
+        Directory.CreateSymbolicLink(folder["more"], folder.Path);
+        AssertRefused("more");
+
+        void AssertRefused(string file)
+        {
+            var found = Assert.Throws<ExportException>(() => ExportVerifier.Verify(folder.Path, export.Policy, TestExport.ModelFile));
+            Assert.Equal((ExportFault.UnexpectedFile, file), (found.Fault, found.File));
+        }
+    }
+
+    [Fact]
     public void TwoOfFourSeats_ThatLieAboutTheirWork_AreFoundAndNamed()
     {
         var found = Assert.Throws<ExportException>(() => new TestExport(new TestExportPlan { FalseWork = 2 }).Verify());

@@ -27,6 +27,9 @@ internal sealed record TestExportPlan
     /// <summary>So many seats attest without having the sum.</summary>
     public int FalseWork { get; init; }
 
+    /// <summary>One trainer agrees with itself on an initial model that is not its seed's, and no round comes of it.</summary>
+    public bool LoneAgreement { get; init; }
+
     /// <summary>Attempts at the first round that fail after one seat's verdict.</summary>
     public int FailedAttempts { get; init; }
 
@@ -49,6 +52,7 @@ internal sealed class TestExport : IExportFiles
         Policy = TrustPolicy.Of(Shard.Genesis.Origin, Shard.Genesis.Validators);
         Admit();
         for (var run = 0; run < _plan.Runs; run++) Train(run);
+        if (_plan.LoneAgreement) AgreeAlone();
         Write();
     }
 
@@ -132,6 +136,14 @@ internal sealed class TestExport : IExportFiles
             for (var attempt = 1; attempt <= failed; attempt++) Attempt(digest, number, attempt, fails: true);
             Attempt(digest, number, failed + 1, fails: false);
         }
+    }
+
+    private void AgreeAlone()
+    {
+        var agreement = Shard.State.All<AgreementRecord>(AgreementRecord.Prefix).First().Agreement;
+        agreement = agreement with { Name = "alone", InitialModel = Digest.Of("none"u8), MinParticipants = 1, Datasets = [agreement.Datasets[0]] };
+        var actor = agreement.Datasets[0].Participant.Name;
+        Commit(Shard.Sign(actor, new ProposeAgreement(agreement)), Shard.Sign(actor, new AcceptAgreement(agreement.ComputeDigest(), Policy: Protocol.Contracts.Policy.Open)), Shard.Sign(actor, new RoundOpen(agreement.ComputeDigest(), 1, agreement.InitialModel)));
     }
 
     private void Attempt(Digest agreement, int number, int attempt, bool fails)
