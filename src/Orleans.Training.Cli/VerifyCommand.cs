@@ -41,7 +41,7 @@ internal static class VerifyCommand
     {
         if (json)
         {
-            Console.WriteLine(JsonLine.Of(("verified", true), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("model", report.Model?.ToString())));
+            Console.WriteLine(JsonLine.Of(("verified", true), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("model", report.Model?.ToString()), ("warnings", report.FalseWork.Select(item => item.ToString()))));
             return;
         }
 
@@ -51,6 +51,7 @@ internal static class VerifyCommand
         Console.WriteLine(string.Create(text, $"  checkpoint of {report.Size} leaves accepted by the trust policy, {report.Receipts} receipts verified"));
         Console.WriteLine(string.Create(text, $"  {report.Rounds} rounds added up again from their committed updates, to the bit"));
         Console.WriteLine($"  model {report.Model?.ToString() ?? "none"}");
+        foreach (var item in report.FalseWork) Console.WriteLine($"  warning: {item}");
         Console.WriteLine("VERIFIED");
     }
 

@@ -67,6 +67,7 @@ internal abstract class DemoOutput
         public override void Verified(ExportReport report, string export, string policy, TimeSpan elapsed)
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Entries} entries, {report.Rounds} rounds, every model recomputed from the committed updates: {report.Model}"));
+            foreach (var item in report.FalseWork) Console.WriteLine($"warning: {item}");
             Console.WriteLine($"check it yourself: ./run verify {export} --trust {policy}");
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"VERIFIED in {elapsed.TotalSeconds:F1} s"));
         }
@@ -97,6 +98,6 @@ internal abstract class DemoOutput
         }
 
         public override void Verified(ExportReport report, string export, string policy, TimeSpan elapsed) =>
-            Console.WriteLine(JsonLine.Of(("verified", true), ("model", report.Model?.ToString()), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("export", export), ("policy", policy), ("seconds", elapsed.TotalSeconds)));
+            Console.WriteLine(JsonLine.Of(("verified", true), ("model", report.Model?.ToString()), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("warnings", report.FalseWork.Select(item => item.ToString())), ("export", export), ("policy", policy), ("seconds", elapsed.TotalSeconds)));
     }
 }

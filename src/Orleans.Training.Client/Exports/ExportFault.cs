@@ -33,7 +33,7 @@ public enum ExportFault
     InitialModelDiffers = 3140,
     /// <summary>Adding the committed updates gives another sum or model than the ledger published.</summary>
     ModelDiffers = 3141,
-    /// <summary>A validator attested a sum that it did not have.</summary>
+    /// <summary>More validators than may lie attested a published sum that they did not have.</summary>
     WorkNotDone = 3142,
     /// <summary>The model file is not the published model.</summary>
     ModelFileDiffers = 3143,

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
@@ -15,7 +16,15 @@ namespace Orleans.Training.Client.Exports;
 /// <param name="LedgerBytes">Bytes of blocks and certificates.</param>
 /// <param name="BlobBytes">Bytes kept off the ledger.</param>
 /// <param name="Size">Leaves of the tree.</param>
-public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, Digest? Model, long LedgerBytes, long BlobBytes, long Size);
+/// <param name="FalseWork">Verdicts of validators that lied about their work, too few in any round to matter.</param>
+public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, Digest? Model, long LedgerBytes, long BlobBytes, long Size, IReadOnlyList<FalseWork> FalseWork);
+
+/// <summary>A validator attested a published round with a work digest that the sum does not give.</summary>
+public sealed record FalseWork(ParticipantId Validator, Digest Run, int Round, string File)
+{
+    /// <summary>One line for people.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{File}: {Validator} attested round {Round} of run {Run} without the sum: its work digest is not the one that the sum gives");
+}
 
 /// <summary>
 /// Checks an export offline against a trust policy from outside (docs/spec/export.md): every signature, certificate, hash and receipt, and every round's aggregation, computed again
@@ -50,9 +59,10 @@ public sealed class ExportVerifier
         ExecuteBlocks(genesis!);
         CheckCheckpoint(genesis!);
         var receipts = CheckReceipts();
-        var (rounds, model) = new RoundVerifier(_files, _history, LedgerState.Of(_blocks[^1]).Contracts, genesis!.Validators.Quorum, modelFile).CheckAll();
+        var verifier = new RoundVerifier(_files, _history, LedgerState.Of(_blocks[^1]).Contracts, genesis!.Validators, modelFile);
+        var (rounds, model) = verifier.CheckAll();
         if (_files.FirstUnread is { } file) throw new ExportException(ExportFault.UnexpectedFile, file, "is no part of this export; nothing vouches for it");
-        return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, model, _ledgerBytes, _files.BlobBytes, _tree.Size);
+        return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, model, _ledgerBytes, _files.BlobBytes, _tree.Size, verifier.FalseWork);
     }
 
     private void ExecuteBlocks(Genesis genesis)

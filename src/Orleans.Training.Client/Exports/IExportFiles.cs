@@ -16,7 +16,21 @@ internal interface IExportFiles
 /// <summary>An export on disk.</summary>
 internal sealed class ExportFolder(string folder) : IExportFiles
 {
-    public IEnumerable<string> Names => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(folder, path).Replace('\\', '/'));
+    private static readonly EnumerationOptions Everything = new() { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = false };
+
+    public IEnumerable<string> Names
+    {
+        get
+        {
+            foreach (var item in new DirectoryInfo(folder).EnumerateFileSystemInfos("*", Everything))
+            {
+                var name = Path.GetRelativePath(folder, item.FullName).Replace('\\', '/');
+                // Whoever made the folder must not choose what else of this machine is read: a device, for one, has no end.
+                if (item.LinkTarget is not null) throw new ExportException(ExportFault.UnexpectedFile, name, "is a link; an export holds files only");
+                if (item is FileInfo) yield return name;
+            }
+        }
+    }
 
     public long Length(string file) => new FileInfo(Path.Combine(folder, file)).Length;
 

@@ -1,12 +1,18 @@
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Client.Exports;
 
 /// <summary>Computes every published round again from its committed updates, and compares sum, model, work digests and model file.</summary>
-internal sealed class RoundVerifier(ExportReader files, RoundHistory history, ContractState state, int quorum, Func<ModelSpec, float[], byte[]>? modelFile)
+internal sealed class RoundVerifier(ExportReader files, RoundHistory history, ContractState state, ValidatorSet validators, Func<ModelSpec, float[], byte[]>? modelFile)
 {
+    private readonly List<FalseWork> _falseWork = [];
+
+    /// <summary>Verdicts that count towards a quorum and that the sum does not bear out, in the order of rounds.</summary>
+    public IReadOnlyList<FalseWork> FalseWork => _falseWork.ToArray();
+
     /// <summary>How many rounds were published, and the newest model of all.</summary>
     public (int Rounds, Digest? Model) CheckAll()
     {
@@ -22,6 +28,8 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
 
     private void CheckRun(RunRecord run)
     {
+        // Until a quorum has attested a round, an agreement is the word of its participants alone, and binds nobody else.
+        if (run.PublishedRounds == 0) return;
         var terms = state.Find<AgreementRecord>(AgreementRecord.Key(run.Agreement))!;
         var model = RoundAggregate.InitialModelOf(terms.Agreement);
         if (Digest.Of(model) != terms.Agreement.InitialModel) throw new ExportException(ExportFault.InitialModelDiffers, history.BlockOf(run.Agreement), $"proposes agreement {run.Agreement} with an initial model that its specification and seed do not give");
@@ -38,7 +46,7 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         var file = history.BlockOf(published);
         var round = state.All<RoundRecord>($"{RoundRecord.Prefix}{published.Agreement}/{published.Round:D6}/").Single(attempt => attempt.Phase is Phase.Published);
         var what = $"publishes round {published.Round} of run {published.Agreement}";
-        var aggregate = RoundAggregate.Compute(terms, round, quorum, parent, files.ReadBlob) ?? throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has an update that may not be added");
+        var aggregate = RoundAggregate.Compute(terms, round, validators.Quorum, parent, files.ReadBlob) ?? throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has an update that may not be added");
         if (aggregate.Model != published.Model || aggregate.SumRoot != published.SumRoot || aggregate.ModelRoot != published.Root) throw new ExportException(ExportFault.ModelDiffers, file, $"{what} with model {published.Model}, but its committed updates give {aggregate.Model}");
         // The content belongs to a name that was just computed: reading it is comparing it.
         files.ReadBlob(aggregate.SumRoot);
@@ -50,10 +58,11 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
     private void CheckWork(RoundRecord round, ModelRecord published, byte[] sum)
     {
         var proposal = round.Proposals.Single(candidate => (candidate.SumRoot, candidate.Model, candidate.ModelRoot) == (published.SumRoot, published.Model, published.Root));
-        foreach (var (height, actor, work) in history.VerdictsOn(proposal.Digest))
-        {
-            if (work != RoundAggregate.WorkOf(actor, sum)) throw new ExportException(ExportFault.WorkNotDone, ExportLayout.Block(height), $"{actor} attested round {published.Round} without the sum: its work digest is not the one that the sum gives");
-        }
+        var verdicts = history.VerdictsOn(proposal.Digest);
+        FalseWork[] found = [.. verdicts.Where(verdict => verdict.Work != RoundAggregate.WorkOf(verdict.Actor, sum)).Select(verdict => new FalseWork(verdict.Actor, published.Agreement, published.Round, ExportLayout.Block(verdict.Height)))];
+        // Among a quorum f may lie; the others have done the work.
+        if (verdicts.Count - found.Length < validators.Quorum - validators.MaxFaulty) throw new ExportException(ExportFault.WorkNotDone, found[0].File, $"publishes round {published.Round} of run {published.Agreement}, which {string.Join(", ", found.Select(item => item.Validator))} attested without the sum: more than {validators.MaxFaulty} of {validators.Count} validators");
+        _falseWork.AddRange(found);
     }
 
     private void CheckModelFile(AgreementRecord terms, byte[] model)

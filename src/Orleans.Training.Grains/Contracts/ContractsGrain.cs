@@ -22,12 +22,10 @@ internal sealed class ContractsGrain(ShardFollowers followers) : Grain, IContrac
 
     public async Task<byte[]?> Find(string key) => (await State()).Find<StateRecord>(key)?.Encode();
 
-    public async Task<StateItem[]> List(string prefix, string? after, int first) => [.. (await State()).Records
-        .Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal) && (after is null || string.CompareOrdinal(pair.Key, after) > 0))
-        .Take(Math.Clamp(first, 0, 100))
-        .Select(pair => new StateItem(pair.Key, pair.Value.Encode()))];
+    public async Task<StateItem[]> List(string prefix, string? after, int first) =>
+        [.. (await State()).Range(prefix, after).Take(Math.Clamp(first, 0, 100)).Select(pair => new StateItem(pair.Key, pair.Value.Encode()))];
 
-    public async Task<long> Count(string prefix) => (await State()).Records.Keys.LongCount(key => key.StartsWith(prefix, StringComparison.Ordinal));
+    public async Task<long> Count(string prefix) => (await State()).Count(prefix);
 
     // Whoever has heard of an entry from the shard's grain finds here what it wrote.
     private async Task<ContractState> State()

@@ -95,7 +95,7 @@ internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimePro
         either.CancelAfter(TimeSpan.FromSeconds(1));
         try
         {
-            while (_follower.Head.Tree.Size <= size) await _follower.Chain.WaitFor(_follower.Chain.Count, either.Token);
+            await _follower.Chain.WaitForLeaf(size, either.Token);
         }
         catch (OperationCanceledException)
         {
@@ -110,7 +110,7 @@ internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimePro
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
         for (var index = Math.Max(0, fromIndex); ; index++)
         {
-            while (index >= _follower.Head.Tree.Size) await _follower.Chain.WaitFor(_follower.Chain.Count, either.Token);
+            await _follower.Chain.WaitForLeaf(index, either.Token);
             var (block, position) = _follower.Chain.Locate(index)!.Value;
             yield return ItemOf(block, position);
         }

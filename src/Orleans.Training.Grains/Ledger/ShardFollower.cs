@@ -59,7 +59,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         patience.CancelAfter(Patience);
         try
         {
-            while (Head.Tree.Size < size) await Chain.WaitFor(Chain.Count, patience.Token);
+            await Chain.WaitForLeaf(size - 1, patience.Token);
             return true;
         }
         catch (OperationCanceledException)

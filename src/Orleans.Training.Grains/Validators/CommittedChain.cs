@@ -58,20 +58,10 @@ public sealed class CommittedChain
     }
 
     /// <summary>Waits until there is a block at this height.</summary>
-    public async Task WaitFor(long height, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            Task grown;
-            lock (_lock)
-            {
-                if (_blocks.Count > height) return;
-                grown = _grown.Task;
-            }
+    public Task WaitFor(long height, CancellationToken cancellationToken) => WaitUntil(() => _blocks.Count > height, cancellationToken);
 
-            await grown.WaitAsync(cancellationToken);
-        }
-    }
+    /// <summary>Waits until there is a leaf at this index.</summary>
+    public Task WaitForLeaf(long index, CancellationToken cancellationToken) => WaitUntil(() => _tree.Size > index, cancellationToken);
 
     /// <summary>The block that holds the leaf at an index, and the leaf's place in it; null when there is none yet.</summary>
     public (CommittedBlock Block, int Position)? Locate(long index)
@@ -106,5 +96,20 @@ public sealed class CommittedChain
     public Digest? RootAt(long size)
     {
         lock (_lock) return size <= _tree.Size ? _tree.Root(size) : null;
+    }
+
+    private async Task WaitUntil(Func<bool> reached, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task grown;
+            lock (_lock)
+            {
+                if (reached()) return;
+                grown = _grown.Task;
+            }
+
+            await grown.WaitAsync(cancellationToken);
+        }
     }
 }

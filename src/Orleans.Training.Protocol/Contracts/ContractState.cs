@@ -3,10 +3,21 @@ using System.Collections.Immutable;
 namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>All records and deadlines of a shard's contracts. Immutable: branches share what they have in common.</summary>
-public sealed record ContractState(ImmutableSortedDictionary<string, StateRecord> Records, ImmutableSortedSet<Deadline> Deadlines)
+public sealed record ContractState
 {
+    // The keys of Records once more: a set knows the position of a key, a dictionary does not.
+    private readonly ImmutableSortedSet<string> _keys;
+
+    private ContractState(ImmutableSortedDictionary<string, StateRecord> records, ImmutableSortedSet<string> keys, ImmutableSortedSet<Deadline> deadlines) => (Records, _keys, Deadlines) = (records, keys, deadlines);
+
     /// <summary>No records.</summary>
-    public static ContractState Empty { get; } = new(ImmutableSortedDictionary.Create<string, StateRecord>(StringComparer.Ordinal), []);
+    public static ContractState Empty { get; } = new(ImmutableSortedDictionary.Create<string, StateRecord>(StringComparer.Ordinal), ImmutableSortedSet.Create<string>(StringComparer.Ordinal), []);
+
+    /// <summary>The records, in order of their keys.</summary>
+    public ImmutableSortedDictionary<string, StateRecord> Records { get; }
+
+    /// <summary>The deadlines, the next one first.</summary>
+    public ImmutableSortedSet<Deadline> Deadlines { get; }
 
     /// <summary>When the next deadline falls due, or null.</summary>
     public long? NextDeadlineMs => Deadlines.IsEmpty ? null : Deadlines[0].TimeMs;
@@ -15,8 +26,32 @@ public sealed record ContractState(ImmutableSortedDictionary<string, StateRecord
     public T? Find<T>(string key) where T : StateRecord => Records.TryGetValue(key, out var record) ? record as T : null;
 
     /// <summary>All records of one kind whose keys begin with a prefix, in key order.</summary>
-    public IEnumerable<T> All<T>(string prefix) where T : StateRecord =>
-        Records.Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal)).Select(pair => pair.Value).OfType<T>();
+    public IEnumerable<T> All<T>(string prefix) where T : StateRecord => Range(prefix).Select(pair => pair.Value).OfType<T>();
+
+    /// <summary>The records whose keys begin with a prefix and come after <paramref name="after"/>, in key order; no other record is looked at.</summary>
+    public IEnumerable<KeyValuePair<string, StateRecord>> Range(string prefix, string? after = null)
+    {
+        // The first key above a key is the lowest one that is not below it with the lowest character behind.
+        for (var i = after is null || string.CompareOrdinal(after, prefix) < 0 ? PositionOf(prefix) : PositionOf(after + '\0'); i < _keys.Count && _keys[i].StartsWith(prefix, StringComparison.Ordinal); i++)
+            yield return new(_keys[i], Records[_keys[i]]);
+    }
+
+    /// <summary>How many keys begin with a prefix.</summary>
+    public int Count(string prefix) => PositionOf(prefix + '\uffff') - PositionOf(prefix);
+
+    internal ContractState With(IReadOnlyCollection<KeyValuePair<string, StateRecord>> writes, ImmutableSortedSet<Deadline> deadlines)
+    {
+        var keys = _keys;
+        foreach (var (key, _) in writes)
+        {
+            if (!Records.ContainsKey(key)) keys = keys.Add(key);
+        }
+
+        return new ContractState(Records.SetItems(writes), keys, deadlines);
+    }
+
+    // How many keys are below this one.
+    private int PositionOf(string key) => _keys.IndexOf(key) is var position && position < 0 ? ~position : position;
 }
 
 /// <summary>
@@ -88,6 +123,6 @@ public sealed class ContractContext
     internal ContractState Commit(IDictionary<string, StateRecord> writeSet)
     {
         foreach (var (key, record) in _writes) writeSet[key] = record;
-        return new ContractState(_before.Records.SetItems(_writes), _deadlines);
+        return _before.With(_writes, _deadlines);
     }
 }

@@ -17,7 +17,7 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
     /// <summary>The genesis block: height 0, no transactions, the seats' organisations as participants.</summary>
     public ExecutedBlock CreateGenesis()
     {
-        var records = ContractState.Empty.Records.ToBuilder();
+        var records = new SortedDictionary<string, StateRecord>(StringComparer.Ordinal);
         foreach (var seat in genesis.Validators.Seats)
         {
             records[KeyRecord.Key(seat.TransactionKey.Id)] = new KeyRecord(seat.Organisation, seat.TransactionKey, Revoked: false);
@@ -27,7 +27,7 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
         }
 
         records[CountRecord.Participants] = new CountRecord(records.Values.OfType<ParticipantRecord>().Count());
-        var contracts = ContractState.Empty with { Records = records.ToImmutable() };
+        var contracts = ContractState.Empty.With(records, []);
         var leaf = new BlockLeaf(0, genesis.TimeMs, Digest.Zero, LedgerEvent.DigestOf([])).Encode();
         var state = new LedgerState(MerkleFrontier.Empty.Append([MerkleHash.Leaf(leaf)]), contracts, ImmutableDictionary<TransactionKey, CommittedTransaction>.Empty, [], [leaf], [[]]);
         var body = Block.EncodeBody([]);

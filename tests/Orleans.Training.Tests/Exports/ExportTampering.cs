@@ -80,7 +80,7 @@ internal static class ExportTampering
     {
         yield return ("an initial model that the seed does not give", new TestExport(new TestExportPlan { OtherInitialModel = true }), null, ExportFault.InitialModelDiffers, ExportLayout.Block(3));
         yield return ("a sum that the updates do not give", new TestExport(new TestExportPlan { WrongSum = true }), null, ExportFault.ModelDiffers, ExportLayout.Block(7));
-        yield return ("a verdict copied from another seat", new TestExport(new TestExportPlan { WorkNotDone = true }), null, ExportFault.WorkNotDone, ExportLayout.Block(7));
+        yield return ("two verdicts copied from another seat", new TestExport(new TestExportPlan { FalseWork = 2 }), null, ExportFault.WorkNotDone, ExportLayout.Block(7));
     }
 
     private static byte[] Leaf(this TestExport export, int index) => export.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Leaves).ElementAt(index);

@@ -43,6 +43,54 @@ public sealed class ExportVerifierTests
     }
 
     [Fact]
+    public void OneOfFourSeats_ThatLiesAboutItsWork_IsNamedAndTheExportVerifies()
+    {
+        var export = new TestExport(new TestExportPlan { FalseWork = 1 });
+        var report = export.Verify();
+        var run = export.Shard.State.All<Protocol.Contracts.RunRecord>("runs/").Single().Agreement;
+        var liar = ParticipantId.Parse(TestShard.Hospitals[export.Shard.Genesis.Validators.Quorum - 1]);
+        Assert.Equal([new FalseWork(liar, run, 1, FileOf(7)), new FalseWork(liar, run, 2, FileOf(11))], report.FalseWork);
+        Assert.All(report.FalseWork, item => Assert.StartsWith($"{item.File}: {liar} attested round {item.Round} of run {run} ", item.ToString(), StringComparison.Ordinal));
+        Assert.Empty(new TestExport().Verify().FalseWork);
+    }
+
+    [Fact]
+    public void OneParticipant_ThatAgreesWithItselfOnAFalseModel_DoesNotSpoilTheExport() =>
+        Assert.Equal(2, new TestExport(new TestExportPlan { LoneAgreement = true }).Verify().Rounds);
+
+    [Fact]
+    public void LinksInTheFolder_AreRefused()
+    {
+        using var folder = new TemporaryFolder();
+        var export = new TestExport(new TestExportPlan { Rounds = 1, Trainers = 1 });
+        export.WriteTo(folder.Path);
+        File.Delete(folder[ExportLayout.Genesis]);
+        File.CreateSymbolicLink(folder[ExportLayout.Genesis], "/dev/null");
+        AssertRefused(ExportLayout.Genesis);
+        File.Delete(folder[ExportLayout.Genesis]);
+        File.WriteAllBytes(folder[ExportLayout.Genesis], export.Files[ExportLayout.Genesis]);
+        File.CreateSymbolicLink(folder["nowhere"], "missing");
+        AssertRefused("nowhere");
+        File.Delete(folder["nowhere"]);
+        Directory.CreateSymbolicLink(folder["more"], folder.Path);
+        AssertRefused("more");
+
+        void AssertRefused(string file)
+        {
+            var found = Assert.Throws<ExportException>(() => ExportVerifier.Verify(folder.Path, export.Policy, TestExport.ModelFile));
+            Assert.Equal((ExportFault.UnexpectedFile, file), (found.Fault, found.File));
+        }
+    }
+
+    [Fact]
+    public void TwoOfFourSeats_ThatLieAboutTheirWork_AreFoundAndNamed()
+    {
+        var found = Assert.Throws<ExportException>(() => new TestExport(new TestExportPlan { FalseWork = 2 }).Verify());
+        Assert.Equal((ExportFault.WorkNotDone, FileOf(7)), (found.Fault, found.File));
+        Assert.Contains("more than 1 of 4 validators", found.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Writer_RefusesAFolderThatIsNotEmpty()
     {
         using var folder = new TemporaryFolder();

@@ -24,8 +24,11 @@ internal sealed record TestExportPlan
     /// <summary>The seats attest a sum to which one is added.</summary>
     public bool WrongSum { get; init; }
 
-    /// <summary>One seat attests without having the sum.</summary>
-    public bool WorkNotDone { get; init; }
+    /// <summary>So many seats attest without having the sum.</summary>
+    public int FalseWork { get; init; }
+
+    /// <summary>One trainer agrees with itself on an initial model that is not its seed's, and no round comes of it.</summary>
+    public bool LoneAgreement { get; init; }
 
     /// <summary>Attempts at the first round that fail after one seat's verdict.</summary>
     public int FailedAttempts { get; init; }
@@ -49,6 +52,7 @@ internal sealed class TestExport : IExportFiles
         Policy = TrustPolicy.Of(Shard.Genesis.Origin, Shard.Genesis.Validators);
         Admit();
         for (var run = 0; run < _plan.Runs; run++) Train(run);
+        if (_plan.LoneAgreement) AgreeAlone();
         Write();
     }
 
@@ -134,6 +138,14 @@ internal sealed class TestExport : IExportFiles
         }
     }
 
+    private void AgreeAlone()
+    {
+        var agreement = Shard.State.All<AgreementRecord>(AgreementRecord.Prefix).First().Agreement;
+        agreement = agreement with { Name = "alone", InitialModel = Digest.Of("none"u8), MinParticipants = 1, Datasets = [agreement.Datasets[0]] };
+        var actor = agreement.Datasets[0].Participant.Name;
+        Commit(Shard.Sign(actor, new ProposeAgreement(agreement)), Shard.Sign(actor, new AcceptAgreement(agreement.ComputeDigest(), Policy: Protocol.Contracts.Policy.Open)), Shard.Sign(actor, new RoundOpen(agreement.ComputeDigest(), 1, agreement.InitialModel)));
+    }
+
     private void Attempt(Digest agreement, int number, int attempt, bool fails)
     {
         var terms = Shard.State.Find<AgreementRecord>(AgreementRecord.Key(agreement))!;
@@ -180,7 +192,7 @@ internal sealed class TestExport : IExportFiles
         return new RoundAggregate(sum, ChunkedBlob.Root(sum), model, Digest.Of(model), ChunkedBlob.Root(model));
     }
 
-    private Digest Work(string seat, byte[] sum) => _plan.WorkNotDone && seat == "hungarian" ? RoundAggregate.WorkOf(ParticipantId.Parse("cleveland"), sum) : RoundAggregate.WorkOf(ParticipantId.Parse(seat), sum);
+    private Digest Work(string seat, byte[] sum) => Quorum.TakeLast(_plan.FalseWork).Contains(seat) ? RoundAggregate.WorkOf(ParticipantId.Parse("another"), sum) : RoundAggregate.WorkOf(ParticipantId.Parse(seat), sum);
 
     private Digest Keep(byte[] content)
     {

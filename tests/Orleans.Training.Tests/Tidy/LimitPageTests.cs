@@ -1,0 +1,56 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.RegularExpressions;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Tests.Tidy;
+
+/// <summary>The pages that list the code's numbers list those that it has.</summary>
+public sealed partial class LimitPageTests
+{
+    // Every row of docs/spec/limits.md, in its order, from the constants.
+    private static readonly (string Name, string Limit, string Value)[] Rows =
+    [
+        (nameof(Limits.TransactionBytes), "transaction", $"{Limits.TransactionBytes >> 10} KiB"),
+        (nameof(Limits.TransactionsPerBlock), "transactions in a block", Number(Limits.TransactionsPerBlock)),
+        (nameof(Limits.BlockBytes), "body of a block", $"{Limits.BlockBytes >> 20} MiB"),
+        (nameof(Limits.LeafBytes), "leaf of the tree", $"{Number(Limits.LeafBytes)} bytes"),
+        (nameof(Limits.ExpiryWindowMs), "expiry of a transaction after the block's time", $"{Limits.ExpiryWindowMs / 3_600_000} h"),
+        (nameof(Limits.ClockLeadMs), "block time ahead of a validator's clock", $"{Limits.ClockLeadMs / 1000} s"),
+        (nameof(Limits.Validators), "validators of a shard", Number(Limits.Validators)),
+        (nameof(Limits.Participants), "participants of a federation, of an agreement", Number(Limits.Participants)),
+        (nameof(Limits.KeysPerParticipant), "keys of a participant", Number(Limits.KeysPerParticipant)),
+        (nameof(Limits.FutureViews), "views ahead for which messages are kept", Number(Limits.FutureViews)),
+        (nameof(Limits.MessageBytes), "consensus message", $"{Limits.MessageBytes >> 20} MiB"),
+        (nameof(Limits.NameLength), "name of a contract, method, data set or agreement", $"{Limits.NameLength} characters"),
+        (nameof(Limits.ChunkBytes), "chunk of a blob", $"{Limits.ChunkBytes >> 10} KiB"),
+        (nameof(Limits.Parameters), "parameters of a model", Number(Limits.Parameters)),
+        (nameof(Limits.Rounds), "rounds of an agreement", Number(Limits.Rounds)),
+        ("", "attempts at a round", Number(RunRecord.MaxAttempts)),
+        ("", "proposals of an attempt", $"{RoundRecord.MaxProposals} in all, 1 of each proposer"),
+    ];
+
+    [Fact]
+    public void EveryConstantOfLimits_HasItsRow() =>
+        Assert.Equal(typeof(Limits).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => field.Name).Order(), Rows.Select(row => row.Name).Where(name => name.Length > 0).Order());
+
+    [Fact]
+    public void LimitPage_SaysWhatTheConstantsAre() =>
+        Assert.Equal(Rows.Select(row => $"| {row.Limit} | {row.Value} |"), Row().Matches(Repository.Read("docs/spec/limits.md")).Select(match => match.Value).Where(row => !row.StartsWith("| limit |", StringComparison.Ordinal) && !row.StartsWith("|--", StringComparison.Ordinal)));
+
+    [Theory]
+    [InlineData("docs/spec/store.md")]
+    [InlineData("docs/spec/consensus.md")]
+    public void JournalKinds_AreThoseOfTheCode(string page) =>
+        Assert.Equal(Enum.GetValues<JournalRecordKind>().Select(kind => $"{(int)kind} {kind.ToString().ToLowerInvariant()}"), Kind().Matches(Repository.Read(page)).Select(match => match.Groups[1].Value).TakeLast(Enum.GetValues<JournalRecordKind>().Length));
+
+    private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"^\|.*\|$", RegexOptions.Multiline)]
+    private static partial Regex Row();
+
+    [GeneratedRegex(@"^\| (\d+ [a-z]+) \|", RegexOptions.Multiline)]
+    private static partial Regex Kind();
+}
