@@ -10,8 +10,8 @@ namespace Orleans.Training.Benchmarks;
 /// </summary>
 internal static class OverheadBenchmark
 {
-    private const int Rounds = 20;
-    private const int Warm = 10;
+    private const int Rounds = 36;
+    private const int Warm = 24;
     private const int Epochs = 6;
 
     public static async Task<int> Run()

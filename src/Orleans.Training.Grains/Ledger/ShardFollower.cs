@@ -50,7 +50,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     public LedgerState Head => LedgerState.Of(Chain.Head.Executed);
 
     /// <summary>Where the entry of a transaction stands; null when it is not on the ledger.</summary>
-    public long? IndexOf(TransactionKey key) => _index.TryGetValue(key, out var index) ? index : null;
+    public long? IndexOf(TransactionKey key) => _index.TryGetValue(key, out var index) && index < Head.Tree.Size ? index : null;
 
     /// <summary>Waits until there are this many leaves; false when that does not happen within some seconds.</summary>
     public async Task<bool> Reach(long size)
@@ -168,6 +168,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         }
     }
 
+    // The index comes first, so that whoever sees the block finds its transactions.
     private void Append(CommittedBlock committed)
     {
         var (block, state) = (committed.Executed.Block, LedgerState.Of(committed.Executed));
