@@ -101,6 +101,7 @@ public sealed record ProposeAgreement(TrainingAgreement Agreement) : ContractCal
             if (context.Find<DatasetRecord>(DatasetRecord.Key(participant, dataset)) is null) return Rejection.DatasetUnknown;
         }
 
+        if (!context.TryCount(CountRecord.Agreements(context.Actor), Limits.AgreementsPerParticipant)) return Rejection.LimitReached;
         context.Put(key, new AgreementRecord(Agreement, digest, [], [], null), "AgreementProposed");
         return Rejection.None;
     }

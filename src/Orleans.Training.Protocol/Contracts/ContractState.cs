@@ -100,6 +100,9 @@ public sealed class ContractContext
         }
     }
 
+    /// <summary>Whether an organisation is a validator of this era.</summary>
+    public bool HasSeat(ParticipantId organisation) => Validators.Seats.Any(seat => seat.Organisation == organisation);
+
     /// <summary>The events so far.</summary>
     public IReadOnlyList<LedgerEvent> Events => _events;
 
@@ -111,6 +114,15 @@ public sealed class ContractContext
     {
         _writes[key] = record;
         if (eventType is not null) _events.Add(new LedgerEvent(eventType, key, record));
+    }
+
+    /// <summary>Counts one more; false, and nothing is counted, when there are <paramref name="limit"/> already.</summary>
+    public bool TryCount(string key, int limit)
+    {
+        var count = Find<CountRecord>(key)?.Value ?? 0;
+        if (count >= limit) return false;
+        Put(key, new CountRecord(count + 1));
+        return true;
     }
 
     /// <summary>Sets, moves or (with null) ends the deadline of a key.</summary>

@@ -70,6 +70,7 @@ public sealed record RegisterDataset(string Name, Digest Commitment, long Record
         if ((participant.Roles & Roles.DataOwner) == 0) return Rejection.MissingRole;
         var key = DatasetRecord.Key(context.Actor, Name);
         if (context.Find<DatasetRecord>(key) is not null) return Rejection.AlreadyExists;
+        if (!context.TryCount(CountRecord.Datasets(context.Actor), Limits.DatasetsPerParticipant)) return Rejection.LimitReached;
         context.Put(key, new DatasetRecord(context.Actor, Name, Commitment, Records, Schema), "DatasetRegistered");
         return Rejection.None;
     }

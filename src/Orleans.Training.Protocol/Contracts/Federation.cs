@@ -105,6 +105,7 @@ public sealed record Admit(ParticipantId Participant, string DisplayName, Roles 
     {
         reader.ReadArrayHead(4);
         var call = new Admit(reader.ReadParticipant(), reader.ReadText(Limits.NameLength), (Roles)reader.ReadNumber((int)Roles.All), PublicKey.Read(reader));
+        Wire.Require(call.DisplayName.Length > 0 && !call.DisplayName.Any(char.IsControl));
         reader.ReadEndArray();
         return call;
     }
@@ -142,6 +143,12 @@ public sealed record CountRecord(long Value) : StateRecord
 {
     /// <summary>Participants of the federation.</summary>
     public const string Participants = "counts/participants";
+
+    /// <summary>Data sets of a participant.</summary>
+    public static string Datasets(ParticipantId owner) => $"counts/datasets/{owner}";
+
+    /// <summary>Agreements that a participant has proposed.</summary>
+    public static string Agreements(ParticipantId proposer) => $"counts/agreements/{proposer}";
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer) => writer.WriteInt64(Value);

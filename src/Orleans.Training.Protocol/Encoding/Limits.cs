@@ -30,6 +30,12 @@ public static class Limits
     /// <summary>Keys of one participant.</summary>
     public const int KeysPerParticipant = 8;
 
+    /// <summary>Data sets that one participant may register.</summary>
+    public const int DatasetsPerParticipant = 1024;
+
+    /// <summary>Agreements that one participant may propose.</summary>
+    public const int AgreementsPerParticipant = 4096;
+
     /// <summary>Views ahead of its own for which a validator keeps messages.</summary>
     public const int FutureViews = 64;
 

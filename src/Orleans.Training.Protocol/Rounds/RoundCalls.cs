@@ -195,7 +195,8 @@ public sealed record AggregateProposal(Digest Agreement, int Number, int Attempt
         if (Inputs != round.InputsDigest) return Rejection.WrongInputs;
         if (round.Proposals.FirstOrDefault(proposal => proposal.Digest == ProposalDigest) is { } same)
             return RoundContract.Count(same.Wrong) > context.Validators.Count - context.Validators.Quorum ? Rejection.ProposalRefused : Rejection.AlreadyExists;
-        if (round.Proposals.Count >= RoundRecord.MaxProposals || round.Proposals.Any(proposal => proposal.Proposer == context.Actor)) return Rejection.LimitReached;
+        if (round.Proposals.Any(proposal => proposal.Proposer == context.Actor)) return Rejection.LimitReached;
+        if (!context.HasSeat(context.Actor) && round.Proposals.Count(proposal => !context.HasSeat(proposal.Proposer)) >= RoundRecord.ProposalsOfOthers) return Rejection.LimitReached;
 
         context.Put(round.StateKey, round with { Proposals = [.. round.Proposals, new Proposal(ProposalDigest, context.Actor, SumRoot, Model, ModelRoot, 0, 0)] }, "AggregateProposed");
         return Rejection.None;

@@ -52,8 +52,8 @@ public sealed record RoundRecord(
     IReadOnlyList<Proposal> Proposals,
     RoundFailure? Failure) : StateRecord
 {
-    /// <summary>Proposals that one attempt takes.</summary>
-    public const int MaxProposals = 8;
+    /// <summary>Proposals that one attempt takes from organisations without a seat. Those with one always have a place: nobody can fill it before them.</summary>
+    public const int ProposalsOfOthers = 8;
 
     /// <summary>The state key.</summary>
     public static string Key(Digest agreement, int number, int attempt) => $"{Prefix}{agreement}/{number:D6}/{attempt}";
@@ -73,7 +73,7 @@ public sealed record RoundRecord(
             reader.ReadNumber(),
             reader.ReadArray(Limits.Participants, ReadInput),
             reader.ReadOptional(Wire.ReadDigest),
-            reader.ReadArray(MaxProposals, ReadProposal),
+            reader.ReadArray(Limits.Validators + ProposalsOfOthers, ReadProposal),
             (RoundFailure?)reader.ReadOptional(item => item.ReadNumber(99)));
         reader.ReadEndArray();
         return record;

@@ -44,6 +44,21 @@ public class AgreementTests
     }
 
     [Fact]
+    public void DataSetsAndAgreements_OfOneParticipant_AreLimited()
+    {
+        AdmitAll();
+        var sets = _shard.Commit(10, [.. Enumerable.Range(0, Limits.DatasetsPerParticipant).Select(i => _shard.Sign("va", Dataset("va") with { Name = $"set-{i}" }))]);
+        Assert.All(sets.SkipLast(1), entry => Assert.Equal(Rejection.None, entry.Result));
+        Assert.Equal(Rejection.LimitReached, sets[^1].Result);
+        Assert.Equal(Rejection.None, _shard.Send("cleveland", Dataset("cleveland") with { Name = "another" }));
+
+        var plans = _shard.Commit(10, [.. Enumerable.Range(0, Limits.AgreementsPerParticipant + 1).Select(i => _shard.Sign("va", new ProposeAgreement(Plan() with { Name = $"plan-{i}" })))]);
+        Assert.All(plans.SkipLast(1), entry => Assert.Equal(Rejection.None, entry.Result));
+        Assert.Equal(Rejection.LimitReached, plans[^1].Result);
+        Assert.Equal(Rejection.None, _shard.Send("cleveland", new ProposeAgreement(Plan())));
+    }
+
+    [Fact]
     public void Agreement_RoundTripsAndKeepsItsDigest()
     {
         var plan = Plan();

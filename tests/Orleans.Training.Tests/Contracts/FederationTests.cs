@@ -32,6 +32,12 @@ public class FederationTests
         Assert.Null(Find("newcomer"));
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("two\nlines")]
+    [InlineData("\u001b[2J")]
+    public void DisplayName_MustBeOneThatCanBeShown(string name) => Assert.Equal(Rejection.BadArguments, _shard.Send("va", _admit with { DisplayName = name }));
+
     [Fact]
     public void Admit_IsForTheTransactionKeysOfSeats()
     {

@@ -1,4 +1,5 @@
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Tests.Ledger;
@@ -172,6 +173,32 @@ public class RoundTests
         Assert.Equal(Rejection.None, _shard.Send("va", Propose()));
         Assert.Equal(Rejection.AlreadyExists, _shard.Send("cleveland", Propose()));
         Assert.Equal(Rejection.LimitReached, _shard.Send("va", Propose(Digest.Zero)));
+    }
+
+    [Fact]
+    public void OrganisationsWithoutASeat_CannotTakeTheSeatsPlaces()
+    {
+        string[] others = [.. Enumerable.Range(0, RoundRecord.ProposalsOfOthers + 1).Select(i => $"other-{i}")];
+        string[] all = [.. TestShard.Hospitals.Concat(others).Order(StringComparer.Ordinal)];
+        foreach (var other in others)
+        {
+            AgreementTests.Admit(_shard, other, Roles.Trainer | Roles.DataOwner);
+            Assert.Equal(Rejection.None, _shard.Send(other, AgreementTests.Dataset(other)));
+        }
+
+        var plan = _agreement with { Name = "wide", FixedPoint = FixedPoint.Create(10, all.Length), Datasets = [.. all.Select(name => new AgreedDataset(ParticipantId.Parse(name), "heart"))] };
+        var wide = plan.ComputeDigest();
+        Assert.Equal(Rejection.None, _shard.Send("va", new ProposeAgreement(plan)));
+        foreach (var name in all) Assert.Equal(Rejection.None, _shard.Send(name, new AcceptAgreement(wide, Policy.Open)));
+        Assert.Equal(Rejection.None, _shard.Send("va", new RoundOpen(wide, 1, plan.InitialModel)));
+        foreach (var name in all) Assert.Equal(Rejection.None, _shard.Send(name, new InputCommit(wide, 1, 1, plan.InitialModel, Update(name))));
+        foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, _shard.Send(seat, new Held(wide, 1, 1, [.. Enumerable.Range(0, all.Length)])));
+
+        var inputs = _shard.State.Find<RoundRecord>(RoundRecord.Key(wide, 1, 1))!.InputsDigest!.Value;
+        Rejection Send(string name) => _shard.Send(name, new AggregateProposal(wide, 1, 1, inputs, Sum, Update(name), Digest.Zero));
+        foreach (var other in others.SkipLast(1)) Assert.Equal(Rejection.None, Send(other));
+        Assert.Equal(Rejection.LimitReached, Send(others[^1]));
+        foreach (var seat in TestShard.Hospitals) Assert.Equal(Rejection.None, Send(seat));
     }
 
     [Fact]

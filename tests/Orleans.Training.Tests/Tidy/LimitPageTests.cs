@@ -22,6 +22,8 @@ public sealed partial class LimitPageTests
         (nameof(Limits.Validators), "validators of a shard", Number(Limits.Validators)),
         (nameof(Limits.Participants), "participants of a federation, of an agreement", Number(Limits.Participants)),
         (nameof(Limits.KeysPerParticipant), "keys of a participant", Number(Limits.KeysPerParticipant)),
+        (nameof(Limits.DatasetsPerParticipant), "data sets that a participant registers", Number(Limits.DatasetsPerParticipant)),
+        (nameof(Limits.AgreementsPerParticipant), "agreements that a participant proposes", Number(Limits.AgreementsPerParticipant)),
         (nameof(Limits.FutureViews), "views ahead for which messages are kept", Number(Limits.FutureViews)),
         (nameof(Limits.MessageBytes), "consensus message", $"{Limits.MessageBytes >> 20} MiB"),
         (nameof(Limits.NameLength), "name of a contract, method, data set or agreement", $"{Limits.NameLength} characters"),
@@ -29,7 +31,7 @@ public sealed partial class LimitPageTests
         (nameof(Limits.Parameters), "parameters of a model", Number(Limits.Parameters)),
         (nameof(Limits.Rounds), "rounds of an agreement", Number(Limits.Rounds)),
         ("", "attempts at a round", Number(RunRecord.MaxAttempts)),
-        ("", "proposals of an attempt", $"{RoundRecord.MaxProposals} in all, 1 of each proposer"),
+        ("", "proposals of an attempt", $"1 of each seat, and {RoundRecord.ProposalsOfOthers} of others, 1 of each"),
     ];
 
     [Fact]
