@@ -1,6 +1,6 @@
 // Checks notes, inclusion proofs and consistency proofs with golang.org/x/mod/sumdb and nothing of ours.
 //
-//	check VKEY FOLDER
+//	check VKEY[,VKEY…] FOLDER
 //
 // NAME.proof is a tlog-proof; NAME.old and NAME.new are checkpoints, and NAME.tree the proof that the second continues the first, a hash a line.
 // Prints "NAME accepted" or "NAME refused: why" for each.
@@ -21,13 +21,17 @@ import (
 )
 
 func main() {
-	verifier, err := note.NewVerifier(os.Args[1])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
+	var logs []note.Verifier
+	for _, key := range strings.Split(os.Args[1], ",") {
+		log, err := note.NewVerifier(key)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		logs = append(logs, log)
 	}
-	report("*.proof", func(path string) error { return checkRecord(path, verifier) })
-	report("*.tree", func(path string) error { return checkTree(path, verifier) })
+	report("*.proof", func(path string) error { return checkRecord(path, logs) })
+	report("*.tree", func(path string) error { return checkTree(path, logs) })
 }
 
 func report(pattern string, check func(string) error) {
@@ -43,7 +47,7 @@ func report(pattern string, check func(string) error) {
 	}
 }
 
-func checkRecord(path string, verifier note.Verifier) error {
+func checkRecord(path string, logs []note.Verifier) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -69,14 +73,14 @@ func checkRecord(path string, verifier note.Verifier) error {
 		}
 		proof = append(proof, hash)
 	}
-	size, root, err := openCheckpoint([]byte(rest), verifier)
+	size, root, err := openCheckpoint([]byte(rest), logs)
 	if err != nil {
 		return err
 	}
 	return tlog.CheckRecord(proof, size, root, index, tlog.RecordHash(leaf))
 }
 
-func checkTree(path string, verifier note.Verifier) error {
+func checkTree(path string, logs []note.Verifier) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -90,32 +94,32 @@ func checkTree(path string, verifier note.Verifier) error {
 		proof = append(proof, hash)
 	}
 	base := strings.TrimSuffix(path, ".tree")
-	oldSize, oldRoot, err := readCheckpoint(base+".old", verifier)
+	oldSize, oldRoot, err := readCheckpoint(base+".old", logs)
 	if err != nil {
 		return err
 	}
-	newSize, newRoot, err := readCheckpoint(base+".new", verifier)
+	newSize, newRoot, err := readCheckpoint(base+".new", logs)
 	if err != nil {
 		return err
 	}
 	return tlog.CheckTree(proof, newSize, newRoot, oldSize, oldRoot)
 }
 
-func readCheckpoint(path string, verifier note.Verifier) (int64, tlog.Hash, error) {
+func readCheckpoint(path string, logs []note.Verifier) (int64, tlog.Hash, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return 0, tlog.Hash{}, err
 	}
-	return openCheckpoint(content, verifier)
+	return openCheckpoint(content, logs)
 }
 
-func openCheckpoint(content []byte, verifier note.Verifier) (int64, tlog.Hash, error) {
-	opened, err := note.Open(content, note.VerifierList(verifier))
+func openCheckpoint(content []byte, logs []note.Verifier) (int64, tlog.Hash, error) {
+	opened, err := note.Open(content, note.VerifierList(logs...))
 	if err != nil {
 		return 0, tlog.Hash{}, err
 	}
 	lines := strings.Split(opened.Text, "\n")
-	if len(lines) != 4 || lines[0] != verifier.Name() {
+	if len(lines) != 4 || lines[0] != logs[0].Name() {
 		return 0, tlog.Hash{}, errors.New("no checkpoint of this log")
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
