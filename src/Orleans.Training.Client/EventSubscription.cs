@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.WebSockets;
 using System.Text.Json;
 
@@ -51,12 +52,21 @@ internal sealed class EventSubscription(Uri gateway, string apiKey, string feder
     {
         _socket.Options.AddSubProtocol("graphql-transport-ws");
         _socket.Options.SetRequestHeader("Authorization", $"Bearer {apiKey}");
-        await _socket.ConnectAsync(new UriBuilder(new Uri(gateway, "graphql")) { Scheme = gateway.Scheme == Uri.UriSchemeHttps ? "wss" : "ws" }.Uri, cancellationToken);
+        _socket.Options.CollectHttpResponseDetails = true;
+        try
+        {
+            await _socket.ConnectAsync(new UriBuilder(new Uri(gateway, "graphql")) { Scheme = gateway.Scheme == Uri.UriSchemeHttps ? "wss" : "ws" }.Uri, cancellationToken);
+        }
+        catch (WebSocketException exception) when (_socket.HttpStatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+        {
+            throw KeyRefused(exception);
+        }
+
         await Send(new { type = "connection_init" }, cancellationToken);
         if (await Receive(cancellationToken) is not { } message)
         {
             throw (int?)_socket.CloseStatus is Unauthorized
-                ? new GatewayException($"OT-6002 the gateway {gateway.Authority} does not take the API key for subscriptions.")
+                ? KeyRefused()
                 : new IOException($"The gateway {gateway.Authority} closed the connection.");
         }
 
@@ -64,6 +74,8 @@ internal sealed class EventSubscription(Uri gateway, string apiKey, string feder
         await Send(new { id = "1", type = "subscribe", payload = new { query = Query, variables = new { id = federation, after } } }, cancellationToken);
         _subscribed = true;
     }
+
+    private GatewayException KeyRefused(Exception? inner = null) => new($"OT-6002 the gateway {gateway.Authority} does not take the API key for subscriptions.", inner);
 
     private async Task Send(object message, CancellationToken cancellationToken) =>
         await _socket.SendAsync(JsonSerializer.SerializeToUtf8Bytes(message), WebSocketMessageType.Text, endOfMessage: true, cancellationToken);

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Keys;
@@ -14,7 +15,7 @@ namespace Orleans.Training.Grains.Validators;
 /// </summary>
 [GrainType("otrain.validator"), RequireParticipant, KeepAlive, SpreadEvenly]
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "Host and worker are disposed of in OnDeactivateAsync.")]
-internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, IBlobStore blobs, TimeProvider time, ILoggerFactory loggers) : Grain, IValidatorGrain
+internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, IBlobStore blobs, TimeProvider time, IHostApplicationLifetime silo, ILoggerFactory loggers) : Grain, IValidatorGrain
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
     private ValidatorHost? _host;
@@ -74,9 +75,11 @@ internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, I
     public async Task<FinalBlocks> Follow(long height)
     {
         using var patience = new CancellationTokenSource(Patience, time);
+        // Nobody waits for a silo that is about to stop, and it need not wait for itself.
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, silo.ApplicationStopping);
         try
         {
-            await _host!.Chain.WaitFor(height, patience.Token);
+            await _host!.Chain.WaitFor(height, either.Token);
         }
         catch (OperationCanceledException)
         {

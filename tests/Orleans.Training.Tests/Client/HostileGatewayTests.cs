@@ -102,6 +102,33 @@ public sealed class HostileGatewayTests
         await serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
     }
 
+    [Theory]
+    [InlineData(401)]
+    [InlineData(403)]
+    public async Task Events_OfAGatewayThatDoesNotTakeTheKey_AreNotAskedForAgain(int status)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var address = new Uri($"http://127.0.0.1:{FreePort()}/");
+        using var listener = new HttpListener();
+        listener.Prefixes.Add(address.ToString());
+        listener.Start();
+        var refusing = Refuse();
+        using var client = new LedgerClient([address], "key", "fed");
+        var refusal = await Assert.ThrowsAsync<GatewayException>(async () =>
+        {
+            await foreach (var _ in client.Events(null, limit.Token)) Assert.Fail("That is no event.");
+        });
+        Assert.StartsWith("OT-6002 ", refusal.Message, StringComparison.Ordinal);
+        await refusing;
+
+        async Task Refuse()
+        {
+            var context = await listener.GetContextAsync();
+            context.Response.StatusCode = status;
+            context.Response.Close();
+        }
+    }
+
     private static async Task Serve(HttpListener listener, string message, CancellationToken cancellationToken)
     {
         using var socket = (await (await listener.GetContextAsync()).AcceptWebSocketAsync("graphql-transport-ws")).WebSocket;
