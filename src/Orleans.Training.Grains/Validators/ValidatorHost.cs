@@ -17,6 +17,7 @@ public sealed record ValidatorKeys(ISigner Transaction, ISigner Vote, ISigner Co
 public sealed partial class ValidatorHost : IAsyncDisposable
 {
     private const int InputsAtOnce = 256;
+    private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(60);
 
     /// <summary>The code of the failure after which the vote key must be destroyed.</summary>
     public const string GuardLostCode = "OT-4011";
@@ -39,8 +40,12 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly List<JournalRecord> _unsaved = [];
     private readonly Dictionary<ulong, ITimer> _timers = [];
     private ITimer? _deadline;
+    private ITimer? _cosigning;
     private long _cosignedSize;
     private volatile SignedNote? _newest;
+
+    // Nothing has happened for a while: the head is cosigned anew, so that everybody sees that it is still the head.
+    private sealed record FreshnessDue;
 
     private sealed record Submission(IReadOnlyList<Transaction> Transactions, TaskCompletionSource<IReadOnlyList<Rejection>> Answer);
 
@@ -102,6 +107,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var timer in _timers.Values) await timer.DisposeAsync();
         if (_deadline is not null) await _deadline.DisposeAsync();
+        if (_cosigning is not null) await _cosigning.DisposeAsync();
         await _store.DisposeAsync();
         _stop.Dispose();
         _wake.Dispose();
@@ -146,6 +152,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         {
             await Step([new Started(NowMs)]);
             // The line that was made before a crash may have reached nobody, and the next block may be long in coming.
+            _cosigning = _time.CreateTimer(_ => Enqueue(new FreshnessDue()), null, Freshness, Timeout.InfiniteTimeSpan);
             await Cosign();
             while (!_stop.IsCancellationRequested)
             {
@@ -207,6 +214,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 if (!ConsensusMessage.TryParse(bytes, out var message)) LogMalformed(_logger, _seat, from);
                 else if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
                 else if (_core.News(message!) is { } news && MessageVerifier.Verify(_setup, news)) Apply(new MessageReceived(NowMs, from, news), outputs);
+                break;
+            case FreshnessDue:
+                await CosignAnew();
                 break;
             case ConsensusInput consensus:
                 if (consensus is TimerExpired expired && _timers.Remove(expired.Token, out var timer)) await timer.DisposeAsync();
@@ -288,7 +298,13 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private async ValueTask Cosign()
     {
         if (LedgerState.Of(Chain.Head.Executed).Tree.Size <= _cosignedSize) return;
+        await CosignAnew();
+    }
+
+    private async ValueTask CosignAnew()
+    {
         _cosignedSize = LedgerState.Of(Chain.Head.Executed).Tree.Size;
+        _cosigning?.Change(Freshness, Timeout.InfiniteTimeSpan);
         var cosignature = await _checkpoints.Cosign(_time.GetUtcNow(), _stop.Token);
         CrashPoints.Reach("cosigned-before-broadcast");
         Broadcast(cosignature);
@@ -297,7 +313,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     private async ValueTask ReceiveCosignature(int from, CosignatureMessage message)
     {
-        await _checkpoints.Receive(from, message, _stop.Token);
+        if (await _checkpoints.Receive(from, message, _stop.Token) is { } own) _transport.Send(from, own.Encode());
         _newest = _checkpoints.Newest;
     }
 

@@ -8,6 +8,15 @@ namespace Orleans.Training.Protocol.Ledger;
 /// </summary>
 public sealed record Validator(ParticipantId Organisation, PublicKey TransactionKey, PublicKey VoteKey, PublicKey CosignKey, PublicKey LogKey)
 {
+    private const int MaximumBytes = 1024;
+
+    /// <summary>[organisation, transaction key, vote key, cosign key, log key]: what an organisation hands to the others before there is a genesis.</summary>
+    public byte[] Encode() => Wire.Encode(Write);
+
+    /// <summary>Parses what <see cref="Encode"/> wrote; refuses a key that stands twice.</summary>
+    public static bool TryParse(ReadOnlyMemory<byte> bytes, out Validator? validator) =>
+        Wire.TryDecode(bytes, MaximumBytes, Read, out validator) && validator is not null && new HashSet<Identifier> { validator.TransactionKey.Id, validator.VoteKey.Id, validator.CosignKey.Id, validator.LogKey.Id }.Count == 4;
+
     internal void Write(CborWriter writer)
     {
         writer.WriteStartArray(5);
