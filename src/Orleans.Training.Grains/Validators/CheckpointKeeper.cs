@@ -12,16 +12,23 @@ internal sealed class CheckpointKeeper(Genesis genesis, int seat, ISigner log, I
 {
     private const int OpenSizes = 64;
     private const ulong RenewAfterSeconds = 30;
+    private const ulong LateSeconds = 2;
+    private const int AnswersPerLine = 5;
     private readonly NoteKey _log = new(genesis.Origin, NoteKeyKind.Log, log.PublicKey);
     private readonly NoteKey[] _cosigners = [.. genesis.Validators.Seats.Select(TrustPolicy.CosignKey)];
     private readonly SortedDictionary<long, NoteSignature?[]> _lines = [];
     private readonly CosignatureMessage?[] _early = new CosignatureMessage?[genesis.Validators.Count];
+    private readonly (NoteSignature? Line, int Answers)[] _repeated = new (NoteSignature?, int)[genesis.Validators.Count];
     private CosignatureMessage? _own;
+    private ulong _ownSeconds;
     private long _newestSize;
     private ulong _newestSeconds;
 
     /// <summary>The newest checkpoint with one log line and a quorum of cosignatures; null before the first.</summary>
     public SignedNote? Newest { get; private set; }
+
+    /// <summary>What this seat has told everybody about the head and a quorum has not confirmed yet; null when it has, and before the first.</summary>
+    public CosignatureMessage? Unconfirmed => _own is not null && _own.TreeSize > _newestSize ? _own : null;
 
     /// <summary>Cosigns the head, which must be durable; gives what to tell the others. Cosigned anew while nothing happens, it shows that nothing has happened.</summary>
     public async ValueTask<CosignatureMessage> Cosign(DateTimeOffset now, CancellationToken cancellationToken)
@@ -30,6 +37,7 @@ internal sealed class CheckpointKeeper(Genesis genesis, int seat, ISigner log, I
         var text = new Checkpoint(genesis.Origin, state.Tree.Size, state.Tree.Root).Text;
         var seconds = (ulong)now.ToUnixTimeSeconds();
         var line = SignedNote.Cosignature(_cosigners[seat], seconds, await cosign.Sign(SignedNote.CosignatureMessage(text, seconds), cancellationToken));
+        _ownSeconds = seconds;
         _own = new CosignatureMessage(state.Tree.Size, Encoding.UTF8.GetBytes(line.ToString().TrimEnd('\n')));
         await Add(seat, state.Tree.Size, line, text, cancellationToken);
         for (var i = 0; i < _early.Length; i++)
@@ -43,8 +51,8 @@ internal sealed class CheckpointKeeper(Genesis genesis, int seat, ISigner log, I
     }
 
     /// <summary>
-    /// Takes another seat's line; whatever is not a good signature on our own checkpoint is ignored. Gives our own line when that seat may lack it: it has just told us
-    /// something new about the size that we told everybody about before.
+    /// Takes another seat's line; whatever is not a good signature on our own checkpoint is ignored. Gives our own line when that seat may lack it: it comes late to a head
+    /// that we told everybody about, or says again what we know while we have a quorum.
     /// </summary>
     public async ValueTask<CosignatureMessage?> Receive(int from, CosignatureMessage message, CancellationToken cancellationToken)
     {
@@ -57,10 +65,19 @@ internal sealed class CheckpointKeeper(Genesis genesis, int seat, ISigner log, I
 
         var text = new Checkpoint(genesis.Origin, message.TreeSize, root).Text;
         if (!NoteSignature.TryParse(Encoding.UTF8.GetString(message.Line.Span), out var line) || line!.Name != _cosigners[from].Name || line.KeyId != _cosigners[from].Id) return null;
-        if (_lines.GetValueOrDefault(message.TreeSize)?[from] is { } known && known.CosignedAt >= line.CosignedAt) return null;
+        if (_lines.GetValueOrDefault(message.TreeSize)?[from] is { } known && known.CosignedAt >= line.CosignedAt) return AnswerAgain(from, message.TreeSize, known);
         if (!SignedNote.Verify(text, _cosigners[from], line)) return null;
         await Add(from, message.TreeSize, line, text, cancellationToken);
-        return _own?.TreeSize == message.TreeSize ? _own : null;
+        return _own?.TreeSize == message.TreeSize && line.CosignedAt > _ownSeconds + LateSeconds ? _own : null;
+    }
+
+    // A few times for each line, so that two who have a quorum do not answer each other for ever.
+    private CosignatureMessage? AnswerAgain(int from, long size, NoteSignature line)
+    {
+        if (_own?.TreeSize != size || _newestSize != size) return null;
+        var answers = _repeated[from].Line == line ? _repeated[from].Answers + 1 : 1;
+        _repeated[from] = (line, answers);
+        return answers <= AnswersPerLine ? _own : null;
     }
 
     private async ValueTask Add(int from, long size, NoteSignature line, string text, CancellationToken cancellationToken)

@@ -17,6 +17,7 @@ public sealed record ValidatorKeys(ISigner Transaction, ISigner Vote, ISigner Co
 public sealed partial class ValidatorHost : IAsyncDisposable
 {
     private const int InputsAtOnce = 256;
+    private static readonly TimeSpan Confirmation = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(60);
 
     /// <summary>The code of the failure after which the vote key must be destroyed.</summary>
@@ -42,10 +43,11 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private ITimer? _deadline;
     private ITimer? _cosigning;
     private long _cosignedSize;
+    private long _cosignedAt;
     private volatile SignedNote? _newest;
 
-    // Nothing has happened for a while: the head is cosigned anew, so that everybody sees that it is still the head.
-    private sealed record FreshnessDue;
+    // Time to look whether a quorum has confirmed the head; and after a longer while to cosign it anew, so that everybody sees that it is still the head.
+    private sealed record LookAgain;
 
     private sealed record Submission(IReadOnlyList<Transaction> Transactions, TaskCompletionSource<IReadOnlyList<Rejection>> Answer);
 
@@ -152,7 +154,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         {
             await Step([new Started(NowMs)]);
             // The line that was made before a crash may have reached nobody, and the next block may be long in coming.
-            _cosigning = _time.CreateTimer(_ => Enqueue(new FreshnessDue()), null, Freshness, Timeout.InfiniteTimeSpan);
+            _cosigning = _time.CreateTimer(_ => Enqueue(new LookAgain()), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             await Cosign();
             while (!_stop.IsCancellationRequested)
             {
@@ -215,8 +217,15 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 else if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
                 else if (_core.News(message!) is { } news && MessageVerifier.Verify(_setup, news)) Apply(new MessageReceived(NowMs, from, news), outputs);
                 break;
-            case FreshnessDue:
+            case LookAgain when _checkpoints.Unconfirmed is { } own:
+                Broadcast(own);
+                _cosigning!.Change(Confirmation, Timeout.InfiniteTimeSpan);
+                break;
+            case LookAgain when _time.GetElapsedTime(_cosignedAt) >= Freshness:
                 await CosignAnew();
+                break;
+            case LookAgain:
+                _cosigning!.Change(Freshness - _time.GetElapsedTime(_cosignedAt), Timeout.InfiniteTimeSpan);
                 break;
             case ConsensusInput consensus:
                 if (consensus is TimerExpired expired && _timers.Remove(expired.Token, out var timer)) await timer.DisposeAsync();
@@ -304,7 +313,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private async ValueTask CosignAnew()
     {
         _cosignedSize = LedgerState.Of(Chain.Head.Executed).Tree.Size;
-        _cosigning?.Change(Freshness, Timeout.InfiniteTimeSpan);
+        _cosignedAt = _time.GetTimestamp();
+        _cosigning?.Change(Confirmation, Timeout.InfiniteTimeSpan);
         var cosignature = await _checkpoints.Cosign(_time.GetUtcNow(), _stop.Token);
         CrashPoints.Reach("cosigned-before-broadcast");
         Broadcast(cosignature);

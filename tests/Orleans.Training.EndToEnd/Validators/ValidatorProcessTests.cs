@@ -1,6 +1,7 @@
 using System.Net;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Tests.Foreign;
 using Xunit.Abstractions;
 
 namespace Orleans.Training.EndToEnd.Validators;
@@ -49,6 +50,24 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
 
         using var blob = await http.PutAsync(new Uri(federation.Seats[0].Address, $"blobs/{Digest.Of([1])}"), new ByteArrayContent([1]));
         Assert.Equal(HttpStatusCode.Unauthorized, blob.StatusCode);
+    }
+
+    // golang.org/x/mod/sumdb/tlog reads the whole log from a validator: checkpoint, tiles of both levels, every entry.
+    [Fact]
+    public async Task TheLog_IsReadByGo()
+    {
+        await using var federation = await SeatFederation.Create();
+        await federation.Start();
+        // More than one tile is wide.
+        for (var sent = 0; sent < 4; sent++) await Task.WhenAll(Enumerable.Range(0, 80).Select(number => federation.Commit(federation.Seats[number % 4])));
+        foreach (var seat in federation.Seats.Take(2))
+        {
+            var checkpoint = await seat.Reach(257, federation.Limit);
+            var said = ForeignTool.GoProgram("tiles.go", federation.Policy.Logs[seat == federation.Seats[0] ? 0 : 1].ToString(), new Uri(seat.Address, $"shards/{federation.Genesis.Shard}").AbsoluteUri, seat.ApiKey);
+            output.WriteLine(said);
+            Assert.StartsWith("read ", said, StringComparison.Ordinal);
+            Assert.True(int.Parse(said.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture) >= checkpoint.Size);
+        }
     }
 
     [Fact]
@@ -109,5 +128,23 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
         await federation.RequireSameBlocks([alpha, beta, delta], size);
         Assert.True(alpha.HasSaid("Seat 0 has a link to seat 1"));
         Assert.False(alpha.HasSaid("only through relays of fewer"));
+    }
+
+    [Theory]
+    [InlineData(NetworkFault.Slow)]
+    [InlineData(NetworkFault.ByteByByte)]
+    [InlineData(NetworkFault.Resets)]
+    [InlineData(NetworkFault.WrongBits)]
+    public async Task ABadNetwork_CostsTime_AndNothingElse(NetworkFault fault)
+    {
+        await using var federation = await SeatFederation.Create();
+        // Whatever goes between any two goes through one of these.
+        await using var network = new FaultyNetwork(fault, federation.Seats.Select(seat => seat.Address));
+        await Task.WhenAll(federation.Seats.Select(seat => seat.Start(federation.Seats.Where(other => other != seat).Select(other => $"seat {other.Organisation} {network.To(other.Address)}"))));
+        var size = (await Task.WhenAll(federation.Seats.Select(federation.Commit))).Max();
+        for (var number = 0; number < 8 || network.Faults == 0; number++) size = Math.Max(size, await federation.Commit(federation.Seats[number % 4]));
+        await federation.RequireSameBlocks(federation.Seats, size);
+        output.WriteLine($"{fault}: {network.Connections} connections, {network.Faults} faults");
+        Assert.True(network.Faults > 0);
     }
 }
