@@ -45,6 +45,9 @@ public readonly record struct MaskBeacon
     /// <summary>The 32 bytes.</summary>
     public Digest Digest { get; }
 
+    /// <summary>The beacon that a journal kept.</summary>
+    internal static MaskBeacon Restore(Digest digest) => new(digest);
+
     /// <summary>The beacon of an attempt: the first q preimages that validators released after the keys were final, in the ledger's order, and every nonce, by ascending position.</summary>
     public static MaskBeacon Derive(AttemptContext attempt, IReadOnlyList<Digest> released, IReadOnlyList<KeyAdvert> adverts)
     {

@@ -38,9 +38,6 @@ internal sealed record MaskRules
     /// <summary>R4: one kind of share for each peer.</summary>
     public bool OneKind { get; init; } = true;
 
-    /// <summary>R4b: shares of b only for those whom the ledger calls silent.</summary>
-    public bool OnlySilent { get; init; } = true;
-
     /// <summary>R5: survivors are those whose inputs the ledger fixed.</summary>
     public bool RecomputeOrder { get; init; } = true;
 
