@@ -32,7 +32,8 @@ public enum MaskRecordKind
 /// </summary>
 public sealed class MaskRecord
 {
-    private const int MaximumBytes = 1 << 20;
+    /// <summary>The most bytes of a record.</summary>
+    public const int MaximumBytes = 1 << 20;
 
     private MaskRecord(MaskRecordKind kind, ReadOnlyMemory<byte> bytes) => (Kind, Bytes) = (kind, bytes);
 

@@ -20,6 +20,9 @@ public sealed class ShareBlob
     /// <summary>Bytes for one neighbour.</summary>
     public const int EntryBytes = (2 * Digest.Size) + ShareEnvelope.SealedBytes;
 
+    /// <summary>The most neighbours of a dealer: a point of the field for each but 0, and none for the dealer itself.</summary>
+    public const int MaximumNeighbours = Shamir.MaximumShares - 1;
+
     private ShareBlob(ReadOnlyMemory<byte> bytes) => Bytes = bytes;
 
     /// <summary>The blob.</summary>
@@ -31,7 +34,7 @@ public sealed class ShareBlob
     /// <summary>The blob of a dealer with this many neighbours; false for another length.</summary>
     public static bool TryRead(ReadOnlyMemory<byte> bytes, int neighbours, [NotNullWhen(true)] out ShareBlob? blob)
     {
-        blob = neighbours is >= 1 and < Shamir.MaximumShares && bytes.Length == neighbours * EntryBytes ? new(bytes) : null;
+        blob = neighbours is >= 1 and <= MaximumNeighbours && bytes.Length == neighbours * EntryBytes ? new(bytes) : null;
         return blob is not null;
     }
 
