@@ -80,7 +80,7 @@ public sealed record LaneLayout
         var wordBytes = (int)Width / 8;
         var first = (int)((long)chunk * Limits.ChunkBytes / wordBytes);
         var words = Math.Clamp(Words - first, 0, payload / wordBytes);
-        for (var i = 0; i < words; i++) WriteWord(lanes, first + i, destination[(i * wordBytes)..]);
+        WriteWords(lanes, first, destination[..(words * wordBytes)]);
         destination[(words * wordBytes)..payload].Clear();
         TailIn(chunk, tail).CopyTo(destination[payload..]);
     }
@@ -91,7 +91,7 @@ public sealed record LaneLayout
         var wordBytes = (int)Width / 8;
         var first = (int)((long)chunk * Limits.ChunkBytes / wordBytes);
         var words = Math.Clamp(Words - first, 0, PayloadIn(chunk) / wordBytes);
-        for (var i = 0; i < words; i++) ReadWord(source[(i * wordBytes)..], first + i, sums);
+        ReadWords(source[..(words * wordBytes)], first, sums);
     }
 
     /// <summary>Whether the zeros between lanes and tail are still zeros in a chunk of a sum.</summary>
@@ -106,39 +106,58 @@ public sealed record LaneLayout
     internal ReadOnlySpan<byte> TailIn(int chunk, ReadOnlySpan<byte> tail) => ChunkLength(chunk) > PayloadIn(chunk) ? tail : [];
 
     // Word w holds the coordinates w, words + w, 2 · words + w, …: lowest slot first.
-    private void WriteWord(ReadOnlySpan<int> lanes, int word, Span<byte> destination)
+    private void WriteWords(ReadOnlySpan<int> lanes, int first, Span<byte> destination)
     {
         switch (Width)
         {
-            case LaneWidth.Bits8: destination[0] = unchecked((byte)lanes[word]); break;
-            case LaneWidth.Bits16: BinaryPrimitives.WriteInt16LittleEndian(destination, unchecked((short)lanes[word])); break;
-            case LaneWidth.Bits32: BinaryPrimitives.WriteInt32LittleEndian(destination, lanes[word]); break;
+            case LaneWidth.Bits8:
+                for (var i = 0; i < destination.Length; i++) destination[i] = unchecked((byte)lanes[first + i]);
+                break;
+            case LaneWidth.Bits16:
+                for (var i = 0; i < destination.Length; i += sizeof(short)) BinaryPrimitives.WriteInt16LittleEndian(destination[i..], unchecked((short)lanes[first++]));
+                break;
+            case LaneWidth.Bits32:
+                LittleEndian.Write(lanes.Slice(first, destination.Length / sizeof(int)), destination);
+                break;
             default:
-                var packed = 0L;
-                for (var slot = Slots - 1; slot >= 0; slot--) packed = unchecked((packed << Bits) + Coordinate(lanes, word, slot));
-                BinaryPrimitives.WriteInt64LittleEndian(destination, packed);
+                for (var i = 0; i < destination.Length; i += sizeof(long), first++)
+                {
+                    var packed = 0L;
+                    for (var slot = Slots - 1; slot >= 0; slot--) packed = unchecked((packed << Bits) + Coordinate(lanes, first, slot));
+                    BinaryPrimitives.WriteInt64LittleEndian(destination[i..], packed);
+                }
+
                 break;
         }
     }
 
-    private void ReadWord(ReadOnlySpan<byte> source, int word, Span<int> sums)
+    private void ReadWords(ReadOnlySpan<byte> source, int first, Span<int> sums)
     {
         switch (Width)
         {
-            case LaneWidth.Bits8: sums[word] = unchecked((sbyte)source[0]); break;
-            case LaneWidth.Bits16: sums[word] = BinaryPrimitives.ReadInt16LittleEndian(source); break;
-            case LaneWidth.Bits32: sums[word] = BinaryPrimitives.ReadInt32LittleEndian(source); break;
-            default:
-                var packed = BinaryPrimitives.ReadInt64LittleEndian(source);
-                for (var slot = 0; slot < Slots; slot++)
-                {
-                    // The balanced digit: the low bits with their sign; what is left is divided by 2^bits exactly.
-                    var digit = packed << (64 - Bits) >> (64 - Bits);
-                    if (((long)slot * Words) + word is var at && at < Length) sums[(int)at] = (int)digit;
-                    packed = unchecked(packed - digit) >> Bits;
-                }
-
+            case LaneWidth.Bits8:
+                for (var i = 0; i < source.Length; i++) sums[first + i] = unchecked((sbyte)source[i]);
                 break;
+            case LaneWidth.Bits16:
+                for (var i = 0; i < source.Length; i += sizeof(short)) sums[first++] = BinaryPrimitives.ReadInt16LittleEndian(source[i..]);
+                break;
+            case LaneWidth.Bits32:
+                LittleEndian.Read(source, sums.Slice(first, source.Length / sizeof(int)));
+                break;
+            default:
+                for (var i = 0; i < source.Length; i += sizeof(long)) ReadPacked(BinaryPrimitives.ReadInt64LittleEndian(source[i..]), first++, sums);
+                break;
+        }
+    }
+
+    private void ReadPacked(long packed, int word, Span<int> sums)
+    {
+        for (var slot = 0; slot < Slots; slot++)
+        {
+            // The balanced digit: the low bits with their sign; what is left is divided by 2^bits exactly.
+            var digit = packed << (64 - Bits) >> (64 - Bits);
+            if (((long)slot * Words) + word is var at && at < Length) sums[(int)at] = (int)digit;
+            packed = unchecked(packed - digit) >> Bits;
         }
     }
 

@@ -12,8 +12,13 @@ public static class MaskKeys
     /// <summary>Bytes of every secret, public and derived key.</summary>
     public const int Size = 32;
 
-    // Any scalar finds out keys of small order: clamped ones are multiples of 8.
-    private static readonly byte[] Probe = [.. Enumerable.Repeat((byte)0x55, Size)];
+    // u of the points whose order divides 8, on the curve and on its twist, in their one encoding: X25519 takes them all to zero.
+    private static readonly byte[][] SmallOrder =
+    [
+        new byte[Size], [1, .. new byte[Size - 1]], [0xec, .. Enumerable.Repeat((byte)0xff, Size - 2), 0x7f],
+        Convert.FromHexString("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+        Convert.FromHexString("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+    ];
 
     /// <summary>The public key of a secret one.</summary>
     public static byte[] PublicKeyOf(ReadOnlySpan<byte> secret)
@@ -41,8 +46,12 @@ public static class MaskKeys
     {
         if (publicKey.Length != Size || publicKey[31] > 0x7f) return false;
         if (publicKey[31] == 0x7f && publicKey[0] >= 0xed && !publicKey[1..31].ContainsAnyExcept((byte)0xff)) return false;
-        Span<byte> shared = stackalloc byte[Size];
-        return TryAgree(Probe, publicKey, shared);
+        foreach (var small in SmallOrder)
+        {
+            if (publicKey.SequenceEqual(small)) return false;
+        }
+
+        return true;
     }
 
     /// <summary>X25519; false, and zeros, where it gives zero: the other key is of small order.</summary>

@@ -92,7 +92,7 @@ public static class MaskParticipant
     {
         ushort[] members = [.. adverts.Select(advert => advert.Position)];
         var cohort = CohortContext.Derive(state.Setup.Attempt, members, beacon);
-        var graph = MaskGraph.Create(members, state.Setup.Attempt, beacon, state.Setup.Bound);
+        var graph = MaskGraph.Create(members, state.Setup.Attempt, beacon, state.Rules.Shape ?? GraphParameters.For(members.Length, state.Setup.Bound));
         var dealt = state with { Phase = MaskPhase.Shared, Adverts = adverts, Beacon = beacon, Cohort = cohort, Graph = graph };
         var neighbours = graph.Neighbours(state.Position);
         var keys = GC.AllocateArray<byte>(MaskKeys.Size * neighbours.Length, pinned: true);
@@ -100,7 +100,7 @@ public static class MaskParticipant
         var (secrets, position) = (state.Secrets!, state.Position);
         var blob = ShareBlob.Deal(cohort, graph, position, secrets.Seed, secrets.Self, secrets.DealingKey, keys, state.Rules);
         CryptographicOperations.ZeroMemory(keys);
-        var commit = new ShareCommit(position, MaskKeys.SelfCommitment(cohort, position, secrets.Self), blob.SharesRoot(), ChunkedBlob.Root(blob.Bytes.Span));
+        var commit = new ShareCommit(position, MaskKeys.SelfCommitment(cohort, position, secrets.Self), ChunkedBlob.Root(blob.Bytes.Span));
         return dealt with { Blob = blob, Commit = commit };
     }
 

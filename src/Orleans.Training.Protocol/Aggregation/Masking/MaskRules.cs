@@ -61,4 +61,7 @@ internal sealed record MaskRules
 
     /// <summary>A sum whose canaries are wrong is none.</summary>
     public bool CheckCanaries { get; init; } = true;
+
+    /// <summary>Degree and threshold, where a test or a measurement wants others than those of the cohort's size.</summary>
+    public GraphParameters? Shape { get; init; }
 }

@@ -1,15 +1,13 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
-using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Protocol.Aggregation;
 
 /// <summary>P2: what a dealer puts on the ledger about the shares it dealt.</summary>
 /// <param name="Dealer">Position.</param>
 /// <param name="SelfCommitment">hB, the commitment to b. The advert's mask key is the one to the seed.</param>
-/// <param name="SharesRoot">RFC 6962 root of the leaves.</param>
-/// <param name="BlobRoot">Name of the blob.</param>
-public sealed record ShareCommit(ushort Dealer, Digest SelfCommitment, Digest SharesRoot, Digest BlobRoot);
+/// <param name="BlobRoot">Name of the blob, and so the commitment to every leaf.</param>
+public sealed record ShareCommit(ushort Dealer, Digest SelfCommitment, Digest BlobRoot);
 
 /// <summary>
 /// A dealer's blob: for each neighbour, in order, leaf of the seed's share ‖ leaf of b's share ‖ sealed envelope, 177 bytes. Nothing in front
@@ -43,14 +41,6 @@ public sealed class ShareBlob
 
     /// <summary>The sealed envelope for the neighbour at a point.</summary>
     public ReadOnlySpan<byte> Envelope(int point) => Bytes.Span.Slice(((point - 1) * EntryBytes) + (2 * Digest.Size), ShareEnvelope.SealedBytes);
-
-    /// <summary>RFC 6962 root over all leaves: of the seed's and of b's share of the first neighbour, of the second, …</summary>
-    public Digest SharesRoot()
-    {
-        var tree = MerkleFrontier.Empty;
-        for (var point = 1; point <= Count; point++) tree = tree.Append([MerkleHash.Leaf(Leaf(ShareKind.Seed, point).ToArray()), MerkleHash.Leaf(Leaf(ShareKind.Self, point).ToArray())]);
-        return tree.Root;
-    }
 
     /// <summary>
     /// Shares both secrets among the dealer's neighbours. The same arguments give the same blob; <paramref name="dealingKey"/> is secret, random
@@ -102,7 +92,7 @@ public sealed class ShareBlob
     }
 
     /// <summary>
-    /// What a holder finds in a dealer's blob: its envelope, if blob and leaves are those of the commitment, and the shares match their leaves. With any
+    /// What a holder finds in a dealer's blob: its envelope, if the blob is that of the commitment, and the shares match their leaves. With any
     /// fault the holder does not acknowledge: the edge falls, and neither masks nor shares pass between the two. Nothing is proved to others, nothing opened.
     /// </summary>
     public static MaskFault TryTake(ShareCommit commit, ReadOnlyMemory<byte>? bytes, CohortContext cohort, MaskGraph graph, ushort holder, ReadOnlySpan<byte> envelopeKey, out ShareEnvelope? envelope) =>
@@ -114,7 +104,7 @@ public sealed class ShareBlob
         if (bytes is null) return MaskFault.BlobMissing;
         var point = graph.PointOf(commit.Dealer, holder);
         if (point == 0 || !TryRead(bytes.Value, graph.Neighbours(commit.Dealer).Length, out var blob)) return MaskFault.WrongLength;
-        if (ChunkedBlob.Root(bytes.Value.Span) != commit.BlobRoot || blob.SharesRoot() != commit.SharesRoot) return MaskFault.BlobMismatch;
+        if (ChunkedBlob.Root(bytes.Value.Span) != commit.BlobRoot) return MaskFault.BlobMismatch;
         var associated = rules.BindEnvelopes ? ShareEnvelope.Associated(cohort, commit.Dealer, holder) : [];
         var opened = ShareEnvelope.TryOpen(envelopeKey, associated, blob.Envelope(point));
         if (opened is null) return MaskFault.EnvelopeUnreadable;
