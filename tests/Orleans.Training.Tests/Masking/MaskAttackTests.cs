@@ -288,6 +288,7 @@ public sealed class MaskAttackTests
         Assert.Equal(MaskFault.CohortTooSmall, new MaskWorld(5, corrupt: 2).Setups[0].CheckCohort(5));
         Assert.Equal(MaskFault.None, new MaskWorld(7, corrupt: 2).Setups[0].CheckCohort(7));
         Assert.Equal(MaskFault.CohortTooSmall, (new MaskWorld(7).Setups[0] with { CorruptLimit = 1, MinParticipants = 3 }).CheckCohort(7));
+        Assert.Equal((MaskFault.None, MaskFault.LaneOutOfRange), (new MaskWorld(7).Setups[0].CheckCohort(7), new MaskWorld(7).Setups[0].CheckCohort(8)));
         var small = new MaskWorld(5, corrupt: 1, minimum: 6);
         small.Open(small.Everybody);
         Assert.Equal((MaskFault.CohortTooSmall, MaskPhase.Aborted), (small.Step(0, new KeysClosed(small.Adverts, small.Beacon)).Fault, small.States[0].Phase));

@@ -144,6 +144,11 @@ public sealed class MaskStreamTests
         using var stream = MaskStream.Create(new byte[32]);
         Assert.Throws<ArgumentException>(() => stream.Add(new byte[17], LaneWidth.Bits8, 0));
         Assert.Throws<ArgumentOutOfRangeException>(() => stream.Add(new byte[16], (LaneWidth)24, 0));
+        foreach (var (_, disposed) in Streams(new byte[32]))
+        {
+            disposed.Dispose();
+            Assert.Throws<ObjectDisposedException>(() => disposed.Add(new byte[16], LaneWidth.Bits8, 0));
+        }
     }
 
     private static byte[] ScalarAdd(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, LaneWidth width)

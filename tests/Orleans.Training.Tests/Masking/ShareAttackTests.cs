@@ -106,6 +106,19 @@ public sealed class ShareAttackTests
             Replace(world, 0, bytes => bytes[177 + 32 + 3] ^= 1);
             Assert.Equal(check ? MaskFault.LeafMismatch : MaskFault.None, Take(world, 2, 0));
             Assert.Equal(MaskFault.None, Take(world, 3, 0));
+
+            // A share for another point than the holder's, with a leaf that fits it.
+            Replace(world, 0, bytes =>
+            {
+                var state = world.States[4];
+                var key = EnvelopeKey(world, 0, 4, from: 0, to: 4);
+                using var honest = ShareEnvelope.TryOpen(key, state.Cohort, 0, 4, bytes.AsSpan((3 * 177) + 64, 113))!;
+                using var other = new ShareEnvelope([5, .. honest.Plain[1..]]);
+                other.Half(ShareKind.Seed).Leaf(ShareKind.Seed, state.Cohort, 0, 4).CopyTo(bytes.AsSpan(3 * 177));
+                other.Half(ShareKind.Self).Leaf(ShareKind.Self, state.Cohort, 0, 4).CopyTo(bytes.AsSpan((3 * 177) + 32));
+                other.Seal(key, state.Cohort, 0, 4, bytes.AsSpan((3 * 177) + 64, 113));
+            });
+            Assert.Equal(check ? MaskFault.LeafMismatch : MaskFault.None, Take(world, 4, 0));
         }
     }
 
@@ -178,6 +191,10 @@ public sealed class ShareAttackTests
         Assert.NotEqual(world.Adverts[0].MaskKey.ToArray(), MaskKeys.MaskPublicKeyOf(seed));
         Assert.Equal(MaskFault.None, SecretRecovery.TryRecover(ShareKind.Seed, state.Cohort, state.Graph!, 0, blob, world.Adverts[0], world.Dealt[0].Commit, openings, seed));
         Assert.Equal(world.Adverts[0].MaskKey.ToArray(), MaskKeys.MaskPublicKeyOf(seed));
+        // One holder counts once, however often it says the same; and who is no neighbour does not count.
+        var few = openings.Skip(1).Take(4).ToArray();
+        Assert.Equal(MaskFault.DegreeTooSmall, SecretRecovery.TryRecover(ShareKind.Seed, state.Cohort, state.Graph!, 0, blob, world.Adverts[0], world.Dealt[0].Commit, [.. few, .. few, ((ushort)0, share), ((ushort)9, share)], seed));
+        Assert.All(seed, value => Assert.Equal(0, value));
     }
 
     [Fact]

@@ -14,10 +14,13 @@ public sealed record MaskSetup(ushort Position, AttemptContext Attempt, Digest P
     /// <summary>How masked updates lie in bytes.</summary>
     public LaneLayout Layout => LaneLayout.Choose(Parameters, Length);
 
-    /// <summary>R0: whether a cohort of this size bears what is assumed: at least c + 3 survivors, 3c + 1 in all, and no more than its graph bears.</summary>
-    public MaskFault CheckCohort(int cohort) =>
-        CorruptLimit >= 0 && MinParticipants >= CorruptLimit + 3 && cohort <= Limits.Participants && cohort >= Math.Max(MinParticipants, (3 * CorruptLimit) + 1)
+    /// <summary>R0: whether a cohort of this size bears what is assumed: at least c + 3 survivors, 3c + 1 in all, and no more than its graph bears. <see cref="MaskFault.LaneOutOfRange"/> if it is larger than lanes have room for.</summary>
+    public MaskFault CheckCohort(int cohort)
+    {
+        if (cohort > Parameters.Participants) return MaskFault.LaneOutOfRange;
+        return CorruptLimit >= 0 && MinParticipants >= CorruptLimit + 3 && cohort <= Limits.Participants && cohort >= Math.Max(MinParticipants, (3 * CorruptLimit) + 1)
             && CorruptLimit <= GraphParameters.CorruptLimit(cohort, Bound) ? MaskFault.None : MaskFault.CohortTooSmall;
+    }
 
     /// <summary>τ: the Confirms that must be seen before anything is revealed, a majority of the cohort however the corrupt ones vote.</summary>
     public int ConfirmThreshold(int cohort) => ((cohort + CorruptLimit) / 2) + 1;

@@ -31,6 +31,8 @@ public abstract class MaskStream : IDisposable
     /// <summary>Blocks in a chunk of <see cref="Limits.ChunkBytes"/>: chunk p begins with block p · 4096.</summary>
     public const int BlocksPerChunk = Limits.ChunkBytes / BlockBytes;
 
+    private bool _disposed;
+
     /// <summary>The stream of a key on this machine.</summary>
     /// <exception cref="ArgumentException">The key has not 32 bytes.</exception>
     public static MaskStream Create(ReadOnlySpan<byte> key)
@@ -53,6 +55,7 @@ public abstract class MaskStream : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _disposed = true;
         Zero();
         GC.SuppressFinalize(this);
     }
@@ -66,8 +69,12 @@ public abstract class MaskStream : IDisposable
         if (key.Length != KeyBytes) throw new ArgumentException($"A mask's key has {KeyBytes} bytes, not {key.Length}.", nameof(key));
     }
 
-    private static Span<byte> Whole(Span<byte> lanes) =>
-        lanes.Length % BlockBytes == 0 ? lanes : throw new ArgumentException($"Lanes are masked in blocks of {BlockBytes} bytes; {lanes.Length} is no multiple.", nameof(lanes));
+    // Zeroed keys would still give a stream, one that everybody knows.
+    private Span<byte> Whole(Span<byte> lanes)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return lanes.Length % BlockBytes == 0 ? lanes : throw new ArgumentException($"Lanes are masked in blocks of {BlockBytes} bytes; {lanes.Length} is no multiple.", nameof(lanes));
+    }
 }
 
 /// <summary>The stream where the processor has instructions for AES.</summary>
