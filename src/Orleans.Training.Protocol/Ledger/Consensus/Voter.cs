@@ -16,23 +16,28 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
 
     public bool Stopped { get; private set; }
 
+    /// <summary>Whether this seat may vote now: it has a key, the guard was not lost, and enough peers have been heard.</summary>
+    public bool MayVote => !Stopped && IsReady && setup.Validators.CanVote(setup.Seat);
+
     /// <summary>Whether enough peers have shown what they hold of this key.</summary>
     public bool IsReady => System.Numerics.BitOperations.PopCount(_heardFrom) >= setup.Quorum - 1;
 
     public void Stop() => Stopped = true;
 
-    public void HeardFrom(int seat)
+    /// <summary>A peer of this era has shown what it holds of this key.</summary>
+    public void HeardFrom(int seat, IReadOnlyList<SignedVote> ownVotes)
     {
-        if (seat != setup.Seat) _heardFrom |= 1u << seat;
+        foreach (var vote in ownVotes) Seen(vote);
+        if (seat != setup.Seat && seat < setup.Validators.Count) _heardFrom |= 1u << seat;
     }
 
     /// <summary>Whether the guard would admit a vote now.</summary>
-    public bool Admits(Vote vote) => !Stopped && IsReady && Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out _);
+    public bool Admits(Vote vote) => MayVote && Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out _);
 
     /// <summary>Asks for a signature, with guard and vote written first; false when the guard refuses.</summary>
     public bool TryVote(Vote vote)
     {
-        if (Stopped || !IsReady || !Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out var next)) return false;
+        if (!MayVote || !Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out var next)) return false;
         Guard = next;
         Keep(vote, restored: false);
         effects.Write(JournalRecordKind.Vote, vote.Encode());
@@ -44,7 +49,7 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
     /// <summary>After a restart: asks once more for the signatures on the stored votes, which the guard admits as the same bytes.</summary>
     public void Resume()
     {
-        if (_resumed || Stopped || !IsReady) return;
+        if (_resumed || !MayVote) return;
         _resumed = true;
         for (var i = 0; i < _last.Length; i++)
         {
