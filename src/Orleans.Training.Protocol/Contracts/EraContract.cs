@@ -61,20 +61,23 @@ public static class EraContract
             break;
         }
 
+        // All at once if that may be, else one after the other as far as it may.
         var delegated = new List<Identifier>();
-        foreach (var id in agenda.Delegated)
+        foreach (var ids in agenda.Delegated.Select(id => new[] { id }).Prepend([.. agenda.Delegated]))
         {
-            var before = next?.Seats ?? current.Seats;
-            var at = before.ToList().FindIndex(seat => seat.TransactionKey.Id == id);
-            if (at < 0) continue;
-            Validator[] seats = [.. before];
-            seats[at] = EntryOf(context, seats[at]);
-            if (!MaySealWith(seats, out var set)) continue;
+            var seats = WithWaitingKeys(context, next?.Seats ?? current.Seats, [.. ids.Except(delegated)], out var taken);
+            if (taken.Count == 0 || !MaySealWith(seats, out var set)) continue;
             next = set;
-            delegated.Add(id);
+            delegated.AddRange(taken);
         }
 
         return next is null ? null : new EraPlan(next, change, delegated);
+    }
+
+    private static Validator[] WithWaitingKeys(ContractContext context, IReadOnlyList<Validator> seats, IReadOnlyList<Identifier> ids, out List<Identifier> taken)
+    {
+        taken = [.. seats.Select(seat => seat.TransactionKey.Id).Where(ids.Contains)];
+        return [.. seats.Select(seat => ids.Contains(seat.TransactionKey.Id) ? EntryOf(context, seat) : seat)];
     }
 
     /// <summary>At the end of a block: ends the era if it may end now, and gives the next set; null when it goes on.</summary>

@@ -159,11 +159,11 @@ public sealed record Ready(ulong Era, Validator Entry, ReadOnlyMemory<byte> Proo
         return Rejection.None;
     }
 
-    // A present seat as it will be, or one that a change brings in.
+    // A present seat as it is or with the key that waits, or one that a change brings in.
     private bool IsExpected(ContractContext context)
     {
         var seat = context.Seat;
-        if (seat >= 0 && EraContract.DigestOf(EraContract.EntryOf(context, context.Validators.Seats[seat])) == EraContract.DigestOf(Entry)) return true;
+        if (seat >= 0 && (context.Validators.Seats[seat] == Entry || EraContract.EntryOf(context, context.Validators.Seats[seat]) == Entry)) return true;
         return EraContract.Agenda(context).Approved.Any(digest => context.Find<ChangeRecord>(ChangeRecord.Key(digest))!.Change.Entry is { } entry && EraContract.DigestOf(entry) == EraContract.DigestOf(Entry));
     }
 }

@@ -177,7 +177,7 @@ internal sealed class TestShard
         Validators = Validators,
         Seat = seat,
         Genesis = Genesis,
-        Machine = new SimulatedMachine(Validators, blockLimit),
+        Machine = new SimulatedMachine(blockLimit),
     };
 
     private Validator NewSeat(int seat)

@@ -17,7 +17,9 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
     public bool Stopped { get; private set; }
 
     /// <summary>Whether this seat may vote now: it has a key, the guard was not lost, and enough peers have been heard.</summary>
-    public bool MayVote => !Stopped && IsReady && setup.Validators.CanVote(setup.Seat);
+    public bool MayVote => !Stopped && IsReady && IsMember;
+
+    private bool IsMember => setup.Validators.CanVote(setup.Seat);
 
     /// <summary>Whether enough peers have shown what they hold of this key.</summary>
     public bool IsReady => System.Numerics.BitOperations.PopCount(_heardFrom) >= setup.Quorum - 1;
@@ -72,7 +74,7 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
     /// <summary>A peer shows a vote of this key: if the guard does not know it, the key must not vote again.</summary>
     public void Seen(SignedVote vote)
     {
-        if (Stopped || !setup.Rules.DetectLostGuard || Guard.Covers(vote.Vote, PreimageDigest(vote.Vote))) return;
+        if (Stopped || !IsMember || !setup.Rules.DetectLostGuard || Guard.Covers(vote.Vote, PreimageDigest(vote.Vote))) return;
         Stop();
         effects.Emit(new GuardLost(vote));
         effects.Emit(new RaiseAlarm($"The vote key of seat {setup.Seat} signed {vote.Vote.Kind} for view {vote.Vote.View}, which the guard does not remember: the guard was lost, restored or copied."));
