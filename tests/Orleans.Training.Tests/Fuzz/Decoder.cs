@@ -88,7 +88,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         [
             new Propose(2, 0, block, new byte[64], [Finalization]), new VoteMessage(signed[0]), new CertificateMessage([Finalization, Certificate.Join([signed[1]])]), new StatusMessage(1, 3, 2, 1, signed, true),
             new GetCertificates(1, 4, 300), new GetBlocks(70_000, block.Digest), new BlocksMessage(Finalization, [block]), new BlocksMessage(null, []), new TransactionGossip([.. Transactions.Take(2)]),
-            new CosignatureMessage(12, "line"u8.ToArray()),
+            new CosignatureMessage(12, "line"u8.ToArray()), new EraProof([new EraLink(Finalization, block.HeaderBytes, Genesis.Validators)]),
         ];
         yield return new("Vote", [.. votes.Select(vote => vote.Encode())], bytes => Vote.TryParse(bytes, out var vote) ? vote.Encode() : null);
         yield return new("Certificate", [Finalization.Encode().ToArray(), Certificate.Join([signed[1]]).Encode().ToArray()], bytes => Certificate.TryParse(bytes, out var certificate) ? certificate!.Encode().ToArray() : null);

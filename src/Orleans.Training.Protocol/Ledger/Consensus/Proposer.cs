@@ -44,7 +44,7 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
         var (parentView, parent) = choice;
         if (setup.Rules.SealingIsTerminal && tree.EndsEra(parent)) return ProposeAgain(view, parentView, parent);
         var branch = tree.Branch(parent);
-        var mayBeEmpty = parent.NextDeadlineMs <= nowMs || tree.IsUnopened || IsEmptyChildDue();
+        var mayBeEmpty = parent.NextDeadlineMs <= nowMs || (tree.IsUnopened && ReferenceEquals(parent, tree.Final)) || IsEmptyChildDue();
         if (!mayBeEmpty && (!pool.HasCandidates(branch) || _triedInVain == (view, pool.Count))) return null;
 
         var timeMs = Math.Max(nowMs, parent.Block.Header.TimeMs + 1);

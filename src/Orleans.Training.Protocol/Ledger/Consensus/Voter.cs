@@ -80,12 +80,12 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
         effects.Emit(new RaiseAlarm($"The vote key of seat {setup.Seat} signed {vote.Vote.Kind} for view {vote.Vote.View}, which the guard does not remember: the guard was lost, restored or copied."));
     }
 
-    /// <summary>Replays a guard record.</summary>
-    /// <exception cref="InvalidDataException">It is damaged, or of another era.</exception>
+    /// <summary>Replays a guard record; one of an era that is over says nothing about this one.</summary>
+    /// <exception cref="InvalidDataException">It is damaged, or of an era that has not begun.</exception>
     public void RestoreGuard(ReadOnlySpan<byte> record)
     {
-        if (!VoteGuard.TryDecode(record, out var guard) || guard!.Era != setup.Era) throw new InvalidDataException("The journal's vote guard is damaged or belongs to another era: this key must not vote again.");
-        Guard = guard;
+        if (!VoteGuard.TryDecode(record, out var guard) || guard!.Era > setup.Era) throw new InvalidDataException("The journal's vote guard is damaged or belongs to an era whose beginning the journal does not hold: this key must not vote again.");
+        if (guard.Era == setup.Era) Guard = guard;
     }
 
     /// <summary>Replays a vote record.</summary>
@@ -93,7 +93,7 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
     public void RestoreVote(ReadOnlyMemory<byte> record)
     {
         if (!Vote.TryParse(record, out var vote)) throw new InvalidDataException("A vote in the journal is damaged.");
-        Keep(vote, restored: true);
+        if (vote.Era == setup.Era) Keep(vote, restored: true);
     }
 
     private void Keep(Vote vote, bool restored)
