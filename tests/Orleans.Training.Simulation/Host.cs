@@ -10,7 +10,9 @@ namespace Orleans.Training.Simulation;
 internal sealed class Host
 {
     private readonly World _world;
-    private readonly Journal _journal = new();
+    private readonly HashSet<int> _keys = [0];
+    private readonly ConsensusSetup _first;
+    private Journal _journal = new();
     private readonly SharedGuard? _sharedGuard;
     private readonly Queue<ConsensusInput> _inbox = new();
     private readonly List<Certificate> _finals = [];
@@ -21,23 +23,25 @@ internal sealed class Host
     private int _life;
     private bool _busy;
 
-    public Host(World world, int seat, bool honest, SharedGuard? sharedGuard, bool detectsLostGuard)
+    public Host(World world, int node, bool honest, SharedGuard? sharedGuard, bool detectsLostGuard)
     {
         _world = world;
         _sharedGuard = sharedGuard;
-        Seat = seat;
+        Node = node;
         IsHonest = honest;
         var profile = world.Profile;
         _clockSkewMs = world.Chance.Between(-profile.ClockSkewMs, profile.ClockSkewMs);
         _timerSkewPercent = (int)world.Chance.Between(-profile.TimerSkewPercent, profile.TimerSkewPercent);
-        Setup = world.Setup(seat, world.Mutant.Rules with { DetectLostGuard = detectsLostGuard });
-        _core = new ConsensusCore(Setup);
+        _first = world.Setup(SeatIn, world.Mutant.Rules with { DetectLostGuard = detectsLostGuard }) with { Seat = SeatIn(world.Validators), OtherPeers = SeatIn(world.Validators) < 0 ? world.Nodes : 0 };
+        _core = new ConsensusCore(_first);
     }
 
-    public int Seat { get; }
+    /// <summary>The machine's number, for ever; its seat is another one in each era.</summary>
+    public int Node { get; }
+    public int Seat => Setup.Seat;
     public bool IsHonest { get; }
     public bool IsUp { get; private set; }
-    public ConsensusSetup Setup { get; }
+    public ConsensusSetup Setup => _core.Setup;
     public ConsensusCore Core => _core;
     public long ClockMs => _world.NowMs + _clockSkewMs;
     public int Height => _committed.Count;
@@ -47,16 +51,16 @@ internal sealed class Host
         var before = _committed.ToList();
         _committed.Clear();
         _finals.Clear();
-        _core = ConsensusCore.Restore(Setup, _journal.Read(), Commit);
+        _core = ConsensusCore.Restore(_first with { Seat = SeatIn(_world.Validators) }, _journal.Read(), Commit);
         for (var i = 0; i < before.Count && IsHonest; i++)
         {
-            if (i >= _committed.Count || _committed[i].Digest != before[i].Digest) throw new InvariantException($"I5: seat {Seat} lost height {i + 1} in a crash");
+            if (i >= _committed.Count || _committed[i].Digest != before[i].Digest) throw new InvariantException($"I5: node {Node} lost height {i + 1} in a crash");
         }
 
         IsUp = true;
         _busy = false;
         _inbox.Clear();
-        _world.Trace($"seat {Seat} starts in view {_core.View}, height {Height}");
+        _world.Trace($"node {Node} starts in view {_core.View}, height {Height}");
         Give(new Started(ClockMs));
     }
 
@@ -67,7 +71,7 @@ internal sealed class Host
         _life++;
         _world.Crashes++;
         _journal.Crash(_world.Chance);
-        _world.Trace($"seat {Seat} crashes");
+        _world.Trace($"node {Node} crashes");
         var life = _life;
         _world.After(_world.Chance.Between(10_000, 2_000_000), () =>
         {
@@ -75,15 +79,47 @@ internal sealed class Host
         });
     }
 
-    public void Receive(int from, ConsensusMessage message)
+    /// <summary>The disk and everything on it is gone, the vote key too: another one takes its place, and the journal begins anew.</summary>
+    public void LoseDisk(int newKey)
     {
-        if (IsUp && _core.News(message) is { } news) Give(new MessageReceived(ClockMs, from, news));
+        _world.Trace($"node {Node} loses its disk");
+        _keys.Clear();
+        _keys.Add(newKey);
+        if (IsUp) Crash();
+        _journal = new Journal();
+        _committed.Clear();
+        _finals.Clear();
+    }
+
+    /// <summary>There is a further vote key on the disk, for the era that begins with it.</summary>
+    public void AddKey(int newKey) => _keys.Add(newKey);
+
+    public void Receive(int fromNode, ConsensusMessage message)
+    {
+        if (IsUp && _core.News(message) is { } news) Give(new MessageReceived(ClockMs, PeerOf(fromNode), news));
     }
 
     public void Submit(Transaction transaction)
     {
         if (IsUp) Give(new TransactionsSubmitted(ClockMs, [transaction]));
     }
+
+    /// <summary>Says that this node is ready for the next era when a change waits for its word.</summary>
+    public void SayReady()
+    {
+        if (!IsUp) return;
+        var state = (SimulatedMachine.State)_core.Final.State;
+        var entering = state.Pending.Select(change => change.Entering).Where(entry => entry is { } to && to.Node == Node).Select(entry => (int)entry!.Value.Version);
+        var staying = Seat >= 0 && state.Validators.Count <= 3 && state.Pending.Any(_world.IsExpected) ? _keys.Where(key => World.Entry(Node, key).VoteKey == Setup.Validators.Seats[Seat].VoteKey) : [];
+        foreach (var version in entering.Concat(staying).Where(_keys.Contains)) _world.SubmitReady(Node, version, (int)state.Validators.Era + 1);
+    }
+
+    // The seat of this node's transaction key, if the vote key there is one that it has.
+    private int SeatIn(ValidatorSet validators) => validators.SeatOf(World.Entry(Node, 0).TransactionKey.Id) is >= 0 and var seat && _keys.Any(key => World.Entry(Node, key).VoteKey == validators.Seats[seat].VoteKey) ? seat : -1;
+
+    private int PeerOf(int node) => Setup.Validators.SeatOf(World.Entry(node, 0).TransactionKey.Id) is >= 0 and var seat ? seat : Setup.Validators.Count + node;
+
+    private int NodeOf(int peer) => peer < Setup.Validators.Count ? World.NodeOf(Setup.Validators.Seats[peer]) : peer - Setup.Validators.Count;
 
     private void Give(ConsensusInput input)
     {
@@ -145,14 +181,15 @@ internal sealed class Host
             switch (output)
             {
                 case SignVote sign: Sign(sign.Vote); break;
-                case SendMessage send: _world.Send(this, send.To, send.Message); break;
+                case SendMessage send: _world.Send(this, NodeOf(send.To), send.Message); break;
                 case BroadcastMessage broadcast: Broadcast(broadcast.Message); break;
                 case SetTimer timer: SetTimer(timer); break;
                 case SetDeadline { TimeMs: { } timeMs }: _world.After(Math.Max(0, timeMs - ClockMs) * 1000, WhileAlive(() => Give(new DeadlineReached(ClockMs)))); break;
                 case BlockCommitted committed: Commit(committed); break;
+                case EraEnded: Succeed(); break;
                 case ServeBlocks serve: Serve(serve); break;
-                case GuardLost lost when IsHonest: throw new InvariantException($"seat {Seat} believes that its guard was lost: {lost.Evidence.Vote}");
-                case RaiseAlarm alarm when IsHonest: throw new InvariantException($"seat {Seat} raises an alarm: {alarm.Text}");
+                case GuardLost lost when IsHonest: throw new InvariantException($"node {Node} believes that its guard was lost: {lost.Evidence.Vote}");
+                case RaiseAlarm alarm when IsHonest: throw new InvariantException($"node {Node} raises an alarm: {alarm.Text}");
             }
 
             if (!IsUp) return;
@@ -162,10 +199,23 @@ internal sealed class Host
     private void Sign(Vote vote)
     {
         if (_sharedGuard is not null && !_sharedGuard.TryAdmit(vote)) return;
-        _world.Trace($"seat {Seat} signs {vote.Kind} {vote.View}/{vote.ParentView} {vote.Digest.ToString()[..8]}");
-        if (IsHonest) _world.Witness.Signed(Seat, vote);
+        if (vote.Era != Setup.Era) return;
+        _world.Trace($"node {Node} signs {vote.Kind} {vote.Era}:{vote.View}/{vote.ParentView} {vote.Digest.ToString()[..8]}");
+        if (IsHonest) _world.Witness.Signed(Node, Seat, vote);
         if (DiesHere()) return;
         _inbox.Enqueue(new VoteSigned(ClockMs, new SignedVote(vote, Seat, World.SignatureOf(Seat))));
+        _world.After(0, WhileAlive(() =>
+        {
+            while (IsUp && !_busy && _inbox.TryDequeue(out var next)) Handle(next);
+        }));
+    }
+
+    private void Succeed()
+    {
+        _core = _core.Successor();
+        _sharedGuard?.Enter(Setup.Validators.Era);
+        _world.Trace($"node {Node} begins era {Setup.Validators.Era} in node {Node} of {Setup.Validators.Count}");
+        _inbox.Enqueue(new Started(ClockMs));
         _world.After(0, WhileAlive(() =>
         {
             while (IsUp && !_busy && _inbox.TryDequeue(out var next)) Handle(next);
@@ -179,9 +229,9 @@ internal sealed class Host
             foreach (var certificate in certificates.Certificates) _world.Witness.Certified(certificate);
         }
 
-        for (var seat = 0; seat < _world.Profile.Seats; seat++)
+        for (var seat = 0; seat < Setup.Validators.Count; seat++)
         {
-            if (seat != Seat) _world.Send(this, seat, message);
+            if (seat != Seat) _world.Send(this, NodeOf(seat), message);
         }
     }
 
@@ -191,14 +241,14 @@ internal sealed class Host
     private void Commit(BlockCommitted committed)
     {
         var block = committed.Executed.Block;
-        if ((int)block.Header.Height != _committed.Count + 1) throw new InvariantException($"I5: seat {Seat} commits height {block.Header.Height} after {_committed.Count}");
+        if ((int)block.Header.Height != _committed.Count + 1) throw new InvariantException($"I5: node {Node} commits height {block.Header.Height} after {_committed.Count}");
         _committed.Add(block);
         _finals.Add(committed.Finalization);
         _world.Commits++;
-        _world.Trace($"seat {Seat} commits height {block.Header.Height} {block.Digest.ToString()[..8]} with {block.Transactions.Count}");
+        _world.Trace($"node {Node} commits height {block.Header.Height} {block.Digest.ToString()[..8]} with {block.Transactions.Count}");
         if (!IsHonest) return;
         _world.Witness.Certified(committed.Finalization);
-        _world.Witness.Committed(Seat, block, _world.NowMs + _world.Profile.ClockSkewMs);
+        _world.Witness.Committed(Node, committed.Executed, committed.Finalization, _world.NowMs + _world.Profile.ClockSkewMs);
     }
 
     // What a real host does from its store: final blocks upwards, as many as fit, with a finalization of the last.
@@ -207,7 +257,9 @@ internal sealed class Host
         var first = (int)serve.FirstHeight - 1;
         var last = Math.Min(first + 8, _committed.Count) - 1;
         while (last >= first && _finals[last].Digest != _committed[last].Digest && last + 1 < _committed.Count) last++;
-        if (last >= first) _world.Send(this, serve.To, new BlocksMessage(_finals[last], [.. _committed[first..(last + 1)]]));
+        var sealing = _committed.FindIndex(first, block => block.IsSealing);
+        if (sealing >= 0) last = Math.Min(last, sealing);
+        if (last >= first) _world.Send(this, NodeOf(serve.To), new BlocksMessage(_finals[last], [.. _committed[first..(last + 1)]]));
     }
 
     private Action WhileAlive(Action action)
@@ -230,6 +282,6 @@ internal sealed class Host
     // I14
     private void CheckBounds()
     {
-        if (_core.TrackedViews > (int)(_core.View - _core.FinalView) + Limits.FutureViews + 2) throw new InvariantException($"I14: seat {Seat} keeps {_core.TrackedViews} views");
+        if (_core.TrackedViews > (int)(_core.View - _core.FinalView) + Limits.FutureViews + 2) throw new InvariantException($"I14: node {Node} keeps {_core.TrackedViews} views");
     }
 }

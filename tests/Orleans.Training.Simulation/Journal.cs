@@ -33,6 +33,12 @@ internal sealed class SharedGuard(ulong era, ConsensusRules rules)
 {
     private VoteGuard _guard = VoteGuard.Empty(era);
 
+    /// <summary>A new era begins with an empty guard; whoever brings it has the end of the last one on its disk.</summary>
+    public void Enter(ulong next)
+    {
+        if (next > _guard.Era) _guard = VoteGuard.Empty(next);
+    }
+
     public bool TryAdmit(Vote vote)
     {
         if (!_guard.TryAdmit(vote, vote.PreimageDigest(SimulatedMachine.Chain, SimulatedMachine.Shard), rules, out var next)) return false;

@@ -5,21 +5,26 @@ namespace Orleans.Training.Simulation;
 
 /// <summary>
 /// A Byzantine seat that works at it: votes for every block it hears of, nullifies and finalizes the same views, and, as a leader, proposes
-/// different blocks to different peers, on whatever notarized parent it likes. It cannot forge other seats' signatures.
+/// different blocks to different peers, on whatever notarized parent it likes, in every era in which it has a seat. It cannot forge other seats' signatures.
 /// </summary>
-internal sealed class Liar(World world, int seat)
+internal sealed class Liar(World world, int node)
 {
     private readonly SortedDictionary<ulong, Certificate> _notarizations = [];
     private readonly SortedDictionary<ulong, Certificate> _nullifications = [];
     private readonly Dictionary<Digest, ExecutedBlock> _blocks = new() { [world.Genesis.Block.Digest] = world.Genesis };
     private readonly List<Transaction> _transactions = [];
+    private ValidatorSet _set = world.Validators;
+    private ExecutedBlock _root = world.Genesis;
     private ulong _view = 1;
     private ulong _led;
 
-    public int Seat => seat;
+    public int Node => node;
+
+    private int Seat => _set.SeatOf(World.Entry(node, 0).TransactionKey.Id);
 
     public void Receive(int from, ConsensusMessage message)
     {
+        Follow();
         switch (message)
         {
             case Propose propose: Hear(propose); break;
@@ -33,15 +38,26 @@ internal sealed class Liar(World world, int seat)
 
     public void Lead()
     {
-        if (_led == _view || LeaderSchedule.LeaderOf(world.Validators, _view) != seat) return;
+        if (_led == _view || Seat < 0 || LeaderSchedule.LeaderOf(_set, _view) != Seat) return;
         _led = _view;
         for (var i = 0; i < 2 + world.Chance.Below(2); i++) ProposeOne();
+    }
+
+    // It knows at once when an era is over.
+    private void Follow()
+    {
+        if (world.Witness.Era == _set.Era || world.Witness.Find(world.Witness.Era) is not var (set, root)) return;
+        (_set, _root, _view, _led) = (set, root, 1, 0);
+        _notarizations.Clear();
+        _nullifications.Clear();
+        _blocks[root.Block.Digest] = root;
+        world.After(world.Chance.Between(0, 60_000), Lead);
     }
 
     private void Answer(int to, StatusMessage status)
     {
         var lie = (ulong)world.Chance.Below(1_000);
-        world.Send(seat, to, new StatusMessage(status.Era, status.View + lie, status.FinalView + lie, status.FinalHeight + lie, [], world.Chance.Percent(50)));
+        world.Send(node, to, new StatusMessage(status.Era, status.View + lie, status.FinalView + lie, status.FinalHeight + lie, [], world.Chance.Percent(50)));
     }
 
     // Valid blocks that nobody asked for, on whatever parent.
@@ -51,15 +67,16 @@ internal sealed class Liar(World world, int seat)
         var junk = new List<Block>();
         for (var i = 0; i < 1 + world.Chance.Below(5); i++)
         {
-            parent = world.Machine.Build(parent, parent.Block.Header.TimeMs + 1 + world.Chance.Below(50), seat, []);
+            parent = world.Machine.Build(parent, parent.Block.Header.TimeMs + 1 + world.Chance.Below(50), Math.Max(0, Seat), []);
             junk.Add(parent.Block);
         }
 
-        world.Send(seat, to, new BlocksMessage(null, junk));
+        world.Send(node, to, new BlocksMessage(null, junk));
     }
 
     private void Hear(Propose propose)
     {
+        if (propose.Vote.Era != _set.Era) return;
         foreach (var certificate in propose.Justification) Hear(certificate);
         if (_blocks.TryGetValue(propose.Block.Header.Parent, out var parent) && world.Machine.Execute(parent, propose.Block) is { } executed) _blocks[propose.Block.Digest] = executed;
         VoteFor(propose.View, VoteKind.Notarize, propose.ParentView, propose.Block.Digest);
@@ -69,6 +86,7 @@ internal sealed class Liar(World world, int seat)
 
     private void Hear(Certificate certificate)
     {
+        if (certificate.Vote.Era != _set.Era) return;
         (certificate.Kind is VoteKind.Nullify ? _nullifications : _notarizations)[certificate.View] = certificate;
         if (certificate.Kind is not VoteKind.Nullify) VoteFor(certificate.View, VoteKind.Finalize, 0, certificate.Digest);
         if (certificate.View < _view) return;
@@ -79,11 +97,13 @@ internal sealed class Liar(World world, int seat)
 
     private void ProposeOne()
     {
-        var parents = _notarizations.Where(pair => pair.Key < _view && _blocks.ContainsKey(pair.Value.Digest)).Select(pair => (pair.Key, pair.Value.Digest)).Append((0UL, world.Genesis.Block.Digest)).OrderBy(pair => pair.Item1).ToList();
+        var parents = _notarizations.Where(pair => pair.Key < _view && _blocks.ContainsKey(pair.Value.Digest)).Select(pair => (pair.Key, pair.Value.Digest)).Append((0UL, _root.Block.Digest)).OrderBy(pair => pair.Item1).ToList();
         var (parentView, digest) = world.Chance.Percent(50) ? parents[^1] : parents[Math.Max(0, parents.Count - 1 - world.Chance.Below(3))];
         var parent = _blocks[digest];
+        // A child of a sealing block is of an era in which this seat is another one, or none.
+        if (Seat < 0 || (parent.Seals is not null && parent != _root)) return;
         var timeMs = Math.Max(world.NowMs, parent.Block.Header.TimeMs) + 1 + world.Chance.Below(50);
-        var executed = world.Machine.Build(parent, timeMs, seat, _transactions.Where(_ => world.Chance.Percent(50)).TakeLast(4));
+        var executed = world.Machine.Build(parent, timeMs, Seat, _transactions.Where(_ => world.Chance.Percent(50)).TakeLast(4));
         _blocks[executed.Block.Digest] = executed;
         var justification = new List<Certificate>();
         if (_notarizations.TryGetValue(parentView, out var notarization)) justification.Add(notarization);
@@ -92,27 +112,28 @@ internal sealed class Liar(World world, int seat)
             if (_nullifications.TryGetValue(view, out var nullification)) justification.Add(nullification);
         }
 
-        var message = new Propose(_view, parentView, executed.Block, World.SignatureOf(seat), justification);
+        var message = new Propose(_view, parentView, executed.Block, World.SignatureOf(Seat), justification);
         ToSome(message);
         VoteFor(_view, VoteKind.Notarize, parentView, executed.Block.Digest);
     }
 
     private void VoteFor(ulong view, VoteKind kind, ulong parentView, Digest digest)
     {
+        if (Seat < 0) return;
         var vote = kind switch
         {
-            VoteKind.Notarize => Vote.Notarize(world.Validators.Era, view, parentView, digest),
-            VoteKind.Finalize => Vote.Finalize(world.Validators.Era, view, digest),
-            _ => Vote.Nullify(world.Validators.Era, view),
+            VoteKind.Notarize => Vote.Notarize(_set.Era, view, parentView, digest),
+            VoteKind.Finalize => Vote.Finalize(_set.Era, view, digest),
+            _ => Vote.Nullify(_set.Era, view),
         };
-        ToSome(new VoteMessage(new SignedVote(vote, seat, World.SignatureOf(seat))));
+        ToSome(new VoteMessage(new SignedVote(vote, Seat, World.SignatureOf(Seat))));
     }
 
     private void ToSome(ConsensusMessage message)
     {
-        for (var to = 0; to < world.Profile.Seats; to++)
+        for (var to = 0; to < world.Nodes; to++)
         {
-            if (to != seat && world.Chance.Percent(60)) world.Send(seat, to, message);
+            if (to != node && world.Chance.Percent(60)) world.Send(node, to, message);
         }
     }
 }

@@ -45,6 +45,7 @@ internal sealed class Profile
         RecentBlocks = chance.Pick([256, 1]);
         WithDeadlines = chance.Percent(30);
         StabilizesAtMs = 4_000 + chance.Below(4_000);
+        Changes = chance.Percent(60) ? 1 + chance.Below(3) : 0;
     }
 
     public int Seats { get; }
@@ -63,15 +64,17 @@ internal sealed class Profile
     public int RecentBlocks { get; }
     public bool WithDeadlines { get; }
     public int StabilizesAtMs { get; }
+    /// <summary>Changes of the validator set, at most.</summary>
+    public int Changes { get; }
 
     public static bool IsHonest(Behaviour behaviour) => behaviour is Behaviour.Honest or Behaviour.ActivatedTwice;
 
     public override string ToString() =>
-        $"n={Seats} [{string.Join(' ', Behaviours)}] loss {LossPercent}% dup {DuplicatePercent}% delay ≤{SlowestMs} ms sync ≤{SyncMs} ms partitions {Partitions} crashes {Crashes} power cuts {PowerCuts} at points {CrashAtDurablePointPercent}% clocks ±{ClockSkewMs} ms timers ±{TimerSkewPercent}% tx {Transactions}";
+        $"n={Seats} [{string.Join(' ', Behaviours)}] loss {LossPercent}% dup {DuplicatePercent}% delay ≤{SlowestMs} ms sync ≤{SyncMs} ms partitions {Partitions} crashes {Crashes} power cuts {PowerCuts} at points {CrashAtDurablePointPercent}% clocks ±{ClockSkewMs} ms timers ±{TimerSkewPercent}% tx {Transactions} changes ≤ {Changes}";
 }
 
 /// <summary>A rule that is broken on purpose, to show that the simulator notices.</summary>
-internal sealed record Mutant(string Name, ConsensusRules Rules, bool ReleasesBeforeSync = false)
+internal sealed record Mutant(string Name, ConsensusRules Rules, bool ReleasesBeforeSync = false, bool SealsUnready = false)
 {
     public static Mutant None { get; } = new("none", ConsensusRules.Correct);
 
@@ -85,5 +88,12 @@ internal sealed record Mutant(string Name, ConsensusRules Rules, bool ReleasesBe
         new("quorum-minus-one", ConsensusRules.Correct with { MissingFromQuorum = 1 }),
         new("certificates-not-durable", ConsensusRules.Correct with { KeepCertificates = false }),
         new("restored-votes-not-counted", ConsensusRules.Correct with { CountRestoredVotes = false }),
+        new("children-of-sealing-block", ConsensusRules.Correct with { SealingIsTerminal = false }),
+        new("era-ends-notarized", ConsensusRules.Correct with { EraEndsWithFinalization = false }),
+        new("sealing-not-durable", ConsensusRules.Correct with { KeepSealing = false }),
+        new("votes-of-other-eras", ConsensusRules.Correct with { CheckEra = false }),
+        new("quorum-of-last-era", ConsensusRules.Correct with { QuorumOfOwnEra = false }),
+        new("no-opening-block", ConsensusRules.Correct with { OpenEra = false }),
+        new("seals-unready", ConsensusRules.Correct, SealsUnready: true),
     ];
 }

@@ -9,10 +9,13 @@ internal sealed class InvariantException(string text) : Exception(text);
 /// <summary>Sees everything, trusts nobody: checks the invariants after each thing that honest validators sign, certify or commit.</summary>
 internal sealed class Witness
 {
-    private readonly Dictionary<(int Seat, VoteKind Kind, ulong View), Vote> _signatures = [];
-    private readonly Dictionary<ulong, Digest> _notarized = [];
-    private readonly HashSet<ulong> _nullified = [];
-    private readonly HashSet<ulong> _finalized = [];
+    public Witness(ExecutedBlock genesis, ValidatorSet validators) => (_eras[validators.Era], Era) = ((validators, genesis), validators.Era);
+
+    private readonly Dictionary<(int Node, VoteKind Kind, ulong Era, ulong View), Vote> _signatures = [];
+    private readonly Dictionary<(ulong Era, ulong View), Digest> _notarized = [];
+    private readonly HashSet<(ulong Era, ulong View)> _nullified = [];
+    private readonly HashSet<(ulong Era, ulong View)> _finalized = [];
+    private readonly Dictionary<ulong, (ValidatorSet Set, ExecutedBlock Root)> _eras = [];
     private readonly List<Block> _chain = [];
     private readonly HashSet<(ParticipantId, Identifier)> _committed = [];
 
@@ -23,18 +26,27 @@ internal sealed class Witness
 
     public int CommittedTransactions => _committed.Count;
 
-    /// <summary>I4: the votes that an honest key ever signs do not contradict each other, across crashes and activations.</summary>
-    public void Signed(int seat, Vote vote)
+    /// <summary>The era of the next final block.</summary>
+    public ulong Era { get; private set; }
+
+    /// <summary>The validators of an era that a final block has begun, and the block that it stands on; null for any other.</summary>
+    public (ValidatorSet Set, ExecutedBlock Root)? Find(ulong era) => _eras.TryGetValue(era, out var found) ? found : null;
+
+    /// <summary>I4: the votes that an honest key ever signs do not contradict each other, across crashes and activations; and only a member with a key signs, in an era that has begun.</summary>
+    public void Signed(int node, int seat, Vote vote)
     {
-        if (!_signatures.TryAdd((seat, vote.Kind, vote.View), vote) && _signatures[(seat, vote.Kind, vote.View)] != vote) throw new InvariantException($"I4: seat {seat} signed two {vote.Kind} votes in view {vote.View}");
+        if (Find(vote.Era) is not var (set, _) || !set.CanVote(seat)) throw new InvariantException($"I13: node {node} signs in era {vote.Era}, which no final block has begun for it");
+        var key = (node, vote.Kind, vote.Era, vote.View);
+        if (!_signatures.TryAdd(key, vote) && _signatures[key] != vote) throw new InvariantException($"I4: node {node} signed two {vote.Kind} votes in view {vote.View} of era {vote.Era}");
         var other = vote.Kind switch { VoteKind.Nullify => VoteKind.Finalize, VoteKind.Finalize => VoteKind.Nullify, _ => vote.Kind };
-        if (other != vote.Kind && _signatures.ContainsKey((seat, other, vote.View))) throw new InvariantException($"I4: seat {seat} signed both Nullify and Finalize in view {vote.View}");
+        if (other != vote.Kind && _signatures.ContainsKey((node, other, vote.Era, vote.View))) throw new InvariantException($"I4: node {node} signed both Nullify and Finalize in view {vote.View} of era {vote.Era}");
     }
 
-    /// <summary>I2 and I3: one notarized block per view, and never a finalization beside a nullification.</summary>
+    /// <summary>I2 and I3: one notarized block per view, and never a finalization beside a nullification. I13: each by the quorum of its own era.</summary>
     public void Certified(Certificate certificate)
     {
-        var view = certificate.View;
+        if (Find(certificate.Vote.Era) is var (set, _) && (certificate.Vote.Era > 1 && certificate.Count < set.Quorum || certificate.Signers >> set.Count != 0)) throw new InvariantException($"I13: {certificate.Count} seats of {set.Count} certify view {certificate.View} of era {set.Era}");
+        var view = (certificate.Vote.Era, certificate.View);
         if (certificate.Kind is VoteKind.Nullify) _nullified.Add(view);
         else if (!_notarized.TryAdd(view, certificate.Digest) && _notarized[view] != certificate.Digest) throw new InvariantException($"I2: two blocks certified in view {view}");
         if (certificate.Kind is VoteKind.Finalize) _finalized.Add(view);
@@ -42,8 +54,9 @@ internal sealed class Witness
     }
 
     /// <summary>I1, I5, I7, I15, I16: one chain, gapless, every transaction once, the same bytes, time strictly rising and not ahead of honest clocks.</summary>
-    public void Committed(int seat, Block block, long highestHonestClockMs)
+    public void Committed(int seat, ExecutedBlock executed, Certificate final, long highestHonestClockMs)
     {
+        var block = executed.Block;
         var height = (int)block.Header.Height;
         if (height <= _chain.Count)
         {
@@ -55,6 +68,16 @@ internal sealed class Witness
         if (height != _chain.Count + 1) throw new InvariantException($"I5: seat {seat} commits height {height} after {_chain.Count}");
         if (height > 1 && block.Header.TimeMs <= _chain[^1].Header.TimeMs) throw new InvariantException($"I16: time does not rise at height {height}");
         if (block.Header.TimeMs > highestHonestClockMs + Limits.ClockLeadMs) throw new InvariantException($"I16: height {height} is dated ahead of every honest clock");
+        // I13: every block is of the era that the last final sealing block began, and is finalized by that era's validators; so is the block that ends it.
+        var (set, _) = _eras[Era];
+        if (block.Header.Era != Era || block.Header.Validators != set.Digest) throw new InvariantException($"I13: height {height} is of era {block.Header.Era}, not {Era}");
+        if (final.Kind is not VoteKind.Finalize || final.Vote.Era != Era || (block.IsSealing && final.Digest != block.Digest)) throw new InvariantException($"I13: height {height} is not finalized in its era");
+        if (executed.Seals is { } next)
+        {
+            if (block.Header.NextValidators != next.Digest || next.Era != Era + 1) throw new InvariantException($"I13: height {height} does not name the set that it begins");
+            _eras[++Era] = (next, executed);
+        }
+
         _chain.Add(block);
         foreach (var bytes in block.Transactions)
         {

@@ -19,6 +19,7 @@ internal sealed class World
     private readonly List<Transaction> _submitted = [];
     private readonly Action<string>? _trace;
     private readonly int[] _side;
+    private readonly IReadOnlyList<PlannedChange> _plan;
     private long _order;
     private long _nowUs;
     private long _messages;
@@ -29,20 +30,26 @@ internal sealed class World
         Profile = new Profile(Chance);
         Mutant = mutant;
         _trace = trace;
-        _side = new int[Profile.Seats];
-        Validators = new ValidatorSet(1, [.. Enumerable.Range(0, Profile.Seats).Select(Seat)]);
+        _plan = PlannedChange.Draw(Chance, Profile);
+        Nodes = Profile.Seats + _plan.Count;
+        _side = new int[Nodes];
+        Validators = new ValidatorSet(1, [.. Enumerable.Range(0, Profile.Seats).Select(node => Entry(node, 0))]);
         Genesis = SimulatedMachine.Genesis(Validators, EpochMs);
-        Machine = new SimulatedMachine(Validators);
-        Trace(Profile.ToString());
+        Machine = new SimulatedMachine(entryOf: Entry, sealsUnready: mutant.SealsUnready);
+        Witness = new Witness(Genesis, Validators);
+        Trace($"{Profile}; {string.Join(", ", _plan)}");
         AddValidators();
         ScheduleFaults();
         ScheduleClients();
+        foreach (var planned in _plan) Schedule(planned);
     }
 
     public Chance Chance { get; }
     public Profile Profile { get; }
     public Mutant Mutant { get; }
-    public Witness Witness { get; } = new();
+    public Witness Witness { get; }
+    /// <summary>Machines: those with a seat in genesis first.</summary>
+    public int Nodes { get; }
     public ValidatorSet Validators { get; }
     public ExecutedBlock Genesis { get; }
     public SimulatedMachine Machine { get; }
@@ -57,12 +64,13 @@ internal sealed class World
 
     public static ReadOnlyMemory<byte> SignatureOf(int seat) => SeatSignatures[seat];
 
-    public ConsensusSetup Setup(int seat, ConsensusRules rules) => new()
+    public ConsensusSetup Setup(Func<ValidatorSet, int> seatIn, ConsensusRules rules) => new()
     {
         Chain = SimulatedMachine.Chain,
         Shard = SimulatedMachine.Shard,
         Validators = Validators,
-        Seat = seat,
+        Seat = -1,
+        SeatIn = seatIn,
         Genesis = Genesis,
         Machine = Machine,
         Rules = rules,
@@ -90,13 +98,14 @@ internal sealed class World
 
     public void Send(Host from, int to, ConsensusMessage message)
     {
-        if (from.IsUp) Send(from.Seat, to, message);
+        if (from.IsUp) Send(from.Node, to, message);
     }
 
     public void Send(int from, int to, ConsensusMessage message)
     {
-        if (message is GetBlocks asked) Trace($"seat {from} asks {to} for blocks above {asked.Above} to {asked.Tip.ToString()[..8]}");
-        if (message is BlocksMessage { Blocks: var blocks }) Trace($"seat {from} sends {to} blocks {blocks[0].Header.Height} to {blocks[^1].Header.Height}");
+        if (from == to || to >= Nodes) return;
+        if (message is GetBlocks asked) Trace($"node {from} asks {to} for blocks above {asked.Above} to {asked.Tip.ToString()[..8]}");
+        if (message is BlocksMessage { Blocks: var blocks }) Trace($"node {from} sends {to} blocks {blocks[0].Header.Height} to {blocks[^1].Header.Height}");
         var copies = 1;
         if (!IsStable)
         {
@@ -112,13 +121,13 @@ internal sealed class World
     {
         foreach (var liar in _liars)
         {
-            if (liar.Seat == to) liar.Receive(from, message);
+            if (liar.Node == to) liar.Receive(from, message);
         }
 
         foreach (var host in _hosts)
         {
             // Each of two instances of one seat hears most of what is sent to it.
-            if (host.Seat == to && (Profile.Behaviours[to] is Behaviour.Honest || IsStable || Chance.Percent(75))) host.Receive(from, message);
+            if (host.Node == to && (BehaviourOf(to) is Behaviour.Honest || IsStable || Chance.Percent(75))) host.Receive(from, message);
         }
     }
 
@@ -131,8 +140,10 @@ internal sealed class World
 
     private bool IsDone()
     {
-        if (_submitted.Count < Profile.Transactions || Witness.CommittedTransactions < _submitted.Count || !_submitted.All(Witness.IsCommitted)) return false;
-        return _hosts.All(host => !host.IsHonest || (host.IsUp && host.Height == Witness.Chain.Count && host.Core.PoolCount == 0 && host.Core.Final.NextDeadlineMs is null));
+        if (_submitted.Count < Profile.Transactions + _plan.Count || !_submitted.All(Witness.IsCommitted)) return false;
+        // All changes are made but those that must not be, and the last era has a block of its own.
+        if (Witness.Era != 1 + (ulong)_plan.Count(planned => !planned.NeverReady) || Witness.Chain is [.., { IsSealing: true }]) return false;
+        return _hosts.All(host => !host.IsHonest || !IsMember(host) || (host.IsUp && host.Height == Witness.Chain.Count && host.Core.PoolCount == 0 && host.Core.Final.NextDeadlineMs is null));
     }
 
     // An idle shard passes no views: some time to settle, then nothing moves.
@@ -140,7 +151,7 @@ internal sealed class World
     {
         if (Profile.Behaviours.Any(behaviour => behaviour is Behaviour.Twins or Behaviour.Liar)) return;
         for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
-        var honest = _hosts.Where(host => host.IsHonest).ToList();
+        var honest = _hosts.Where(host => host.IsHonest && IsMember(host)).ToList();
         var views = honest.Select(host => host.Core.View).ToList();
         for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
         if (!views.SequenceEqual(honest.Select(host => host.Core.View))) throw new InvariantException($"an idle shard passes views: {string.Join(' ', views)} → {Describe()}");
@@ -148,16 +159,22 @@ internal sealed class World
 
     private void AddValidators()
     {
-        for (var seat = 0; seat < Profile.Seats; seat++)
+        for (var seat = 0; seat < Nodes; seat++)
         {
-            var behaviour = Profile.Behaviours[seat];
+            var behaviour = BehaviourOf(seat);
+            if (_plan.Any(planned => planned.NeverReady && planned.Change.Other == seat)) continue;
             var shared = behaviour is Behaviour.ActivatedTwice ? new SharedGuard(Validators.Era, Mutant.Rules) : null;
             if (behaviour is Behaviour.Liar) _liars.Add(new Liar(this, seat));
             if (behaviour is Behaviour.Liar or Behaviour.Silent) continue;
             for (var i = 0; i < (behaviour is Behaviour.Honest ? 1 : 2); i++) _hosts.Add(new Host(this, seat, Profile.IsHonest(behaviour), shared, behaviour is Behaviour.Honest));
         }
 
-        foreach (var host in _hosts) After(Chance.Between(0, 200_000), host.Start);
+        foreach (var host in _hosts)
+        {
+            After(Chance.Between(0, host.Node < Profile.Seats ? 200_000 : Profile.StabilizesAtMs * 1000L), host.Start);
+            if (_plan.Count > 0 && host.IsHonest) KeepSayingReady(host);
+        }
+
         foreach (var liar in _liars) After(Chance.Between(0, 100_000), liar.Lead);
     }
 
@@ -199,6 +216,39 @@ internal sealed class World
         }
     }
 
+    private void Schedule(PlannedChange planned) => After(planned.AtMs * 1000, () =>
+    {
+        var change = planned.Change;
+        foreach (var host in _hosts.Where(host => host.Node == change.Node && change.Kind is ReconfigurationKind.Redelegate))
+        {
+            if (planned.LosesDisk) host.LoseDisk(change.Version); else host.AddKey(change.Version);
+        }
+
+        var transaction = NewTransaction("governance", "change", change.Encode());
+        _submitted.Add(transaction);
+        Submit(transaction);
+    });
+
+    private void KeepSayingReady(Host host) => After(Chance.Between(400_000, 1_200_000), () =>
+    {
+        host.SayReady();
+        KeepSayingReady(host);
+    });
+
+    /// <summary>Whether a change will be made one day.</summary>
+    public bool IsExpected(Reconfiguration change) => !_plan.Any(planned => planned.NeverReady && planned.Change == change);
+
+    /// <summary>A node's word, sent to f+1 validators once: it comes again when it is lost.</summary>
+    public void SubmitReady(int node, int version, int era)
+    {
+        var transaction = NewTransaction($"node-{node}", "ready", [(byte)node, (byte)version, (byte)era]);
+        for (var i = 0; i <= Validators.MaxFaulty; i++) Chance.Pick(_hosts).Submit(transaction);
+    }
+
+    private Behaviour BehaviourOf(int node) => node < Profile.Seats ? Profile.Behaviours[node] : Behaviour.Honest;
+
+    private bool IsMember(Host host) => Witness.Find(Witness.Era)!.Value.Set.SeatOf(Entry(host.Node, 0).TransactionKey.Id) >= 0;
+
     // A client submits to f+1 validators, and again until it sees its transaction final.
     private void Submit(Transaction transaction)
     {
@@ -212,18 +262,23 @@ internal sealed class World
         var withDeadline = Profile.WithDeadlines && Chance.Percent(30);
         var arguments = new byte[4];
         BinaryPrimitives.WriteInt32BigEndian(arguments, (int)Chance.Between(100, 3_000));
+        return NewTransaction($"client-{number % 5}", withDeadline ? "deadline" : "write", arguments);
+    }
+
+    private Transaction NewTransaction(string actor, string method, byte[] arguments)
+    {
         var id = new byte[Identifier.Size];
         Chance.Fill(id);
         var payload = new TransactionPayload
         {
             Chain = SimulatedMachine.Chain,
             Shard = SimulatedMachine.Shard,
-            Actor = ParticipantId.Parse($"client-{number % 5}"),
+            Actor = ParticipantId.Parse(actor),
             KeyId = default,
             Id = Identifier.From(id),
             NotAfterMs = NowMs + 3_600_000,
             Contract = "simulated",
-            Method = withDeadline ? "deadline" : "write",
+            Method = method,
             Arguments = arguments,
         };
         var signature = new byte[Signatures.Size];
@@ -238,16 +293,23 @@ internal sealed class World
         return parsed;
     }
 
-    private static Validator Seat(int seat)
+    /// <summary>The entry of a node in a validator set; a version has another vote key and the same others.</summary>
+    public static Validator Entry(int node, int version) => Entries.GetOrAdd((node, version), static name =>
     {
         PublicKey Key(int role)
         {
-            _ = PublicKey.TryCreate(SignatureAlgorithm.Ed25519, Enumerable.Repeat((byte)(seat * 4 + role), 32).ToArray(), out var key);
+            byte[] bytes = [.. Enumerable.Repeat((byte)(name.Node * 4 + role), 31), (byte)(role == 1 ? name.Version : 0)];
+            _ = PublicKey.TryCreate(SignatureAlgorithm.Ed25519, bytes, out var key);
             return key!;
         }
 
-        return new Validator(ParticipantId.Parse($"validator-{seat}"), Key(0), Key(1), Key(2), Key(3));
-    }
+        return new Validator(ParticipantId.Parse($"validator-{name.Node}"), Key(0), Key(1), Key(2), Key(3));
+    });
 
-    private string Describe() => $"{Witness.CommittedTransactions}/{_submitted.Count} committed; {string.Join("; ", _hosts.Where(host => host.IsHonest).Select(host => $"seat {host.Seat} {(host.IsUp ? "up" : "down")} view {host.Core.View} final {host.Core.FinalView} height {host.Height} pool {host.Core.PoolCount}"))}";
+    /// <summary>The node whose entry this is.</summary>
+    public static int NodeOf(Validator entry) => int.Parse(entry.Organisation.Name.AsSpan("validator-".Length), System.Globalization.CultureInfo.InvariantCulture);
+
+    private static readonly System.Collections.Concurrent.ConcurrentDictionary<(int Node, int Version), Validator> Entries = [];
+
+    private string Describe() => $"{_submitted.Count(Witness.IsCommitted)}/{_submitted.Count} committed, era {Witness.Era} of {1 + _plan.Count(planned => !planned.NeverReady)}; {string.Join("; ", _hosts.Where(host => host.IsHonest).Select(host => $"node {host.Node} {(host.IsUp ? "up" : "down")} era {host.Setup.Validators.Era} seat {host.Seat} view {host.Core.View} final {host.Core.FinalView} height {host.Height} pool {host.Core.PoolCount}"))}";
 }

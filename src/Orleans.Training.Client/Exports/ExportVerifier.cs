@@ -59,7 +59,7 @@ public sealed class ExportVerifier
         ExecuteBlocks(genesis!);
         CheckCheckpoint(genesis!);
         var receipts = CheckReceipts();
-        var verifier = new RoundVerifier(_files, _history, LedgerState.Of(_blocks[^1]).Contracts, genesis!.Validators, modelFile);
+        var verifier = new RoundVerifier(_files, _history, LedgerState.Of(_blocks[^1]).Contracts, modelFile);
         var (rounds, model) = verifier.CheckAll();
         if (_files.FirstUnread is { } file) throw new ExportException(ExportFault.UnexpectedFile, file, "is no part of this export; nothing vouches for it");
         return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, model, _ledgerBytes, _files.BlobBytes, _tree.Size, verifier.FalseWork);
@@ -78,11 +78,12 @@ public sealed class ExportVerifier
             var bytes = _files.Read(file, Limits.MessageBytes);
             _ledgerBytes += bytes.Length;
             if (ExportLayout.DecodeBlock(bytes) is not var (block, finalization)) throw new ExportException(ExportFault.Malformed, file, "is no block with its finalization");
+            var validators = LedgerState.Of(head).Validators;
             head = machine.Execute(head, block) ?? throw new ExportException(ExportFault.BlockDoesNotExecute, file, $"does not follow from block {height - 1}: a transaction or signature is inadmissible, or a hash differs from what its execution gives");
             Append(head);
             final = finalization is not null;
             if (finalization is null) continue;
-            if (finalization.Kind is not VoteKind.Finalize || finalization.Digest != block.Digest || !finalization.Verify(genesis.Validators, genesis.Chain, genesis.Shard)) throw new ExportException(ExportFault.BadFinalization, file, $"is not finalized by {genesis.Validators.Quorum} of {genesis.Validators.Count} validators");
+            if (finalization.Kind is not VoteKind.Finalize || finalization.Digest != block.Digest || !finalization.Verify(validators, genesis.Chain, genesis.Shard)) throw new ExportException(ExportFault.BadFinalization, file, $"is not finalized by {validators.Quorum} of {validators.Count} validators");
             _certificates++;
         }
 

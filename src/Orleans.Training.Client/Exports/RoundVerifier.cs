@@ -6,7 +6,7 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Client.Exports;
 
 /// <summary>Computes every published round again from its committed updates, and compares sum, model, work digests and model file.</summary>
-internal sealed class RoundVerifier(ExportReader files, RoundHistory history, ContractState state, ValidatorSet validators, Func<ModelSpec, float[], byte[]>? modelFile)
+internal sealed class RoundVerifier(ExportReader files, RoundHistory history, ContractState state, Func<ModelSpec, float[], byte[]>? modelFile)
 {
     private readonly List<FalseWork> _falseWork = [];
 
@@ -45,17 +45,18 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
     {
         var file = history.BlockOf(published);
         var round = state.All<RoundRecord>($"{RoundRecord.Prefix}{published.Agreement}/{published.Round:D6}/").Single(attempt => attempt.Phase is Phase.Published);
+        var validators = history.ValidatorsOf(published);
         var what = $"publishes round {published.Round} of run {published.Agreement}";
         var aggregate = RoundAggregate.Compute(terms, round, validators.Quorum, parent, files.ReadBlob) ?? throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has an update that may not be added");
         if (aggregate.Model != published.Model || aggregate.SumRoot != published.SumRoot || aggregate.ModelRoot != published.Root) throw new ExportException(ExportFault.ModelDiffers, file, $"{what} with model {published.Model}, but its committed updates give {aggregate.Model}");
         // The content belongs to a name that was just computed: reading it is comparing it.
         files.ReadBlob(aggregate.SumRoot);
         files.ReadBlob(aggregate.ModelRoot);
-        CheckWork(round, published, aggregate.Sum);
+        CheckWork(round, published, validators, aggregate.Sum);
         return aggregate.ModelBytes;
     }
 
-    private void CheckWork(RoundRecord round, ModelRecord published, byte[] sum)
+    private void CheckWork(RoundRecord round, ModelRecord published, ValidatorSet validators, byte[] sum)
     {
         var proposal = round.Proposals.Single(candidate => (candidate.SumRoot, candidate.Model, candidate.ModelRoot) == (published.SumRoot, published.Model, published.Root));
         var verdicts = history.VerdictsOn(proposal.Digest);

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Ledger;
@@ -17,7 +18,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly TrustPolicy _policy;
+    private readonly ConcurrentDictionary<ulong, TrustPolicy> _policies = [];
     private readonly ConcurrentDictionary<TransactionKey, long> _index = [];
     private readonly SemaphoreSlim _advancing = new(1);
     private readonly CancellationTokenSource _stop;
@@ -32,7 +33,6 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     public ShardFollower(Genesis genesis, IReadOnlyList<ValidatorAccess> validators, TimeProvider time, ILogger logger, CancellationToken stopping)
     {
         (Genesis, Validators, _time, _logger) = (genesis, validators, time, logger);
-        _policy = TrustPolicy.Of(genesis.Origin, genesis.Validators);
         Machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
         Chain = new CommittedChain(Machine.CreateGenesis());
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
@@ -94,10 +94,10 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         }
     }
 
-    /// <summary>The newest checkpoint of a validator, if the policy of the genesis accepts it and it is about this very tree; else null.</summary>
+    /// <summary>The newest checkpoint of a validator, if the policy of its era accepts it and it is about this very tree; else null.</summary>
     public async Task<SignedNote?> CheckpointOf(int seat)
     {
-        if (await Validators[seat].Checkpoint() is not { } text || !SignedNote.TryParse(text, out var note) || _policy.Accepts(note!) is not ReceiptCheck.Good) return null;
+        if (await Validators[seat].Checkpoint() is not { } text || !SignedNote.TryParse(text, out var note) || !Accepts(note!)) return null;
         return Checkpoint.TryParse(note!.Text, out var checkpoint) && Chain.RootAt(checkpoint!.Size) == checkpoint.Root ? note : null;
     }
 
@@ -114,7 +114,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     {
         try
         {
-            if (await Validators[seat].Checkpoint().WaitAsync(asking.Token) is not { } text || !SignedNote.TryParse(text, out var note) || _policy.Accepts(note!) is not ReceiptCheck.Good || !Checkpoint.TryParse(note!.Text, out var checkpoint)) return 0;
+            if (await Validators[seat].Checkpoint().WaitAsync(asking.Token) is not { } text || !SignedNote.TryParse(text, out var note) || !Accepts(note!) || !Checkpoint.TryParse(note!.Text, out var checkpoint)) return 0;
             asking.CancelAfter(Grace);
             return checkpoint!.Size;
         }
@@ -123,6 +123,15 @@ internal sealed partial class ShardFollower : IAsyncDisposable
             LogUnreachable(_logger, seat, exception.Message);
             return 0;
         }
+    }
+
+    // The present era's policy, or the last one's: a checkpoint may be from just before the change.
+    private bool Accepts(SignedNote note)
+    {
+        var state = Head;
+        TrustPolicy PolicyOf(ulong era) => _policies.GetOrAdd(era, key => TrustPolicy.Of(Genesis.Origin, state.Contracts.Find<ValidatorsRecord>(ValidatorsRecord.Key(key))!.Set));
+        var now = state.Validators.Era;
+        return PolicyOf(now).Accepts(note) is ReceiptCheck.Good || (now > Genesis.Validators.Era && PolicyOf(now - 1).Accepts(note) is ReceiptCheck.Good);
     }
 
     private async Task Follow()
@@ -151,7 +160,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         try
         {
             if (final.Blocks.Length == 0) return true;
-            if (!Certificate.TryParse(final.Finalization, out var certificate) || certificate!.Kind is not VoteKind.Finalize || !certificate.Verify(Genesis.Validators, Genesis.Chain, Genesis.Shard)) return false;
+            if (!Certificate.TryParse(final.Finalization, out var certificate) || certificate!.Kind is not VoteKind.Finalize || !certificate.Verify(Head.Validators, Genesis.Chain, Genesis.Shard)) return false;
             var executed = new List<ExecutedBlock>();
             foreach (var encoded in final.Blocks)
             {

@@ -20,7 +20,6 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private static readonly byte[] OnceEach = [];
 
     private readonly ValidatorHost _host;
-    private readonly Genesis _genesis;
     private readonly TransactionWriter _writer;
     private readonly IBlobStore _blobs;
     private readonly IBlobStore _local;
@@ -35,6 +34,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private readonly Dictionary<Digest, RoundInputs> _inputs = [];
     private readonly Dictionary<Digest, (string Round, RoundAggregate Aggregate)> _computed = [];
     private readonly Task _work;
+    // As of the state that is being looked at.
+    private ValidatorSet _validators;
+    private int _seat;
 
     /// <summary>Begins to work.</summary>
     /// <param name="host">The seat.</param>
@@ -46,7 +48,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     /// <param name="logger">Where to log.</param>
     public RoundWorker(ValidatorHost host, Genesis genesis, TransactionWriter writer, IBlobStore blobs, IBlobStore local, TimeProvider time, ILogger logger)
     {
-        (_host, _genesis, _writer, _blobs, _local, _time, _logger) = (host, genesis, writer, blobs, local, time, logger);
+        (_host, _validators, _seat, _writer, _blobs, _local, _time, _logger) = (host, genesis.Validators, host.Seat, writer, blobs, local, time, logger);
         _work = Task.Run(Work);
     }
 
@@ -77,8 +79,10 @@ public sealed partial class RoundWorker : IAsyncDisposable
                     height++;
                 }
 
-                var state = LedgerState.Of(_host.Chain.Head.Executed).Contracts;
-                foreach (var agreement in _runs.ToArray()) await Advance(state, agreement);
+                var state = LedgerState.Of(_host.Chain.Head.Executed);
+                _validators = state.Validators;
+                _seat = _host.SeatIn(_validators);
+                foreach (var agreement in _runs.ToArray()) await Advance(state.Contracts, agreement);
                 using var pause = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 pause.CancelAfter(Retry);
                 await _host.Chain.WaitFor(height, pause.Token);
@@ -107,6 +111,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
             return;
         }
 
+        if (_seat < 0) return;
         var number = run.PublishedRounds + 1;
         var round = state.Find<RoundRecord>(RoundRecord.Key(agreement, number, run.Attempts + 1));
         if (round is null)
@@ -135,7 +140,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
         for (var position = 0; position < round.Inputs.Count; position++)
         {
             var input = round.Inputs[position];
-            if (input.Root == Digest.Zero || (input.Holders >> _host.Seat & 1) != 0) continue;
+            if (input.Root == Digest.Zero || (input.Holders >> _seat & 1) != 0) continue;
             if (await inputs.Admits(position, input.Root, _stop.Token)) positions.Add(position);
         }
 
@@ -152,16 +157,16 @@ public sealed partial class RoundWorker : IAsyncDisposable
         if (await Compute(state, terms, round) is not { } own) return;
         foreach (var proposal in round.Proposals)
         {
-            if (((proposal.Ok | proposal.Wrong) >> _host.Seat & 1) != 0) continue;
+            if (((proposal.Ok | proposal.Wrong) >> _seat & 1) != 0) continue;
             var ok = own.SumRoot == proposal.SumRoot && own.Model == proposal.Model && own.ModelRoot == proposal.ModelRoot;
             // Who attests to a model can also serve it.
             if (ok) await Keep(own);
             CrashPoints.Reach("summed-before-attest");
-            await Send($"attest {proposal.Digest}", new Attest(round.Agreement, round.Number, round.Attempt, proposal.Digest, ok, RoundAggregate.WorkOf(_genesis.Validators.Seats[_host.Seat].Organisation, own.Sum)), OnceEach);
+            await Send($"attest {proposal.Digest}", new Attest(round.Agreement, round.Number, round.Attempt, proposal.Digest, ok, RoundAggregate.WorkOf(_validators.Seats[_seat].Organisation, own.Sum)), OnceEach);
             CrashPoints.Reach("attest-submitted");
         }
 
-        var refused = _genesis.Validators.Count - _genesis.Validators.Quorum;
+        var refused = _validators.Count - _validators.Quorum;
         if (round.Proposals.Any(proposal => System.Numerics.BitOperations.PopCount(proposal.Wrong) <= refused)) return;
         var wish = $"propose {round.StateKey}";
         if (!IsMyTurn(wish, round.Number)) return;
@@ -183,7 +188,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private async ValueTask<RoundAggregate?> Compute(ContractState state, AgreementRecord terms, RoundRecord round)
     {
         if (_computed.TryGetValue(round.Agreement, out var computed) && computed.Round == round.StateKey) return computed.Aggregate;
-        var survivors = round.Survivors(_genesis.Validators.Quorum).ToArray();
+        var survivors = round.Survivors(_validators.Quorum).ToArray();
         if (await BaseModel(state, terms, round, computed.Aggregate) is not { } parent || await InputsOf(terms, round).SumOf(survivors, round, _stop.Token) is not { } sum) return null;
         if (RoundAggregate.Compute(terms, round, parent, sum) is not { } aggregate) return null;
         _computed[round.Agreement] = (round.StateKey, aggregate);
@@ -206,7 +211,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     // Seat (number mod n) at once, the next one a turn later, and so on: any one of them suffices.
     private bool IsMyTurn(string wish, int number)
     {
-        var rank = (_host.Seat - number % _genesis.Validators.Count + _genesis.Validators.Count) % _genesis.Validators.Count;
+        var rank = (_seat - number % _validators.Count + _validators.Count) % _validators.Count;
         return HasWaited(wish, rank * Turn);
     }
 

@@ -8,17 +8,17 @@ namespace Orleans.Training.Grains.Validators;
 /// Cosigns final checkpoints, collects the other seats' lines, and keeps the newest checkpoint that a quorum cosigned (docs/spec/receipt.md). A line
 /// for a size that is not final here yet is kept, one a seat, and looked at again. Used by one thread at a time.
 /// </summary>
-internal sealed class CheckpointKeeper(Genesis genesis, int seat, ISigner log, ISigner cosign, CommittedChain chain)
+internal sealed class CheckpointKeeper(Genesis genesis, ValidatorSet validators, int seat, ISigner log, ISigner cosign, CommittedChain chain)
 {
     private const int OpenSizes = 64;
     private const ulong RenewAfterSeconds = 30;
     private const ulong LateSeconds = 2;
     private const int AnswersPerLine = 5;
     private readonly NoteKey _log = new(genesis.Origin, NoteKeyKind.Log, log.PublicKey);
-    private readonly NoteKey[] _cosigners = [.. genesis.Validators.Seats.Select(TrustPolicy.CosignKey)];
+    private readonly NoteKey[] _cosigners = [.. validators.Seats.Select(TrustPolicy.CosignKey)];
     private readonly SortedDictionary<long, NoteSignature?[]> _lines = [];
-    private readonly CosignatureMessage?[] _early = new CosignatureMessage?[genesis.Validators.Count];
-    private readonly (NoteSignature? Line, int Answers)[] _repeated = new (NoteSignature?, int)[genesis.Validators.Count];
+    private readonly CosignatureMessage?[] _early = new CosignatureMessage?[validators.Count];
+    private readonly (NoteSignature? Line, int Answers)[] _repeated = new (NoteSignature?, int)[validators.Count];
     private CosignatureMessage? _own;
     private ulong _ownSeconds;
     private long _newestSize;
@@ -85,7 +85,7 @@ internal sealed class CheckpointKeeper(Genesis genesis, int seat, ISigner log, I
         if (size < _newestSize) return;
         if (!_lines.TryGetValue(size, out var lines)) _lines[size] = lines = new NoteSignature?[_cosigners.Length];
         lines[from] = line;
-        var quorum = genesis.Validators.Quorum;
+        var quorum = validators.Quorum;
         var newest = lines.OfType<NoteSignature>().OrderByDescending(one => one.CosignedAt).Take(quorum).ToArray();
         if (newest.Length == quorum && (size > _newestSize || newest[^1].CosignedAt > _newestSeconds + RenewAfterSeconds))
         {

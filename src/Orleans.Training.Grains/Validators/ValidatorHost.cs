@@ -17,8 +17,7 @@ public sealed record ValidatorKeys(ISigner Transaction, ISigner Vote, ISigner Co
 public sealed partial class ValidatorHost : IAsyncDisposable
 {
     private const int InputsAtOnce = 256;
-    private static readonly TimeSpan Confirmation = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Confirmation = TimeSpan.FromSeconds(1), Freshness = TimeSpan.FromSeconds(60);
 
     /// <summary>The code of the failure after which the vote key must be destroyed.</summary>
     public const string GuardLostCode = "OT-4011";
@@ -30,9 +29,10 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly ITransport _transport;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly ConsensusSetup _setup;
-    private readonly ConsensusCore _core;
-    private readonly CheckpointKeeper _checkpoints;
+    private ConsensusCore _core;
+    private EraPeers _peers;
+    private CheckpointKeeper _checkpoints;
+    private volatile int _eraSeat;
     private readonly CancellationTokenSource _stop = new();
     // Messages of peers may be dropped; what this validator itself waits for may not.
     private readonly Inbox _messages;
@@ -53,11 +53,11 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     private ValidatorHost(Genesis genesis, int seat, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal)
     {
-        (_genesis, _seat, _keys, _store, _transport, _time, _logger, _setup) = (genesis, seat, keys, store, transport, time, logger, setup);
+        (_genesis, _seat, _keys, _store, _transport, _time, _logger) = (genesis, seat, keys, store, transport, time, logger);
         _messages = new Inbox(genesis.Validators.Count);
         Chain = new CommittedChain(setup.Genesis);
         _core = ConsensusCore.Restore(setup, journal, committed => Chain.Append(new CommittedBlock(committed.Executed, committed.Finalization)));
-        _checkpoints = new CheckpointKeeper(genesis, seat, keys.Log, keys.Cosign, Chain);
+        (_peers, _checkpoints) = OfEra();
         Completion = Task.Run(Run);
     }
 
@@ -67,8 +67,11 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     /// <summary>The newest checkpoint that a quorum cosigned, or null.</summary>
     public SignedNote? Checkpoint => _newest;
 
-    /// <summary>The seat's number.</summary>
-    public int Seat => _seat;
+    /// <summary>The seat's number in the present era; −1 when it has none.</summary>
+    public int Seat => _eraSeat;
+
+    /// <summary>The seat that this validator's transactions are for in a set, or −1.</summary>
+    public int SeatIn(ValidatorSet validators) => validators.SeatOf(_keys.Transaction.PublicKey.Id);
 
     /// <summary>Ends when the host does; faulted when something went wrong.</summary>
     public Task Completion { get; }
@@ -79,7 +82,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     {
         var seat = SeatOf(genesis, keys);
         var machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
-        var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = seat, Genesis = machine.CreateGenesis(), Machine = machine };
+        var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = seat, Genesis = machine.CreateGenesis(), Machine = machine, SeatIn = validators => FindSeat(validators, keys) };
         var journal = new List<JournalRecord>();
         await foreach (var records in store.Read(cancellationToken)) journal.AddRange(records);
         var started = time.GetTimestamp();
@@ -119,14 +122,12 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     /// <exception cref="OperationalException">OT-7021: none has.</exception>
     public static int SeatOf(Genesis genesis, ValidatorKeys keys)
     {
-        for (var i = 0; i < genesis.Validators.Count; i++)
-        {
-            var seat = genesis.Validators.Seats[i];
-            if (seat.VoteKey == keys.Vote.PublicKey && seat.CosignKey == keys.Cosign.PublicKey && seat.LogKey == keys.Log.PublicKey && seat.TransactionKey == keys.Transaction.PublicKey) return i;
-        }
-
-        throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
+        var seat = FindSeat(genesis.Validators, keys);
+        return seat >= 0 ? seat : throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
     }
+
+    private static int FindSeat(ValidatorSet validators, ValidatorKeys keys) => validators.Seats.ToList().FindIndex(seat =>
+        seat.VoteKey == keys.Vote.PublicKey && seat.CosignKey == keys.Cosign.PublicKey && seat.LogKey == keys.Log.PublicKey && seat.TransactionKey == keys.Transaction.PublicKey);
 
     // Every frame was whole, so what does not fit was written so, or belongs to another genesis.
     private static ValidatorHost Restore(Func<ValidatorHost> create, int seat)
@@ -215,7 +216,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
             case PeerMessage(var from, var bytes):
                 if (!ConsensusMessage.TryParse(bytes, out var message)) LogMalformed(_logger, _seat, from);
                 else if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
-                else if (_core.News(message!) is { } news && MessageVerifier.Verify(_setup, news)) Apply(new MessageReceived(NowMs, from, news), outputs);
+                else if (_core.News(message!) is { } news && MessageVerifier.Verify(_core.Setup, news)) Apply(new MessageReceived(NowMs, _peers.PeerOf(from), news), outputs);
                 break;
             case LookAgain when _checkpoints.Unconfirmed is { } own:
                 Broadcast(own);
@@ -255,7 +256,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                     CrashPoints.Reach("signed-before-send");
                     break;
                 case SendMessage send:
-                    if (send.To != _seat) _transport.Send(send.To, send.Message.Encode());
+                    Send(send.To, send.Message.Encode());
                     break;
                 case BroadcastMessage broadcast:
                     Broadcast(broadcast.Message);
@@ -270,6 +271,13 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                     CrashPoints.Reach("final-before-read-model");
                     Chain.Append(new CommittedBlock(block.Executed, block.Finalization));
                     committed = true;
+                    break;
+                case EraEnded:
+                    // The old set's word for the block that names the new one.
+                    await Cosign();
+                    _core = _core.Successor();
+                    (_peers, _checkpoints) = OfEra();
+                    signed.Insert(0, new Started(NowMs));
                     break;
                 case ServeBlocks serve:
                     Serve(serve);
@@ -292,39 +300,51 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     {
         var preimage = new byte[Vote.PreimageSize];
         vote.WritePreimage(_genesis.Chain, _genesis.Shard, preimage);
-        return new SignedVote(vote, _seat, await _keys.Vote.Sign(preimage, _stop.Token));
+        return new SignedVote(vote, _core.Setup.Seat, await _keys.Vote.Sign(preimage, _stop.Token));
     }
 
     private void Broadcast(ConsensusMessage message)
     {
         var encoded = message.Encode();
-        for (var seat = 0; seat < _genesis.Validators.Count; seat++)
+        for (var seat = 0; seat < _core.Setup.Validators.Count; seat++)
         {
-            if (seat != _seat) _transport.Send(seat, encoded);
+            if (seat != _core.Setup.Seat) Send(seat, encoded);
         }
+    }
+
+    private void Send(int peer, ReadOnlyMemory<byte> encoded)
+    {
+        if (_peers.TransportOf(peer) is >= 0 and var transport && transport != _seat) _transport.Send(transport, encoded);
+    }
+
+    private (EraPeers, CheckpointKeeper) OfEra()
+    {
+        var setup = _core.Setup;
+        _eraSeat = setup.Seat;
+        return (new EraPeers(_genesis, setup.Validators), new CheckpointKeeper(_genesis, setup.Validators, setup.Seat, _keys.Log, _keys.Cosign, Chain));
     }
 
     private async ValueTask Cosign()
     {
-        if (LedgerState.Of(Chain.Head.Executed).Tree.Size <= _cosignedSize) return;
-        await CosignAnew();
+        if (LedgerState.Of(Chain.Head.Executed).Tree.Size > _cosignedSize) await CosignAnew();
     }
 
     private async ValueTask CosignAnew()
     {
+        if (_core.Setup.Seat < 0) return;
         _cosignedSize = LedgerState.Of(Chain.Head.Executed).Tree.Size;
         _cosignedAt = _time.GetTimestamp();
         _cosigning?.Change(Confirmation, Timeout.InfiniteTimeSpan);
         var cosignature = await _checkpoints.Cosign(_time.GetUtcNow(), _stop.Token);
         CrashPoints.Reach("cosigned-before-broadcast");
         Broadcast(cosignature);
-        _newest = _checkpoints.Newest;
+        _newest = _checkpoints.Newest ?? _newest;
     }
 
     private async ValueTask ReceiveCosignature(int from, CosignatureMessage message)
     {
-        if (await _checkpoints.Receive(from, message, _stop.Token) is { } own) _transport.Send(from, own.Encode());
-        _newest = _checkpoints.Newest;
+        if (await _checkpoints.Receive(_peers.PeerOf(from), message, _stop.Token) is { } own) _transport.Send(from, own.Encode());
+        _newest = _checkpoints.Newest ?? _newest;
     }
 
     private void SetTimer(SetTimer timer)
@@ -338,7 +358,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         _deadline = timeMs is { } due ? _time.CreateTimer(_ => Enqueue(new DeadlineReached(NowMs)), null, TimeSpan.FromMilliseconds(Math.Clamp(due - NowMs, 1, int.MaxValue)), Timeout.InfiniteTimeSpan) : null;
     }
 
-    /// <summary>As many final blocks from a height on as fit into a message, and the finalization of the last; none when there are none.</summary>
+    /// <summary>As many final blocks of one era from a height on as fit into a message, and the finalization of the last; none when there are none.</summary>
     public (IReadOnlyList<Block> Blocks, Certificate? Finalization) FinalFrom(long height)
     {
         var blocks = new List<Block>();
@@ -351,6 +371,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
             blocks.Add(committed.Executed.Block);
             if (committed.Finalization?.Digest != committed.Executed.Block.Digest) continue;
             (final, fitting) = (committed.Finalization, blocks.Count);
+            // What comes behind is for the next era's validators to finalize.
+            if (committed.Executed.Block.IsSealing) break;
         }
 
         return (blocks.GetRange(0, fitting), final);
@@ -359,7 +381,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private void Serve(ServeBlocks serve)
     {
         var (blocks, final) = FinalFrom((long)serve.FirstHeight);
-        if (final is not null) _transport.Send(serve.To, new BlocksMessage(final, blocks).Encode());
+        if (final is not null) Send(serve.To, new BlocksMessage(final, blocks).Encode());
     }
 
     private long NowMs => _time.GetUtcNow().ToUnixTimeMilliseconds();

@@ -37,6 +37,10 @@ public static class ContractCalls
         [("round", "Held")] = Held.Read,
         [("round", "AggregateProposal")] = AggregateProposal.Read,
         [("round", "Attest")] = Attest.Read,
+        [("governance", "Propose")] = ProposeChange.Read,
+        [("governance", "Vote")] = VoteOnChange.Read,
+        [("governance", "Ready")] = Ready.Read,
+        [("governance", "Redelegate")] = Redelegate.Read,
     };
 
     /// <summary>The names of all methods, in ordinal order.</summary>

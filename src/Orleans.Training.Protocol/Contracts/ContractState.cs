@@ -54,6 +54,9 @@ public sealed record ContractState
     private int PositionOf(string key) => _keys.IndexOf(key) is var position && position < 0 ? ~position : position;
 }
 
+/// <summary>What holds for every call of a block: its time, the validators of its era, and how a signature is checked.</summary>
+internal sealed record ContractScope(Ledger.Genesis Genesis, Ledger.ValidatorSet Validators, long TimeMs, Ledger.SignatureCheck Verify);
+
 /// <summary>
 /// What one call sees and changes: a view of the state with the call's own writes on top. They count only when the call is not refused.
 /// A contract reads nothing else: no clock, no blob, no certificate.
@@ -65,20 +68,20 @@ public sealed class ContractContext
     private readonly List<LedgerEvent> _events = [];
     private ImmutableSortedSet<Deadline> _deadlines;
 
-    internal ContractContext(ContractState before, ulong height, long timeMs, Ledger.ValidatorSet validators, ParticipantId actor, Identifier keyId)
+    internal ContractContext(ContractState before, ContractScope scope, ParticipantId actor, Identifier keyId)
     {
-        (_before, Height, TimeMs, Validators, Actor, KeyId) = (before, height, timeMs, validators, actor, keyId);
+        (_before, Scope, Actor, KeyId) = (before, scope, actor, keyId);
         _deadlines = before.Deadlines;
     }
 
-    /// <summary>Height of the block being executed.</summary>
-    public ulong Height { get; }
+    /// <summary>What holds for the whole block.</summary>
+    internal ContractScope Scope { get; }
 
     /// <summary>Time of the block being executed, ms since 1970 (UTC).</summary>
-    public long TimeMs { get; }
+    public long TimeMs => Scope.TimeMs;
 
     /// <summary>The validators of this era.</summary>
-    public Ledger.ValidatorSet Validators { get; }
+    public Ledger.ValidatorSet Validators => Scope.Validators;
 
     /// <summary>Who sent the call; nobody when a deadline fell due.</summary>
     public ParticipantId Actor { get; }
@@ -99,6 +102,13 @@ public sealed class ContractContext
             return -1;
         }
     }
+
+    /// <summary>Of these transaction keys those that have a seat in this era, and the actor's own: seats that are gone no longer count.</summary>
+    public IReadOnlyList<Identifier> WithOwnSeat(IReadOnlyList<Identifier> seats) =>
+        [.. Validators.Seats.Select(seat => seat.TransactionKey.Id).Where(id => id == KeyId || seats.Contains(id))];
+
+    /// <summary>Whether anything whose key begins with a prefix waits for its deadline.</summary>
+    public bool Awaits(string prefix) => _deadlines.Any(deadline => deadline.Key.StartsWith(prefix, StringComparison.Ordinal));
 
     /// <summary>Whether an organisation is a validator of this era.</summary>
     public bool HasSeat(ParticipantId organisation) => Validators.Seats.Any(seat => seat.Organisation == organisation);

@@ -68,14 +68,14 @@ public sealed record KeyRecord(ParticipantId Owner, PublicKey PublicKey, bool Re
     }
 }
 
-/// <summary>Validators that asked for one and the same admission so far: their seats, as a bit set.</summary>
-public sealed record AdmissionRecord(uint Seats) : StateRecord
+/// <summary>Validators that asked for one and the same admission so far: [transaction key id of the seat…]. Only those that still have a seat count.</summary>
+public sealed record AdmissionRecord(IReadOnlyList<Identifier> Seats) : StateRecord
 {
     /// <summary>The state key: by the digest of the arguments.</summary>
     public static string Key(Digest arguments) => $"admissions/{arguments}";
 
     /// <inheritdoc/>
-    public override void Write(CborWriter writer) => writer.WriteUInt32(Seats);
+    public override void Write(CborWriter writer) => writer.Write(Seats);
 }
 
 /// <summary>
@@ -112,8 +112,7 @@ public sealed record Admit(ParticipantId Participant, string DisplayName, Roles 
 
     internal override Rejection Apply(ContractContext context)
     {
-        var seat = context.Seat;
-        if (seat < 0) return Rejection.MissingRole;
+        if (context.Seat < 0) return Rejection.MissingRole;
         var owner = context.Find<KeyRecord>(KeyRecord.Key(PublicKey.Id));
         if (owner is not null && (owner.Revoked || owner.Owner != Participant)) return Rejection.KeyInUse;
         var existing = context.Find<ParticipantRecord>(ParticipantRecord.Key(Participant));
@@ -123,11 +122,11 @@ public sealed record Admit(ParticipantId Participant, string DisplayName, Roles 
         if (existing is null && count >= Limits.Participants) return Rejection.LimitReached;
 
         var key = AdmissionRecord.Key(Digest.Of(Wire.Encode(WriteArguments)));
-        var seats = (context.Find<AdmissionRecord>(key)?.Seats ?? 0) | 1u << seat;
+        var seats = context.WithOwnSeat(context.Find<AdmissionRecord>(key)?.Seats ?? []);
         context.Put(key, new AdmissionRecord(seats));
-        if (System.Numerics.BitOperations.PopCount(seats) < context.Validators.Quorum) return Rejection.None;
+        if (seats.Count < context.Validators.Quorum) return Rejection.None;
 
-        context.Put(key, new AdmissionRecord(0));
+        context.Put(key, new AdmissionRecord([]));
         if (existing is null) context.Put(CountRecord.Participants, new CountRecord(count + 1));
         if (owner is null) context.Put(KeyRecord.Key(PublicKey.Id), new KeyRecord(Participant, PublicKey, Revoked: false));
         var record = existing is null

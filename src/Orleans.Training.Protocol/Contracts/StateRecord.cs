@@ -22,6 +22,10 @@ public abstract record StateRecord
         (RunRecord.Prefix, RunRecord.Read),
         (RoundRecord.Prefix, RoundRecord.Read),
         (ModelRecord.Prefix, ModelRecord.Read),
+        (ValidatorsRecord.Prefix, ValidatorsRecord.Read),
+        (ChangeRecord.Prefix, ChangeRecord.Read),
+        (ReadyRecord.Prefix, ReadyRecord.Read),
+        (DelegationRecord.Prefix, DelegationRecord.Read),
     ];
 
     /// <summary>Parses the record that stands at a key; false for keys of other kinds and for malformed bytes.</summary>

@@ -24,6 +24,21 @@ public static class Limits
     /// <summary>Validators of one shard.</summary>
     public const int Validators = 31;
 
+    /// <summary>Seats below which no change may bring a set that has as many: a set of fewer tolerates no liar.</summary>
+    public const int LeastValidators = 4;
+
+    /// <summary>Changes of the validator set that are open at one time.</summary>
+    public const int OpenChanges = 16;
+
+    /// <summary>How long a change may wait to be decided and sealed, in milliseconds: 7 days.</summary>
+    public const long ChangeWindowMs = 7L * 24 * 60 * 60 * 1000;
+
+    /// <summary>How long a seat's word that it is ready counts, in milliseconds: 10 minutes.</summary>
+    public const long ReadyWindowMs = 10L * 60 * 1000;
+
+    /// <summary>The least time between two vote keys that a seat gives itself, in milliseconds: 1 hour.</summary>
+    public const long RedelegationMs = 60L * 60 * 1000;
+
     /// <summary>Participants of one federation, and of one training agreement.</summary>
     public const int Participants = 1024;
 

@@ -77,4 +77,19 @@ public enum Rejection
     ProposalRefused = 2402,
     /// <summary>The proposal does not name the inputs that the ledger fixed.</summary>
     WrongInputs = 2403,
+
+    /// <summary>Not for the era that comes next.</summary>
+    WrongEra = 2501,
+    /// <summary>The change cannot be made to this validator set.</summary>
+    ChangeImpossible = 2502,
+    /// <summary>The seat has already voted on this change.</summary>
+    AlreadyVoted = 2503,
+    /// <summary>The change is decided.</summary>
+    ChangeDecided = 2504,
+    /// <summary>The vote key's own signature is not on the statement that it must be on.</summary>
+    BadProof = 2505,
+    /// <summary>A seat gets another vote key at most once in an hour.</summary>
+    TooSoon = 2506,
+    /// <summary>The era ends as soon as no round is open, so none is opened.</summary>
+    EraEnding = 2507,
 }

@@ -54,6 +54,14 @@ public static class Wire
         writer.WriteByteString(bytes);
     }
 
+    /// <summary>Writes an array of identifiers.</summary>
+    public static void Write(this CborWriter writer, IReadOnlyList<Identifier> identifiers)
+    {
+        writer.WriteStartArray(identifiers.Count);
+        foreach (var identifier in identifiers) writer.Write(identifier);
+        writer.WriteEndArray();
+    }
+
     /// <summary>Writes the name as a text string.</summary>
     public static void Write(this CborWriter writer, ParticipantId participant) => writer.WriteTextString(participant.Name);
 

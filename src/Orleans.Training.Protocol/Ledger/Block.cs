@@ -102,7 +102,7 @@ public sealed class Block
         HeaderBytes = headerBytes;
         Body = body;
         Transactions = transactions;
-        Digest = Digest.Of([.. DigestDomain, .. headerBytes]);
+        Digest = DigestOf(headerBytes);
     }
 
     /// <summary>The header.</summary>
@@ -127,6 +127,12 @@ public sealed class Block
         if (header.BodyHash != Digest.Of(body.Span) || !TryReadBody(body, out var transactions)) throw new ArgumentException("The body is not the one that the header names, or exceeds a limit.", nameof(body));
         return new Block(header, header.Encode(), body, transactions);
     }
+
+    /// <summary>The digest of the block with this header.</summary>
+    public static Digest DigestOf(ReadOnlySpan<byte> headerBytes) => Digest.Of([.. DigestDomain, .. headerBytes]);
+
+    /// <summary>Whether it ends its era: then it has no child in it.</summary>
+    public bool IsSealing => Header.NextValidators is not null;
 
     /// <summary>[header bytes, body bytes]; encoded once and kept.</summary>
     public byte[] Encode() => _encoded ??= Wire.Encode(writer =>

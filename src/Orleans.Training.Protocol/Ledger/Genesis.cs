@@ -27,6 +27,7 @@ public sealed record Genesis(string Origin, Identifier Shard, long TimeMs, Valid
         var origin = reader.ReadText(256);
         Wire.Require(NoteKey.IsName(origin));
         var genesis = new Genesis(origin, reader.ReadIdentifier(), reader.ReadNumber(), ValidatorSet.Read(reader));
+        Wire.Require(genesis.Validators.Seats.All(seat => seat.VoteKey is not null));
         reader.ReadEndArray();
         return genesis;
     }

@@ -12,8 +12,6 @@ public delegate bool SignatureCheck(PublicKey key, ReadOnlySpan<byte> message, R
 /// </summary>
 public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : IStateMachine
 {
-    private readonly Digest _validators = genesis.Validators.Digest;
-
     /// <summary>The genesis block: height 0, no transactions, the seats' organisations as participants.</summary>
     public ExecutedBlock CreateGenesis()
     {
@@ -27,11 +25,13 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
         }
 
         records[CountRecord.Participants] = new CountRecord(records.Values.OfType<ParticipantRecord>().Count());
+        records[EraRecord.Key] = new EraRecord(genesis.Validators.Era);
+        records[ValidatorsRecord.Key(genesis.Validators.Era)] = ValidatorsRecord.Of(genesis.Origin, genesis.Validators);
         var contracts = ContractState.Empty.With(records, []);
         var leaf = new BlockLeaf(0, genesis.TimeMs, Digest.Zero, LedgerEvent.DigestOf([])).Encode();
         var state = new LedgerState(MerkleFrontier.Empty.Append([MerkleHash.Leaf(leaf)]), contracts, ImmutableDictionary<TransactionKey, CommittedTransaction>.Empty, [], [leaf], [[]]);
         var body = Block.EncodeBody([]);
-        var header = Header(0, Digest.Zero, genesis.TimeMs, 0, state, body, new SortedDictionary<string, StateRecord>(contracts.Records.ToDictionary(), StringComparer.Ordinal));
+        var header = Header(genesis.Validators, 0, Digest.Zero, genesis.TimeMs, 0, new Outcome(state, new SortedDictionary<string, StateRecord>(contracts.Records.ToDictionary(), StringComparer.Ordinal), null), body);
         return new ExecutedBlock(Block.Create(header, body), state, contracts.NextDeadlineMs, null);
     }
 
@@ -50,16 +50,17 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
         }
 
         var body = Block.EncodeBody([.. taken.Select(transaction => transaction.Encoded)]);
-        var (state, writes) = Run(parent, timeMs, taken);
-        var header = Header(parent.Block.Header.Height + 1, parent.Block.Digest, timeMs, proposer, state, body, writes);
-        return new ExecutedBlock(Block.Create(header, body), state, state.Contracts.NextDeadlineMs, null);
+        var validators = LedgerState.Of(parent).Validators;
+        var outcome = Run(parent, validators, timeMs, taken);
+        return Executed(Block.Create(Header(validators, parent.Block.Header.Height + 1, parent.Block.Digest, timeMs, proposer, outcome, body), body), outcome);
     }
 
     /// <inheritdoc/>
     public ExecutedBlock? Execute(ExecutedBlock parent, Block block)
     {
         var timeMs = block.Header.TimeMs;
-        if (timeMs <= parent.Block.Header.TimeMs || block.Header.Proposer >= genesis.Validators.Count) return null;
+        var validators = LedgerState.Of(parent).Validators;
+        if (timeMs <= parent.Block.Header.TimeMs || block.Header.Proposer >= validators.Count) return null;
         var transactions = new List<Transaction>(block.Transactions.Count);
         var seen = new HashSet<TransactionKey>();
         foreach (var encoded in block.Transactions)
@@ -69,9 +70,9 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
             transactions.Add(transaction);
         }
 
-        var (state, writes) = Run(parent, timeMs, transactions);
-        var header = Header(parent.Block.Header.Height + 1, parent.Block.Digest, timeMs, block.Header.Proposer, state, block.Body, writes);
-        return header == block.Header ? new ExecutedBlock(block, state, state.Contracts.NextDeadlineMs, null) : null;
+        var outcome = Run(parent, validators, timeMs, transactions);
+        var header = Header(validators, parent.Block.Header.Height + 1, parent.Block.Digest, timeMs, block.Header.Proposer, outcome, block.Body);
+        return header == block.Header ? Executed(block, outcome) : null;
     }
 
     /// <inheritdoc/>
@@ -90,8 +91,14 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
         return key.PublicKey.Algorithm == transaction.Algorithm && verify(key.PublicKey, transaction.ToBeSigned.Span, transaction.Signature.Span) ? Rejection.None : Rejection.BadSignature;
     }
 
-    private (LedgerState State, SortedDictionary<string, StateRecord> Writes) Run(ExecutedBlock parent, long timeMs, List<Transaction> transactions)
+    // What a block leaves: the state, what it wrote, and the validators of the next era if it ends this one.
+    private sealed record Outcome(LedgerState State, SortedDictionary<string, StateRecord> Writes, ValidatorSet? Next);
+
+    private static ExecutedBlock Executed(Block block, Outcome outcome) => new(block, outcome.State, outcome.State.Contracts.NextDeadlineMs, outcome.Next);
+
+    private Outcome Run(ExecutedBlock parent, ValidatorSet validators, long timeMs, List<Transaction> transactions)
     {
+        var scope = new ContractScope(genesis, validators, timeMs, verify);
         var before = LedgerState.Of(parent);
         var height = parent.Block.Header.Height + 1;
         var writes = new SortedDictionary<string, StateRecord>(StringComparer.Ordinal);
@@ -99,9 +106,9 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
         var leaves = new List<byte[]>(transactions.Count + 1);
         var events = new List<IReadOnlyList<LedgerEvent>>(transactions.Count + 1);
 
-        var due = FallDue(ref contracts, height, timeMs, writes);
-        leaves.Add(new BlockLeaf(height, timeMs, parent.Block.Digest, LedgerEvent.DigestOf(due)).Encode());
-        events.Add(due);
+        var own = FallDue(ref contracts, scope, writes);
+        leaves.Add([]);
+        events.Add(own);
 
         var recent = before.Recent.ToBuilder();
         var byExpiry = before.RecentByExpiry.ToBuilder();
@@ -115,7 +122,7 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
         for (var position = 0; position < transactions.Count; position++)
         {
             var payload = transactions[position].Payload;
-            var context = new ContractContext(contracts, height, timeMs, genesis.Validators, payload.Actor, payload.KeyId);
+            var context = new ContractContext(contracts, scope, payload.Actor, payload.KeyId);
             var result = ContractCalls.TryRead(payload.Contract, payload.Method, payload.Arguments, out var call);
             if (result is Rejection.None) result = call!.Apply(context);
             if (result is Rejection.None) contracts = context.Commit(writes);
@@ -126,18 +133,24 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
             byExpiry.Add((payload.NotAfterMs, payload.Actor, payload.Id));
         }
 
+        var sealing = new ContractContext(contracts, scope, default, default);
+        var next = EraContract.Seal(sealing);
+        if (next is not null) contracts = sealing.Commit(writes);
+        own.AddRange(sealing.Events);
+        leaves[0] = new BlockLeaf(height, timeMs, parent.Block.Digest, LedgerEvent.DigestOf(own)).Encode();
+
         var tree = before.Tree.Append([.. leaves.Select(leaf => MerkleHash.Leaf(leaf))]);
-        return (new LedgerState(tree, contracts, recent.ToImmutable(), byExpiry.ToImmutable(), leaves, events), writes);
+        return new Outcome(new LedgerState(tree, contracts, recent.ToImmutable(), byExpiry.ToImmutable(), leaves, events), writes, next);
     }
 
-    private List<LedgerEvent> FallDue(ref ContractState contracts, ulong height, long timeMs, SortedDictionary<string, StateRecord> writes)
+    private static List<LedgerEvent> FallDue(ref ContractState contracts, ContractScope scope, SortedDictionary<string, StateRecord> writes)
     {
         var events = new List<LedgerEvent>();
-        while (contracts.NextDeadlineMs <= timeMs)
+        while (contracts.NextDeadlineMs <= scope.TimeMs)
         {
             var deadline = contracts.Deadlines[0];
-            var context = new ContractContext(contracts, height, timeMs, genesis.Validators, default, default);
-            RoundContract.OnDeadline(context, deadline.Key);
+            var context = new ContractContext(contracts, scope, default, default);
+            if (deadline.Key.StartsWith(ChangeRecord.Prefix, StringComparison.Ordinal)) EraContract.OnDeadline(context, deadline.Key); else RoundContract.OnDeadline(context, deadline.Key);
             context.SetDeadline(deadline.Key, deadline.TimeMs, null);
             contracts = context.Commit(writes);
             events.AddRange(context.Events);
@@ -146,21 +159,21 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
         return events;
     }
 
-    private BlockHeader Header(ulong height, Digest parent, long timeMs, int proposer, LedgerState state, ReadOnlyMemory<byte> body, SortedDictionary<string, StateRecord> writes) => new()
+    private BlockHeader Header(ValidatorSet validators, ulong height, Digest parent, long timeMs, int proposer, Outcome outcome, ReadOnlyMemory<byte> body) => new()
     {
         Chain = genesis.Chain,
         Shard = genesis.Shard,
-        Era = genesis.Validators.Era,
+        Era = validators.Era,
         Height = height,
         Parent = parent,
         TimeMs = timeMs,
         Proposer = proposer,
-        TreeSize = state.Tree.Size,
-        TreeRoot = state.Tree.Root,
+        TreeSize = outcome.State.Tree.Size,
+        TreeRoot = outcome.State.Tree.Root,
         BodyHash = Digest.Of(body.Span),
-        WriteSet = DigestWrites(writes),
-        Validators = _validators,
-        NextValidators = null,
+        WriteSet = DigestWrites(outcome.Writes),
+        Validators = validators.Digest,
+        NextValidators = outcome.Next?.Digest,
     };
 
     // [[key, SHA-256(record)]…] in key order.

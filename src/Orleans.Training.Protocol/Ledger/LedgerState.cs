@@ -23,6 +23,9 @@ public sealed record LedgerState(
     /// <summary>The state of an executed block.</summary>
     public static LedgerState Of(ExecutedBlock block) => (LedgerState)block.State;
 
+    /// <summary>Who makes the next block: this era's validators, or the next one's after a sealing block.</summary>
+    public ValidatorSet Validators => ValidatorsRecord.Current(Contracts).Set;
+
     /// <summary>The index of the first leaf that the block added.</summary>
     public long FirstIndex => Tree.Size - Leaves.Count;
 }

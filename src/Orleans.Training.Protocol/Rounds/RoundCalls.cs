@@ -41,6 +41,8 @@ public sealed record RoundOpen(Digest Agreement, int Number, Digest BaseModel) :
         if (context.Find<RoundRecord>(RoundRecord.Key(Agreement, Number, attempt)) is not null) return Rejection.RoundInProgress;
         if (BaseModel != run.Model) return Rejection.WrongBaseModel;
         if (!terms.Effective!.Allows(terms.Agreement, context.TimeMs)) return Rejection.PolicyViolated;
+        // A round's seats are numbered in one era: none begins while an era waits for the open ones.
+        if (EraContract.Plan(context) is not null) return Rejection.EraEnding;
 
         var deadline = context.TimeMs + terms.Agreement.InputWindowMs;
         var round = new RoundRecord(Agreement, Number, attempt, BaseModel, Phase.Input, deadline, new RoundInput[terms.Agreement.Datasets.Count], null, [], null);

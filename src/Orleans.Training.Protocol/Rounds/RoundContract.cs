@@ -31,8 +31,10 @@ internal static class RoundContract
         }
 
         var deadline = context.TimeMs + terms.Agreement.AggregateWindowMs;
+        var survivors = round.Survivors(quorum).ToHashSet();
+        var inputs = round.Inputs.Select((input, position) => survivors.Contains(position) ? input : input with { Holders = 0 }).ToArray();
         context.SetDeadline(round.StateKey, round.DeadlineMs, deadline);
-        context.Put(round.StateKey, round with { DeadlineMs = deadline, InputsDigest = round.DigestInputs(quorum) }, "InputsFixed");
+        context.Put(round.StateKey, round with { DeadlineMs = deadline, Inputs = inputs, InputsDigest = round.DigestInputs(quorum) }, "InputsFixed");
     }
 
     /// <summary>Publishes the model of a proposal that a quorum attested.</summary>

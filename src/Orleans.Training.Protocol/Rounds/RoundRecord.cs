@@ -99,9 +99,10 @@ public sealed record RoundRecord(
     public string StateKey => Key(Agreement, Number, Attempt);
 
     /// <summary>
-    /// The positions whose updates count: those held by a quorum of seats when the inputs were fixed. Meaningful from then on, since holders no longer grow.
+    /// The positions whose updates count: those that a quorum of seats holds, as it stands now. Once the inputs are fixed nobody is left as a holder of the others, so that
+    /// the record means the same in every later era.
     /// </summary>
-    public IEnumerable<int> Survivors(int quorum) => Enumerable.Range(0, Inputs.Count).Where(i => System.Numerics.BitOperations.PopCount(Inputs[i].Holders) >= quorum);
+    public IEnumerable<int> Survivors(int quorum) => Enumerable.Range(0, Inputs.Count).Where(i => System.Numerics.BitOperations.PopCount(Inputs[i].Holders) >= (InputsDigest is null ? quorum : 1));
 
     /// <summary>SHA-256("FLv1-inputs\0" ‖ CBOR [agreement, round, attempt, base model, [[position, root]…]]): what a proposal must name.</summary>
     public Digest DigestInputs(int quorum) => Digest.Of([.. "FLv1-inputs\0"u8, .. Wire.Encode(writer =>

@@ -100,5 +100,6 @@ public sealed class ConsensusMessageTests
         yield return new BlocksMessage(Shard.Certify(Vote.Finalize(1, 2, block.Digest), 0, 1, 3), [block]);
         yield return new TransactionGossip([TestShard.NewTransaction(1), TestShard.NewTransaction(2)]);
         yield return new CosignatureMessage(12, "line"u8.ToArray());
+        yield return new EraProof(EraTests.Chain(Shard, 2).Links);
     }
 }

@@ -9,16 +9,15 @@ internal sealed class TestShard
 {
     public const long StartMs = 1_800_000_000_000;
 
-    private readonly byte[][] _privateKeys;
+    private readonly Dictionary<PublicKey, byte[]> _privateKeys = [];
     private readonly Queue<(int Seat, ConsensusInput Input)> _queue = new();
     private readonly PriorityQueue<(int Seat, int Life, ConsensusInput Input), long> _timers = new();
     private readonly int[] _lives;
 
     public TestShard(int seats, int blockLimit = 8, Func<int, ConsensusSetup, ConsensusSetup>? change = null)
     {
-        _privateKeys = new byte[seats][];
         _lives = new int[seats];
-        Validators = new ValidatorSet(1, [.. Enumerable.Range(0, seats).Select(NewSeat)]);
+        Validators = new ValidatorSet(1, [.. Enumerable.Range(0, seats).Select(seat => Entry(seat, 0))]);
         Genesis = SimulatedMachine.Genesis(Validators, StartMs);
         Setups = [.. Enumerable.Range(0, seats).Select(seat => Setup(seat, blockLimit)).Select((setup, seat) => change?.Invoke(seat, setup) ?? setup)];
         Cores = [.. Setups.Select(setup => new ConsensusCore(setup))];
@@ -44,6 +43,9 @@ internal sealed class TestShard
 
     /// <summary>Seats that do nothing.</summary>
     public HashSet<int> Down { get; } = [];
+
+    /// <summary>The validators of every era that any seat has entered.</summary>
+    public Dictionary<ulong, ValidatorSet> Eras { get; } = [];
 
     public int LeaderOf(ulong view) => LeaderSchedule.LeaderOf(Validators, view);
 
@@ -102,13 +104,15 @@ internal sealed class TestShard
     public SignedVote Sign(int seat, Vote vote)
     {
         var signature = new byte[Signatures.Size];
-        Geralt.Ed25519.Sign(signature, vote.Preimage(SimulatedMachine.Chain, SimulatedMachine.Shard), _privateKeys[seat]);
+        // Of several keys of a seat the one that counts in the vote's era.
+        var key = Eras.TryGetValue(vote.Era, out var validators) ? validators.Seats[seat].VoteKey! : Validators.Seats[seat].VoteKey!;
+        Geralt.Ed25519.Sign(signature, vote.Preimage(SimulatedMachine.Chain, SimulatedMachine.Shard), _privateKeys[key]);
         return new SignedVote(vote, seat, signature);
     }
 
     public Certificate Certify(Vote vote, params int[] seats) => Certificate.Join([.. seats.Select(seat => Sign(seat, vote))]);
 
-    public static Transaction NewTransaction(int number, string method = "write", int argument = 0, string? actor = null)
+    public static Transaction NewTransaction(int number, string method = "write", int argument = 0, string? actor = null, byte[]? arguments = null)
     {
         var payload = new TransactionPayload
         {
@@ -120,7 +124,7 @@ internal sealed class TestShard
             NotAfterMs = StartMs + 3_600_000,
             Contract = "simulated",
             Method = method,
-            Arguments = new byte[] { (byte)(argument >> 24), (byte)(argument >> 16), (byte)(argument >> 8), (byte)argument },
+            Arguments = arguments ?? new byte[] { (byte)(argument >> 24), (byte)(argument >> 16), (byte)(argument >> 8), (byte)argument },
         };
         var signature = Digest.Of(BitConverter.GetBytes(number)).ToArray();
         Assert.Equal(Rejection.None, Transaction.TryParse(Transaction.Assemble(SignatureAlgorithm.Ed25519, payload.Encode(), [.. signature, .. signature]), out var transaction));
@@ -132,7 +136,10 @@ internal sealed class TestShard
         if (input is MessageReceived received)
         {
             if (Cores[seat].News(received.Message) is not { } news) return;
-            Assert.True(MessageVerifier.Verify(Setups[seat], news));
+            var good = MessageVerifier.Verify(Cores[seat].Setup, news);
+            // What was on its way when the era ended does not count in the next one; nothing else of honest peers is refused.
+            Assert.True(good || Eras.Count > 0, $"{news} is refused");
+            if (!good) return;
             input = received with { Message = news };
         }
 
@@ -157,6 +164,11 @@ internal sealed class TestShard
                     break;
                 case SetTimer timer: _timers.Enqueue((seat, _lives[seat], new TimerExpired(0, timer.Token)), NowMs + timer.DurationMs); break;
                 case SetDeadline { TimeMs: { } atMs }: _timers.Enqueue((seat, _lives[seat], new DeadlineReached(0)), Math.Max(NowMs, atMs)); break;
+                case EraEnded ended:
+                    Eras[ended.Next.Era] = ended.Next;
+                    Cores[seat] = Cores[seat].Successor();
+                    _queue.Enqueue((seat, new Started(NowMs)));
+                    break;
                 case BlockCommitted committed: Committed[seat].Add(committed.Executed.Block); break;
                 default: Others.Add(output); break;
             }
@@ -176,18 +188,20 @@ internal sealed class TestShard
         Shard = SimulatedMachine.Shard,
         Validators = Validators,
         Seat = seat,
+        SeatIn = validators => validators.SeatOf(Entry(seat, 0).TransactionKey.Id),
         Genesis = Genesis,
-        Machine = new SimulatedMachine(Validators, blockLimit),
+        Machine = new SimulatedMachine(blockLimit, Entry),
     };
 
-    private Validator NewSeat(int seat)
+    /// <summary>A seat's entry; a version has another vote key and the same others.</summary>
+    public Validator Entry(int seat, int version)
     {
         PublicKey Key(int role)
         {
             var (publicKey, privateKey) = (new byte[32], new byte[64]);
-            Geralt.Ed25519.GenerateKeyPair(publicKey, privateKey, Enumerable.Repeat((byte)(seat * 4 + role + 1), 32).ToArray());
-            if (role == 1) _privateKeys[seat] = privateKey;
+            Geralt.Ed25519.GenerateKeyPair(publicKey, privateKey, [.. Enumerable.Repeat((byte)(seat * 4 + role + 1), 31), (byte)(role == 1 && version > 0 ? version : seat * 4 + role + 1)]);
             Assert.True(PublicKey.TryCreate(SignatureAlgorithm.Ed25519, publicKey, out var key));
+            _privateKeys[key!] = privateKey;
             return key!;
         }
 

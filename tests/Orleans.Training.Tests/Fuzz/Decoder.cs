@@ -17,8 +17,11 @@ namespace Orleans.Training.Tests.Fuzz;
 internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<byte[], byte[]?> ReadAndWrite)
 {
     private static readonly TestExport Export = new();
+    private static readonly Ledger.TestShard Governed = Contracts.TestGovernance.Example();
 
     private static IReadOnlyList<Transaction> Transactions { get; } = [.. Export.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse)];
+
+    private static IEnumerable<Transaction> GovernanceTransactions => Governed.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "governance");
 
     /// <summary>All of them.</summary>
     public static IReadOnlyList<Decoder> All { get; } = [.. Ledger(), .. Calls(), .. Records(), .. Consensus(), .. Models(), .. Masks(), .. Texts()];
@@ -50,7 +53,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
     private static IEnumerable<Decoder> Calls()
     {
-        var calls = Transactions.Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
+        var calls = Transactions.Concat(GovernanceTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
             .Append(("federation.AddKey", Wire.Encode(new AddKey(TestShard.Key("more").Public).WriteArguments)))
             .Append(("federation.RevokeKey", Wire.Encode(new RevokeKey(TestShard.Key("more").Public.Id).WriteArguments)))
             .ToLookup(call => call.Item1, call => call.Item2);
@@ -70,8 +73,8 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static IEnumerable<Decoder> Records()
     {
         // Every state that the run went through, so that records stand in all their phases.
-        var records = Export.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/') + 1)], pair => pair.Value.Encode());
-        foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix })
+        var records = Export.Shard.Blocks.Concat(Governed.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/') + 1)], pair => pair.Value.Encode());
+        foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix })
         {
             yield return new($"StateRecord {prefix}", [.. records[prefix]], bytes => StateRecord.TryParse(prefix + "x", bytes, out var record) ? record!.Encode() : null);
         }
@@ -86,7 +89,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         [
             new Propose(2, 0, block, new byte[64], [Finalization]), new VoteMessage(signed[0]), new CertificateMessage([Finalization, Certificate.Join([signed[1]])]), new StatusMessage(1, 3, 2, 1, signed, true),
             new GetCertificates(1, 4, 300), new GetBlocks(70_000, block.Digest), new BlocksMessage(Finalization, [block]), new BlocksMessage(null, []), new TransactionGossip([.. Transactions.Take(2)]),
-            new CosignatureMessage(12, "line"u8.ToArray()),
+            new CosignatureMessage(12, "line"u8.ToArray()), new EraProof([new EraLink(Finalization, block.HeaderBytes, Genesis.Validators)]),
         ];
         yield return new("Vote", [.. votes.Select(vote => vote.Encode())], bytes => Vote.TryParse(bytes, out var vote) ? vote.Encode() : null);
         yield return new("Certificate", [Finalization.Encode().ToArray(), Certificate.Join([signed[1]]).Encode().ToArray()], bytes => Certificate.TryParse(bytes, out var certificate) ? certificate!.Encode().ToArray() : null);

@@ -19,6 +19,12 @@ internal sealed class BlockTree(ConsensusSetup setup, StepEffects effects)
 
     public ExecutedBlock Final { get; private set; } = setup.Genesis;
 
+    /// <summary>Whether the era has no block of its own yet: its first one is wanted at once, so that peers learn that the era before is over.</summary>
+    public bool IsUnopened => Final.Seals is not null && setup.Rules.OpenEra;
+
+    /// <summary>Whether this block is the last one of this era.</summary>
+    public bool EndsEra(ExecutedBlock executed) => executed.Seals is not null && executed.Block.Header.Era == setup.Era;
+
     public ExecutedBlock? Find(Digest digest) => digest == Final.Block.Digest ? Final : _unfinal.GetValueOrDefault(digest);
 
     /// <summary>Whether the block is executed here, or final.</summary>

@@ -12,6 +12,9 @@ internal sealed class CatchUp(ConsensusSetup setup, StepEffects effects, Timers 
     private ulong _askedAbove;
     private int _attempts;
 
+    /// <summary>Who told of a finalization last: asked in turns with the signers, who may be gone when the era is long over.</summary>
+    public int? Source { get; set; }
+
     /// <summary>Whether a certificate names this block and its body is missing.</summary>
     public bool Wants(Digest digest)
     {
@@ -50,17 +53,29 @@ internal sealed class CatchUp(ConsensusSetup setup, StepEffects effects, Timers 
         if (tree.IsCrowded) tree.KeepOnly(views.NotarizedBlocks);
         if (_askedFor != certificate.Digest) _attempts = 0;
         _askedFor = certificate.Digest;
+        var turn = Source is null ? _attempts : _attempts / 2;
+        if (_attempts++ % 2 == 1 && Source is { } source)
+        {
+            Ask(source, certificate.Digest);
+            return;
+        }
+
         var seats = setup.Validators.Count;
-        var start = (setup.Seat + 1 + _attempts++) % seats;
+        var start = (setup.Seat + 1 + turn) % seats;
         for (var i = 0; i < seats; i++)
         {
             var seat = (start + i) % seats;
             if (seat == setup.Seat || !certificate.SignedBy(seat)) continue;
-            _askedWhom = seat;
-            _askedAbove = tree.Final.Block.Header.Height;
-            effects.Send(seat, new GetBlocks(_askedAbove, certificate.Digest));
+            Ask(seat, certificate.Digest);
             return;
         }
+    }
+
+    private void Ask(int peer, Digest digest)
+    {
+        _askedWhom = peer;
+        _askedAbove = tree.Final.Block.Header.Height;
+        effects.Send(peer, new GetBlocks(_askedAbove, digest));
     }
 
     /// <summary>Executes the blocks of an answer as far as they connect, and asks for the rest; returns a refused block that a certificate names.</summary>

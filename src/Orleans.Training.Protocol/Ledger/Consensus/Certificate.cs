@@ -80,7 +80,7 @@ public sealed class Certificate
         {
             if (!SignedBy(seat)) continue;
             var signature = Signatures.Span.Slice(position++ * Protocol.Signatures.Size, Protocol.Signatures.Size);
-            if (!Protocol.Signatures.Verify(validators.Seats[seat].VoteKey, preimage, signature)) return false;
+            if (validators.Seats[seat].VoteKey is not { } key || !Protocol.Signatures.Verify(key, preimage, signature)) return false;
         }
 
         return true;

@@ -3,7 +3,7 @@ namespace Orleans.Training.Protocol.Ledger;
 /// <summary>
 /// One validator of one shard: FL-Simplex (docs/spec/consensus.md) without clock, randomness, network or disk. Deterministic and single-threaded:
 /// the host gives one input at a time to <see cref="Step"/>, then persists, signs and sends, in that order (see <see cref="ConsensusStep"/>).
-/// After a crash the host calls <see cref="Restore"/> with its journal.
+/// After a crash the host calls <see cref="Restore"/> with its journal. A core is for one era: when that has ended (<see cref="EraEnded"/>) the host goes on with <see cref="Successor()"/>.
 /// </summary>
 public sealed class ConsensusCore
 {
@@ -25,13 +25,11 @@ public sealed class ConsensusCore
     private readonly NewsFilter _news;
     private readonly Admission _admission;
     private readonly Proposer _proposer;
+    private readonly Finality _finality;
 
     private long _nowMs;
     private ulong _view = 1;
     private Certificate? _entry;
-    private Certificate? _lastFinal;
-    private Certificate? _pendingFinal;
-    private Certificate? _nearFinal;
     private bool _viewExpired;
     private ulong _finalizeTried;
     private bool _resendsOften;
@@ -41,23 +39,31 @@ public sealed class ConsensusCore
 
     /// <summary>A validator that has not voted yet.</summary>
     /// <exception cref="ArgumentException">The seat does not exist.</exception>
-    public ConsensusCore(ConsensusSetup setup)
+    public ConsensusCore(ConsensusSetup setup) : this(setup, new TransactionPool(setup), 0)
     {
-        if ((uint)setup.Seat >= (uint)setup.Validators.Count) throw new ArgumentException("The validator set has no such seat.", nameof(setup));
+    }
+
+    private ConsensusCore(ConsensusSetup setup, TransactionPool pool, ulong lastToken)
+    {
+        if (setup.Seat < -1 || setup.Seat >= setup.Validators.Count) throw new ArgumentException("The validator set has no such seat.", nameof(setup));
         _setup = setup;
-        _timers = new Timers(_effects);
+        _timers = new Timers(_effects, lastToken);
         _leaders = new LeaderSchedule(setup);
         _views = new ViewTable(setup);
         _tree = new BlockTree(setup, _effects);
-        _pool = new TransactionPool(setup);
+        _pool = pool;
         _voter = new Voter(setup, _effects);
         _work = new Work(setup, _views, _tree, _pool, _voter);
         _catchUp = new CatchUp(setup, _effects, _timers, _views, _tree);
         _news = new NewsFilter(setup, _views, _leaders, _catchUp);
         _peers = new Peers(setup, _effects, _views, _tree);
         _admission = new Admission(setup, _effects, _tree, _pool, _peers);
+        _finality = new Finality(setup, _effects, _views, _leaders, _tree, _pool);
         _proposer = new Proposer(setup, _timers, _leaders, _views, _tree, _pool, _voter, _admission);
     }
+
+    /// <summary>The era's setup: what messages of this era are verified against.</summary>
+    public ConsensusSetup Setup => _setup;
 
     /// <summary>The current view.</summary>
     public ulong View => _view;
@@ -69,7 +75,7 @@ public sealed class ConsensusCore
     public ExecutedBlock Final => _tree.Final;
 
     /// <summary>Proof for <see cref="Final"/>; null for genesis.</summary>
-    public Certificate? Finalization => _lastFinal;
+    public Certificate? Finalization => _finality.Last;
 
     /// <summary>The vote guard as last written.</summary>
     public VoteGuard Guard => _voter.Guard;
@@ -84,7 +90,7 @@ public sealed class ConsensusCore
     /// Rebuilds a validator from its journal, by replaying all records in order. The next input must be <see cref="Started"/>: it leads to the
     /// stored votes being signed and sent again.
     /// </summary>
-    /// <param name="setup">The same setup as before.</param>
+    /// <param name="setup">The same setup as before: the first era's, or a later one's with the journal from there on.</param>
     /// <param name="records">Every durable record, in the order in which it was written.</param>
     /// <param name="committed">Called for every final block of the journal, in height order.</param>
     /// <exception cref="InvalidDataException">The journal is damaged.</exception>
@@ -98,31 +104,41 @@ public sealed class ConsensusCore
             {
                 if (output is BlockCommitted block) committed?.Invoke(block);
             }
+
+            if (core._finality.Ended is not null) core = core.Successor(replaying: true);
         }
 
         core._replaying = false;
-        core._entry = core._views.Exit(core._views.HighestCertified) ?? core._lastFinal;
+        core._entry = core._views.Exit(core._views.HighestCertified) ?? core._finality.Last;
         core._view = Math.Max(core._views.HighestCertified + 1, Math.Max(core.Guard.NotarizedView, core.Guard.NullifiedView));
         return core;
     }
 
+    /// <summary>The core of the next era, after <see cref="EraEnded"/>: it takes the waiting transactions and its timers' numbers along, nothing else.</summary>
+    /// <exception cref="InvalidOperationException">The era goes on.</exception>
+    public ConsensusCore Successor() => Successor(replaying: false);
+
+    private ConsensusCore Successor(bool replaying) => _finality.Ended is { } ended
+        ? new ConsensusCore(_setup.After(ended), _pool, _timers.LastToken) { _replaying = replaying }
+        : throw new InvalidOperationException("The era has not ended.");
+
     /// <summary>Takes one input, and everything that now follows from the state.</summary>
     public ConsensusStep Step(ConsensusInput input)
     {
-        if (_halted) return _effects.Take();
+        if (_halted || (_finality.Ended is not null && input is not TransactionsSubmitted)) return _effects.Take();
         _nowMs = input.NowMs;
         switch (input)
         {
             case Started: Start(); break;
-            case MessageReceived received when (uint)received.From < (uint)_setup.Validators.Count: Receive(received.From, received.Message); break;
+            case MessageReceived { From: >= 0 } received: Receive(received.From, received.Message); break;
             case VoteSigned signed: OwnVote(signed.Vote); break;
             case TimerExpired timer: Expire(timer.Token); break;
             case TransactionsSubmitted submitted: _admission.Submit(submitted.Transactions, _nowMs); break;
         }
 
         // Whatever changes the state lets all be asked again; own votes come back as inputs of their own.
-        while (!_halted && (CommitFinal() || EnterView() || VoteFinalize() || VoteOnProposal() || Propose() || VoteNullify())) { }
-        if (!_halted) SetTimers();
+        while (IsRunning && (CommitFinal() || EnterView() || VoteFinalize() || VoteOnProposal() || Propose() || VoteNullify())) { }
+        if (IsRunning) SetTimers();
         return _effects.Take();
     }
 
@@ -135,12 +151,15 @@ public sealed class ConsensusCore
     /// <summary>Views of which anything is remembered.</summary>
     internal int TrackedViews => _views.Count;
 
+    private bool IsRunning => !_halted && _finality.Ended is null;
+
     private bool IsWork => _work.IsAny(_view, _nowMs);
 
     private void Start()
     {
         _effects.Emit(new SetDeadline(Final.NextDeadlineMs));
         _peers.SendStatus(_view, wantsReply: true);
+        if (_tree.IsUnopened) _peers.ShowEnding();
         _voter.Resume();
     }
 
@@ -152,13 +171,17 @@ public sealed class ConsensusCore
             case VoteMessage { Vote: var vote }: TakeVote(vote); break;
             case CertificateMessage { Certificates: var certificates }: foreach (var certificate in certificates) Learn(certificate); break;
             case StatusMessage status:
-                _voter.HeardFrom(from);
-                foreach (var vote in status.VotesOfReceiver) _voter.Seen(vote);
+                if (status.Era > _setup.Era || status.FinalHeight > Final.Block.Header.Height) _catchUp.Source = from;
+                if (status.Era == _setup.Era) _voter.HeardFrom(from, status.VotesOfReceiver);
                 _voter.Resume();
-                _peers.Answer(from, status, _view, _entry, _lastFinal);
+                _peers.Answer(from, status, _view, _entry, _finality.Last);
                 break;
-            case GetCertificates request: _peers.Answer(from, request, _lastFinal); break;
-            case GetBlocks request: _peers.Answer(from, request, _lastFinal); break;
+            case GetCertificates request: _peers.Answer(from, request, _finality.Last); break;
+            case GetBlocks request: _peers.Answer(from, request, _finality.Last); break;
+            case EraProof { Links: [var link, ..] }:
+                _catchUp.Source = from;
+                Learn(link.Final);
+                break;
             case BlocksMessage blocks: TakeBlocks(from, blocks); break;
             case TransactionGossip gossip: foreach (var transaction in gossip.Transactions) _admission.Admit(transaction, _nowMs); break;
         }
@@ -167,7 +190,7 @@ public sealed class ConsensusCore
     private void TakeProposal(int from, Propose propose)
     {
         foreach (var certificate in propose.Justification) Learn(certificate);
-        if (propose.Vote.Era != _setup.Era || propose.View <= FinalView) return;
+        if (IsForeign(propose.Vote.Era) || propose.View <= FinalView) return;
         TakeVote(new SignedVote(propose.Vote, _leaders.LeaderOf(propose.View), propose.Signature));
         if (_catchUp.Wants(propose.Block.Digest)) Disagree(_catchUp.Take(from, [propose.Block], _pool));
         var current = Math.Max(_view, _views.HighestCertified + 1);
@@ -179,7 +202,7 @@ public sealed class ConsensusCore
 
     private void TakeVote(SignedVote vote)
     {
-        if (vote.Vote.Era != _setup.Era) return;
+        if (IsForeign(vote.Vote.Era)) return;
         if (vote.Seat == _setup.Seat)
         {
             _voter.Seen(vote);
@@ -189,8 +212,11 @@ public sealed class ConsensusCore
         Count(vote);
     }
 
+    private bool IsForeign(ulong era) => era != _setup.Era && _setup.Rules.CheckEra;
+
     private void OwnVote(SignedVote vote)
     {
+        if (vote.Vote.Era != _setup.Era) return;
         if (_voter.Signed(vote)) Count(vote);
         Say(vote);
     }
@@ -208,7 +234,7 @@ public sealed class ConsensusCore
 
     private void Learn(Certificate certificate)
     {
-        if (certificate.Vote.Era != _setup.Era || certificate.View < FinalView || _halted) return;
+        if (IsForeign(certificate.Vote.Era) || certificate.View < FinalView || _halted) return;
         if (_views.Find(certificate.View)?.Contradicts(certificate) is true)
         {
             Halt($"Contradictory certificates for view {certificate.View}: more validators lie than the quorum tolerates.");
@@ -220,11 +246,8 @@ public sealed class ConsensusCore
         _views.Remember(certificate);
         if (certificate.SignedBy(_setup.Seat) && !_replaying) _voter.Seen(certificate.VoteOf(_setup.Seat));
         if (certificate.Kind is VoteKind.Nullify) _leaders.SawNullification(certificate.View);
-        // The highest finalization is what catching up aims at; one whose block is here is committed, and journaled as final, in this very step.
-        var commits = certificate.Kind is VoteKind.Finalize && _tree.Find(certificate.Digest) is not null;
-        if (commits) _nearFinal = certificate;
-        else if (_setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
-        if (certificate.Kind is VoteKind.Finalize && certificate.View > (_pendingFinal?.View ?? 0)) _pendingFinal = certificate;
+        // One whose block is here is committed, and journaled as final, in this very step.
+        if (!_finality.Note(certificate) && _setup.Rules.KeepCertificates) _effects.Write(JournalRecordKind.Certificate, certificate.Encode());
         if (certificate.Kind is not VoteKind.Nullify && _tree.Refused(certificate.Digest)) Disagree(certificate.Digest);
         _catchUp.Want(certificate);
     }
@@ -235,34 +258,11 @@ public sealed class ConsensusCore
         if (message.Final is { } final) Learn(final);
     }
 
-    // Rule 6: a final block makes its ancestors final; all are handed on in height order.
     private bool CommitFinal()
     {
-        var near = _nearFinal;
-        _nearFinal = null;
-        return (near is not null && Commit(near)) || (_pendingFinal is { } pending && Commit(pending));
-    }
-
-    private bool Commit(Certificate certificate)
-    {
-        if (certificate.View <= FinalView) return false;
-        var path = _tree.PathTo(certificate.Digest, out var conflict);
-        if (conflict) Halt($"View {certificate.View} finalized a block that does not descend from final height {Final.Block.Header.Height}.");
-        if (path is null) return false;
-        _effects.Write(JournalRecordKind.Final, certificate.Encode());
-        foreach (var executed in path)
-        {
-            _tree.Finalize(executed);
-            _pool.Committed(executed.Block);
-            _effects.Emit(new BlockCommitted(executed, certificate));
-        }
-
-        _lastFinal = certificate;
-        if (_pendingFinal?.View <= certificate.View) _pendingFinal = null;
-        _views.Finalized(certificate.View);
-        _leaders.SawFinalization();
-        _effects.Deadline(Final.NextDeadlineMs);
-        return true;
+        var committed = _finality.Commit();
+        if (_finality.Conflict is { } conflict && !_halted) Halt(conflict);
+        return committed;
     }
 
     // Rule 1: any certificate for the current or a later view leads out of it.
@@ -282,7 +282,7 @@ public sealed class ConsensusCore
     private bool VoteFinalize()
     {
         var view = _views.HighestNotarized;
-        if (view <= FinalView || view <= Guard.FinalizedView || view == _finalizeTried || !_voter.IsReady || _views.Find(view)?.Notarization is not { } notarization) return false;
+        if (view <= FinalView || view <= Guard.FinalizedView || view == _finalizeTried || !_voter.MayVote || _views.Find(view)?.Notarization is not { } notarization) return false;
         _finalizeTried = view;
         return _voter.TryVote(Vote.Finalize(_setup.Era, view, notarization.Digest));
     }
@@ -321,7 +321,7 @@ public sealed class ConsensusCore
 
     // Rule 5.
     private bool VoteNullify() =>
-        Guard.NullifiedView < _view && !_voter.Stopped && _voter.IsReady && IsWork
+        Guard.NullifiedView < _view && _voter.MayVote && IsWork
         && (_viewExpired || _leaders.TenureEnded(_view) || _leaders.LooksDead(_view))
         && _voter.TryVote(Vote.Nullify(_setup.Era, _view));
 
@@ -348,7 +348,7 @@ public sealed class ConsensusCore
         if (busy && here == _atLastResend)
         {
             foreach (var vote in _voter.LatestSigned().Where(vote => vote.Vote.View > FinalView)) Say(vote);
-            _peers.Repeat(_view, _entry, _lastFinal, _pool.Oldest(256, 256 * 1024));
+            _peers.Repeat(_view, _entry, _finality.Last, _pool.Oldest(256, 256 * 1024));
         }
 
         if (!busy || here == _atLastResend || !_voter.IsReady) _peers.SendStatus(_view, wantsReply: true);

@@ -12,6 +12,7 @@ public abstract record ConsensusMessage
     internal const int MaximumCertificates = 128;
     internal const int MaximumBlocks = 1024;
     internal const int MaximumLine = 512;
+    internal const int MaximumLinks = 128;
 
     private byte[]? _encoded;
 
@@ -27,7 +28,7 @@ public abstract record ConsensusMessage
     private static ConsensusMessage Read(CborReader reader)
     {
         var length = reader.ReadStartArray();
-        var type = reader.ReadNumber(9);
+        var type = reader.ReadNumber(10);
         ConsensusMessage message = (type, length) switch
         {
             (1, 7) => Propose.ReadFields(reader),
@@ -39,6 +40,7 @@ public abstract record ConsensusMessage
             (7, 3) => BlocksMessage.ReadFields(reader),
             (8, 2) => new TransactionGossip(reader.ReadArray(MaximumGossip, ReadTransaction)),
             (9, 3) => new CosignatureMessage(reader.ReadNumber(), reader.ReadBytes(MaximumLine)),
+            (10, 2) => new EraProof(reader.ReadArray(MaximumLinks, EraLink.Read)),
             _ => throw new CborContentException("There is no such message."),
         };
         reader.ReadEndArray();
@@ -238,6 +240,21 @@ public sealed record CosignatureMessage(long TreeSize, ReadOnlyMemory<byte> Line
         writer.WriteUInt32(9);
         writer.WriteInt64(TreeSize);
         writer.WriteByteString(Line.Span);
+        writer.WriteEndArray();
+    }
+}
+
+/// <summary>How the addressee's era ended, and perhaps those after it: the way over for whoever knows the set of the first link's era.</summary>
+/// <param name="Links">In the order of eras, at most 128.</param>
+public sealed record EraProof(IReadOnlyList<EraLink> Links) : ConsensusMessage
+{
+    private protected override void Write(CborWriter writer)
+    {
+        writer.WriteStartArray(2);
+        writer.WriteUInt32(10);
+        writer.WriteStartArray(Links.Count);
+        foreach (var link in Links) link.Write(writer);
+        writer.WriteEndArray();
         writer.WriteEndArray();
     }
 }

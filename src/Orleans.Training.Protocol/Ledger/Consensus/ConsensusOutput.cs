@@ -38,6 +38,15 @@ public sealed record SetDeadline(long? TimeMs) : ConsensusOutput;
 /// <param name="Finalization">Proof for this block or for a descendant of it.</param>
 public sealed record BlockCommitted(ExecutedBlock Executed, Certificate Finalization) : ConsensusOutput;
 
+/// <summary>
+/// The era is over: after this output the host goes on with <see cref="ConsensusCore.Successor()"/>, whose first input is <see cref="Started"/>. It comes behind the
+/// <see cref="BlockCommitted"/> of the sealing block, so its finalization is durable: the vote key of the old era may be destroyed now, and the guard begins anew.
+/// </summary>
+/// <param name="Sealing">The era's last block: the root of the next era.</param>
+/// <param name="Final">Its finalization.</param>
+/// <param name="Next">The validators of the next era.</param>
+public sealed record EraEnded(ExecutedBlock Sealing, Certificate Final, ValidatorSet Next) : ConsensusOutput;
+
 /// <summary>The answer to one submitted transaction.</summary>
 /// <param name="Transaction">The transaction.</param>
 /// <param name="Rejection">None: it waits for a block (it may have waited already).</param>

@@ -26,6 +26,24 @@ internal sealed record ConsensusRules
     /// <summary>Votes restored from the journal count in the own tally.</summary>
     public bool CountRestoredVotes { get; init; } = true;
 
+    /// <summary>Leader and voter: a sealing block has no child in its era, and is proposed again unchanged.</summary>
+    public bool SealingIsTerminal { get; init; } = true;
+
+    /// <summary>An era ends with the finalization of its sealing block, not with its notarization.</summary>
+    public bool EraEndsWithFinalization { get; init; } = true;
+
+    /// <summary>The finalization of a sealing block is journaled before the next era's guard.</summary>
+    public bool KeepSealing { get; init; } = true;
+
+    /// <summary>Votes and certificates of another era are refused.</summary>
+    public bool CheckEra { get; init; } = true;
+
+    /// <summary>Certificates need the quorum of their own era's set.</summary>
+    public bool QuorumOfOwnEra { get; init; } = true;
+
+    /// <summary>The first leader of an era makes a block at once.</summary>
+    public bool OpenEra { get; init; } = true;
+
     /// <summary>Stop when a peer shows an own vote that the guard does not cover. Off only for seats that the simulator runs twice.</summary>
     public bool DetectLostGuard { get; init; } = true;
 }

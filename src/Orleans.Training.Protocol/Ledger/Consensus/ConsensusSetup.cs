@@ -1,6 +1,6 @@
 namespace Orleans.Training.Protocol.Ledger;
 
-/// <summary>What a validator of one shard is told before it starts; constant for an era.</summary>
+/// <summary>What a validator of one shard is told before it starts; constant for an era. <see cref="After"/> gives the next era's.</summary>
 public sealed record ConsensusSetup
 {
     /// <summary>Digest of genesis.</summary>
@@ -12,8 +12,19 @@ public sealed record ConsensusSetup
     /// <summary>Who votes.</summary>
     public required ValidatorSet Validators { get; init; }
 
-    /// <summary>This validator's seat number.</summary>
+    /// <summary>This validator's seat number; −1 for one that has no seat in this era: it follows, answers, and never votes.</summary>
     public required int Seat { get; init; }
+
+    /// <summary>The seat of this validator in the set of a later era, or −1. Default: the seat that has the same vote key.</summary>
+    public Func<ValidatorSet, int>? SeatIn { get; init; }
+
+    /// <summary>How the eras since genesis ended, in order: what a peer that is still in one of them is answered with.</summary>
+    public IReadOnlyList<EraLink> Past { get; init; } = [];
+
+    /// <summary>
+    /// Peers beyond the seats that may be asked, numbered from n on: a host that knows none of an era's validators any more, or not yet, still finds its way. Default 0.
+    /// </summary>
+    public int OtherPeers { get; init; }
 
     /// <summary>
     /// The root of the era, executed: final by definition. Or, for <see cref="ConsensusCore.Restore"/>, any later final block of the journal
@@ -41,7 +52,24 @@ public sealed record ConsensusSetup
 
     internal ConsensusRules Rules { get; init; } = ConsensusRules.Correct;
 
-    internal int Quorum => Validators.Quorum - Rules.MissingFromQuorum;
+    internal int Quorum => (Rules.QuorumOfOwnEra || PreviousQuorum == 0 ? Validators.Quorum : PreviousQuorum) - Rules.MissingFromQuorum;
+
+    internal int PreviousQuorum { get; init; }
+
+    /// <summary>The setup of the era that begins where another ended.</summary>
+    public ConsensusSetup After(EraEnded ended)
+    {
+        var own = Validators.CanVote(Seat) ? Validators.Seats[Seat].VoteKey : null;
+        var seat = SeatIn is not null ? SeatIn(ended.Next) : own is null ? -1 : ended.Next.Seats.ToList().FindIndex(entry => entry.VoteKey == own);
+        return this with
+        {
+            Validators = ended.Next,
+            Seat = seat,
+            Genesis = ended.Sealing,
+            Past = [.. Past, new EraLink(ended.Final, ended.Sealing.Block.HeaderBytes, ended.Next)],
+            PreviousQuorum = Validators.Quorum,
+        };
+    }
 
     internal ulong Era => Validators.Era;
 }

@@ -14,8 +14,10 @@ public static class MessageVerifier
         Propose propose => Verify(setup, propose),
         VoteMessage vote => Verify(setup, vote.Vote),
         CertificateMessage certificates => certificates.Certificates.All(certificate => Verify(setup, certificate)),
-        StatusMessage status => status.VotesOfReceiver.All(vote => vote.Seat == setup.Seat && Verify(setup, vote)),
+        // Votes of another era, or of a key that is no longer here, mean nothing; where the sender stands does.
+        StatusMessage status => status.Era != setup.Era || !setup.Validators.CanVote(setup.Seat) || status.VotesOfReceiver.All(vote => vote.Seat == setup.Seat && Verify(setup, vote)),
         BlocksMessage { Final: { } final } => Verify(setup, final),
+        EraProof proof => EraLink.Follow(setup.Validators, setup.Chain, setup.Shard, proof.Links) is not null,
         _ => true,
     };
 

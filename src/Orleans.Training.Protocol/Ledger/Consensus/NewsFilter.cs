@@ -10,6 +10,7 @@ internal sealed class NewsFilter(ConsensusSetup setup, ViewTable views, LeaderSc
         Propose propose => IsNew(propose, currentView)
             ? new Propose(propose.View, propose.ParentView, propose.Block, propose.Signature, views.Unknown(propose.Justification))
             : null,
+        EraProof proof => proof.Links.Count > 0 && proof.Links[0].Era == setup.Era && views.Unknown([proof.Links[0].Final]).Count > 0 ? message : null,
         BlocksMessage => catchUp.IsMissing ? message : null,
         _ => message,
     };

@@ -8,9 +8,9 @@ internal sealed class Peers(ConsensusSetup setup, StepEffects effects, ViewTable
 
     public void SendStatus(ulong view, bool wantsReply)
     {
-        for (var seat = 0; seat < setup.Validators.Count; seat++)
+        for (var peer = 0; peer < setup.Validators.Count + setup.OtherPeers; peer++)
         {
-            if (seat != setup.Seat) effects.Send(seat, Status(seat, view, wantsReply));
+            if (peer != setup.Seat) effects.Send(peer, Status(peer, view, wantsReply));
         }
     }
 
@@ -28,11 +28,25 @@ internal sealed class Peers(ConsensusSetup setup, StepEffects effects, ViewTable
 
     public void Answer(int to, StatusMessage status, ulong view, Certificate? entry, Certificate? lastFinal)
     {
+        if (status.Era != setup.Era)
+        {
+            // Who is behind is shown the way over; who is ahead is asked for it.
+            if (Ending(status.Era) is { } link) effects.Send(to, new EraProof([link]));
+            else if (status.Era > setup.Era) effects.Send(to, Status(to, view, wantsReply: true));
+            return;
+        }
+
         if (status.WantsReply) effects.Send(to, Status(to, view, wantsReply: false));
         var news = new List<Certificate>();
         if (status.FinalView < views.FinalView && lastFinal is not null) news.Add(lastFinal);
         if (status.View < view && entry is not null && entry != lastFinal) news.Add(entry);
         if (news.Count > 0) effects.Send(to, new CertificateMessage(news));
+    }
+
+    /// <summary>Tells everyone how the era before this one ended.</summary>
+    public void ShowEnding()
+    {
+        if (setup.Past.Count > 0) effects.Broadcast(new EraProof([setup.Past[^1]]));
     }
 
     public void Answer(int to, GetCertificates request, Certificate? lastFinal)
@@ -89,5 +103,7 @@ internal sealed class Peers(ConsensusSetup setup, StepEffects effects, ViewTable
     }
 
     private StatusMessage Status(int to, ulong view, bool wantsReply) =>
-        new(setup.Era, view, views.FinalView, tree.Final.Block.Header.Height, views.HighestVotesOf(to), wantsReply);
+        new(setup.Era, view, views.FinalView, tree.Final.Block.Header.Height, to < setup.Validators.Count ? views.HighestVotesOf(to) : [], wantsReply);
+
+    private EraLink? Ending(ulong era) => setup.Past.Count > 0 && era >= setup.Past[0].Era && era < setup.Era ? setup.Past[(int)(era - setup.Past[0].Era)] : null;
 }

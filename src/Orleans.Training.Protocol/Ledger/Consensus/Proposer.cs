@@ -38,12 +38,13 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
     /// <summary>Builds this view's block and returns the own vote for it; null when it is not this seat's turn, there is no reason, or something is missing.</summary>
     public Vote? Build(ulong view, long nowMs)
     {
-        if (voter.Stopped || !voter.IsReady || _builtFor == view || leaders.TenureEnded(view)) return null;
+        if (!voter.MayVote || _builtFor == view || leaders.TenureEnded(view)) return null;
         if (setup.Rules.NotarizeOnce && voter.Guard.NotarizedView >= view) return null;
         if (ChooseParent(view) is not { } choice) return null;
         var (parentView, parent) = choice;
+        if (setup.Rules.SealingIsTerminal && tree.EndsEra(parent)) return ProposeAgain(view, parentView, parent);
         var branch = tree.Branch(parent);
-        var mayBeEmpty = parent.NextDeadlineMs <= nowMs || IsEmptyChildDue();
+        var mayBeEmpty = parent.NextDeadlineMs <= nowMs || (tree.IsUnopened && ReferenceEquals(parent, tree.Final)) || IsEmptyChildDue();
         if (!mayBeEmpty && (!pool.HasCandidates(branch) || _triedInVain == (view, pool.Count))) return null;
 
         var timeMs = Math.Max(nowMs, parent.Block.Header.TimeMs + 1);
@@ -60,6 +61,14 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
         tree.Add(executed);
         pool.Included(executed.Block);
         return Vote.Notarize(setup.Era, view, parentView, executed.Block.Digest);
+    }
+
+    // A block that ends the era has no children in it; all that can be done for its finalization is to propose it once more.
+    private Vote? ProposeAgain(ulong view, ulong parentView, ExecutedBlock sealing)
+    {
+        if (!IsEmptyChildDue()) return null;
+        _builtFor = view;
+        return Vote.Notarize(setup.Era, view, parentView, sealing.Block.Digest);
     }
 
     /// <summary>The message that carries an own notarize vote, when this seat leads its view; null for any other vote.</summary>
@@ -82,11 +91,13 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
     {
         HoldMs = 0;
         var header = proposal.Block.Header;
-        if (proposal.ParentView < views.FinalView || header.Proposer != leaders.LeaderOf(proposal.View)) return Judgement.Wrong;
+        if (proposal.ParentView < views.FinalView) return Judgement.Wrong;
         if (NotarizedIn(proposal.ParentView) is not { } parentDigest) return Judgement.CertificatesMissing;
-        if (parentDigest != header.Parent) return Judgement.Wrong;
+        var isAgain = parentDigest == proposal.Block.Digest && proposal.Block.IsSealing && setup.Rules.SealingIsTerminal;
+        if (!isAgain && (header.Proposer != leaders.LeaderOf(proposal.View) || parentDigest != header.Parent)) return Judgement.Wrong;
         if (setup.Rules.CheckGap && !IsGapNullified(proposal.ParentView, proposal.View)) return Judgement.CertificatesMissing;
-        if (tree.Find(parentDigest) is null) return Judgement.ParentMissing;
+        if (tree.Find(header.Parent) is not { } parent) return tree.Find(proposal.Block.Digest) is null ? Judgement.ParentMissing : Judgement.Good;
+        if (setup.Rules.SealingIsTerminal && tree.EndsEra(parent)) return Judgement.Wrong;
         if (header.TimeMs <= nowMs + Limits.ClockLeadMs) return Judgement.Good;
         HoldMs = header.TimeMs - nowMs - Limits.ClockLeadMs;
         return Judgement.TooEarly;

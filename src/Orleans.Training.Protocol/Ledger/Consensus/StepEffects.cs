@@ -47,11 +47,14 @@ internal enum TimerPurpose
 }
 
 /// <summary>Timers by purpose: setting one makes the earlier one of that purpose stale.</summary>
-internal sealed class Timers(StepEffects effects)
+internal sealed class Timers(StepEffects effects, ulong lastToken = 0)
 {
     private const int PurposeBits = 3;
     private readonly ulong[] _running = new ulong[1 << PurposeBits];
-    private ulong _sequence;
+    private ulong _sequence = lastToken >> PurposeBits;
+
+    /// <summary>No timer has had a token above this one: where a successor begins, so that timers of the past stay stale.</summary>
+    public ulong LastToken => _sequence << PurposeBits;
 
     public bool IsRunning(TimerPurpose purpose) => _running[(int)purpose] != 0;
 

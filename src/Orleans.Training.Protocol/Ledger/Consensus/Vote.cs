@@ -137,10 +137,10 @@ public sealed record SignedVote(Vote Vote, int Seat, ReadOnlyMemory<byte> Signat
     /// <summary>Whether the seat exists in <paramref name="validators"/>, the eras agree, and the signature is good.</summary>
     public bool Verify(ValidatorSet validators, Digest chain, Identifier shard)
     {
-        if (Vote.Era != validators.Era || (uint)Seat >= (uint)validators.Count) return false;
+        if (Vote.Era != validators.Era || !validators.CanVote(Seat)) return false;
         Span<byte> preimage = stackalloc byte[Vote.PreimageSize];
         Vote.WritePreimage(chain, shard, preimage);
-        return Signatures.Verify(validators.Seats[Seat].VoteKey, preimage, Signature.Span);
+        return Signatures.Verify(validators.Seats[Seat].VoteKey!, preimage, Signature.Span);
     }
 
     internal void Write(CborWriter writer)

@@ -16,23 +16,30 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
 
     public bool Stopped { get; private set; }
 
+    /// <summary>Whether this seat may vote now: it has a key, the guard was not lost, and enough peers have been heard.</summary>
+    public bool MayVote => !Stopped && IsReady && IsMember;
+
+    private bool IsMember => setup.Validators.CanVote(setup.Seat);
+
     /// <summary>Whether enough peers have shown what they hold of this key.</summary>
     public bool IsReady => System.Numerics.BitOperations.PopCount(_heardFrom) >= setup.Quorum - 1;
 
     public void Stop() => Stopped = true;
 
-    public void HeardFrom(int seat)
+    /// <summary>A peer of this era has shown what it holds of this key.</summary>
+    public void HeardFrom(int seat, IReadOnlyList<SignedVote> ownVotes)
     {
-        if (seat != setup.Seat) _heardFrom |= 1u << seat;
+        foreach (var vote in ownVotes) Seen(vote);
+        if (seat != setup.Seat && seat < setup.Validators.Count) _heardFrom |= 1u << seat;
     }
 
     /// <summary>Whether the guard would admit a vote now.</summary>
-    public bool Admits(Vote vote) => !Stopped && IsReady && Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out _);
+    public bool Admits(Vote vote) => MayVote && Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out _);
 
     /// <summary>Asks for a signature, with guard and vote written first; false when the guard refuses.</summary>
     public bool TryVote(Vote vote)
     {
-        if (Stopped || !IsReady || !Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out var next)) return false;
+        if (!MayVote || !Guard.TryAdmit(vote, PreimageDigest(vote), setup.Rules, out var next)) return false;
         Guard = next;
         Keep(vote, restored: false);
         effects.Write(JournalRecordKind.Vote, vote.Encode());
@@ -44,7 +51,7 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
     /// <summary>After a restart: asks once more for the signatures on the stored votes, which the guard admits as the same bytes.</summary>
     public void Resume()
     {
-        if (_resumed || Stopped || !IsReady) return;
+        if (_resumed || !MayVote) return;
         _resumed = true;
         for (var i = 0; i < _last.Length; i++)
         {
@@ -67,18 +74,18 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
     /// <summary>A peer shows a vote of this key: if the guard does not know it, the key must not vote again.</summary>
     public void Seen(SignedVote vote)
     {
-        if (Stopped || !setup.Rules.DetectLostGuard || Guard.Covers(vote.Vote, PreimageDigest(vote.Vote))) return;
+        if (Stopped || !IsMember || !setup.Rules.DetectLostGuard || Guard.Covers(vote.Vote, PreimageDigest(vote.Vote))) return;
         Stop();
         effects.Emit(new GuardLost(vote));
         effects.Emit(new RaiseAlarm($"The vote key of seat {setup.Seat} signed {vote.Vote.Kind} for view {vote.Vote.View}, which the guard does not remember: the guard was lost, restored or copied."));
     }
 
-    /// <summary>Replays a guard record.</summary>
-    /// <exception cref="InvalidDataException">It is damaged, or of another era.</exception>
+    /// <summary>Replays a guard record; one of an era that is over says nothing about this one.</summary>
+    /// <exception cref="InvalidDataException">It is damaged, or of an era that has not begun.</exception>
     public void RestoreGuard(ReadOnlySpan<byte> record)
     {
-        if (!VoteGuard.TryDecode(record, out var guard) || guard!.Era != setup.Era) throw new InvalidDataException("The journal's vote guard is damaged or belongs to another era: this key must not vote again.");
-        Guard = guard;
+        if (!VoteGuard.TryDecode(record, out var guard) || guard!.Era > setup.Era) throw new InvalidDataException("The journal's vote guard is damaged or belongs to an era whose beginning the journal does not hold: this key must not vote again.");
+        if (guard.Era == setup.Era) Guard = guard;
     }
 
     /// <summary>Replays a vote record.</summary>
@@ -86,7 +93,7 @@ internal sealed class Voter(ConsensusSetup setup, StepEffects effects)
     public void RestoreVote(ReadOnlyMemory<byte> record)
     {
         if (!Vote.TryParse(record, out var vote)) throw new InvalidDataException("A vote in the journal is damaged.");
-        Keep(vote, restored: true);
+        if (vote.Era == setup.Era) Keep(vote, restored: true);
     }
 
     private void Keep(Vote vote, bool restored)

@@ -5,8 +5,8 @@ internal sealed class Work(ConsensusSetup setup, ViewTable views, BlockTree tree
 {
     public bool IsAny(ulong view, long nowMs) => pool.Count > 0 || IsAnyBesidesPool(view, nowMs);
 
-    /// <summary>A notarized block that is not final, a deadline, an own vote whose view has not ended, or an honest validator that gives the view up.</summary>
+    /// <summary>The era's first block is missing, a notarized block that is not final, a deadline, an own vote whose view has not ended, or an honest validator that gives the view up.</summary>
     public bool IsAnyBesidesPool(ulong view, long nowMs) =>
-        views.HighestNotarized > views.FinalView || tree.Final.NextDeadlineMs <= nowMs || voter.Guard.NotarizedView == view
+        tree.IsUnopened || views.HighestNotarized > views.FinalView || tree.Final.NextDeadlineMs <= nowMs || voter.Guard.NotarizedView == view
         || views.Find(view)?.NullifyVotes > setup.Validators.MaxFaulty;
 }
