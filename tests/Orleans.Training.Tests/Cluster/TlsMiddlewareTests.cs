@@ -98,9 +98,9 @@ public sealed class TlsMiddlewareTests : IDisposable
         await using var stream = new SslStream(new PipeStream(wire));
         await stream.AuthenticateAsClientAsync(options);
         await stream.WriteAsync("ping "u8.ToArray());
-        Assert.Equal("ping ", await reached.Task);
         await wire.Output.CompleteAsync();
         await server;
+        Assert.Equal("ping ", await reached.Task);
     }
 
     [Fact]
@@ -276,6 +276,7 @@ public sealed class TlsMiddlewareTests : IDisposable
             // Refused already.
         }
 
+        await wire.Output.CompleteAsync();
         await Assert.ThrowsAnyAsync<Exception>(() => serving);
         Assert.False(reached.Task.IsCompleted);
     }
@@ -284,6 +285,7 @@ public sealed class TlsMiddlewareTests : IDisposable
     {
         var (serving, reached) = Serve(Ours("server"), out var wire);
         await wire.Output.WriteAsync(bytes);
+        await wire.Output.CompleteAsync();
         await Assert.ThrowsAnyAsync<Exception>(() => serving);
         Assert.False(reached.Task.IsCompleted);
     }
