@@ -36,9 +36,10 @@ internal static class ServeCommand
         var trainOn = Device("--train-on", "Train only in silos with this device; to be said in all silos of the cluster. Without it, any device will do.");
         var postgres = new Option<string?>("--postgres") { Description = "Connection string of a PostgreSQL database for the cluster and the validators' journals, instead of SQLite and folders." };
         var silos = new Option<int>("--silos") { Description = "Silos to wait for before validators are started, so that they spread.", DefaultValueFactory = _ => 1 };
-        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, device, trainOn, postgres, silos };
+        var tls = new TlsArguments();
+        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, device, trainOn, postgres, silos, tls.Certificate, tls.Key, tls.Authority, tls.Names };
         command.SetAction((parsed, cancellationToken) => Run(
-            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres), parsed.GetValue(silos), DeviceOf(parsed.GetValue(device)) ?? TrainingDevice.Cpu, DeviceOf(parsed.GetValue(trainOn))), cancellationToken));
+            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres), parsed.GetValue(silos), DeviceOf(parsed.GetValue(device)) ?? TrainingDevice.Cpu, DeviceOf(parsed.GetValue(trainOn)), tls.Read(parsed)), cancellationToken));
         return command;
     }
 
@@ -63,6 +64,7 @@ internal static class ServeCommand
         {
             options.DataFolder = plan.Data;
             options.PostgresConnectionString = plan.Postgres;
+            options.Tls = plan.Tls;
             (options.SiloPort, options.GatewayPort) = (plan.SiloPort, plan.ClientPort);
             options.LabelTrainers(trainers);
             if (plan.TrainOn is { } needed) options.NeedTrainers(needed);
@@ -117,4 +119,4 @@ internal static class ServeCommand
 }
 
 /// <summary>What one silo process is told.</summary>
-internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres, int Silos = 1, TrainingDevice Device = TrainingDevice.Cpu, TrainingDevice? TrainOn = null);
+internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres, int Silos = 1, TrainingDevice Device = TrainingDevice.Cpu, TrainingDevice? TrainOn = null, SiloTlsOptions? Tls = null);

@@ -6,8 +6,6 @@ namespace Orleans.Training.Grains.Keys;
 /// <summary>The bytes of a key file (docs/spec/store.md §3), and the signer that they make.</summary>
 internal static class KeyFile
 {
-    public const int MaximumBytes = 8 + 1 + SecretBytes + 65 + Digest.Size;
-
     private const int SecretBytes = 32;
     private const int SecretOffset = 8 + 1;
     private const int PublicOffset = SecretOffset + SecretBytes;
@@ -43,15 +41,41 @@ internal static class KeyFile
         return file;
     }
 
+    /// <summary>The file of these parts, in a pinned buffer that the caller zeroes.</summary>
+    public static byte[] Assemble(byte algorithm, ReadOnlySpan<byte> secret, ReadOnlySpan<byte> publicKey)
+    {
+        var file = GC.AllocateArray<byte>(PublicOffset + publicKey.Length + Digest.Size, pinned: true);
+        Magic.CopyTo(file);
+        file[Magic.Length] = algorithm;
+        secret.CopyTo(file.AsSpan(SecretOffset));
+        publicKey.CopyTo(file.AsSpan(PublicOffset));
+        Digest.Of(file.AsSpan(..^Digest.Size)).CopyTo(file.AsSpan(^Digest.Size..));
+        return file;
+    }
+
+    /// <summary>The algorithm byte of a whole file.</summary>
+    public static byte AlgorithmOf(ReadOnlySpan<byte> file) => file[Magic.Length];
+
+    /// <summary>The secret of a whole file: a view, not a copy.</summary>
+    public static ReadOnlySpan<byte> SecretOf(ReadOnlySpan<byte> file) => file.Slice(SecretOffset, SecretBytes);
+
+    /// <summary>The public key of a whole file.</summary>
+    public static ReadOnlySpan<byte> PublicKeyOf(ReadOnlySpan<byte> file) => file[PublicOffset..^Digest.Size];
+
+    /// <summary>Whether the file says that it is of this form.</summary>
+    public static bool IsOne(ReadOnlySpan<byte> file) => file.StartsWith(Magic);
+
+    /// <summary>Whether the bytes have the form, and their hash is right.</summary>
+    public static bool IsWhole(ReadOnlySpan<byte> file) =>
+        file.Length >= PublicOffset && IsOne(file) && file.Length == Length((SignatureAlgorithm)(-file[Magic.Length])) && Digest.Of(file[..^Digest.Size]) == Digest.From(file[^Digest.Size..]);
+
     /// <summary>The signer of a file; null when the bytes are none.</summary>
     public static ISigner? TryOpen(ReadOnlySpan<byte> file)
     {
-        if (file.Length < PublicOffset || !file.StartsWith(Magic)) return null;
-        var algorithm = (SignatureAlgorithm)(-file[Magic.Length]);
-        if (file.Length != Length(algorithm) || Digest.Of(file[..^Digest.Size]) != Digest.From(file[^Digest.Size..])) return null;
-        var secret = file.Slice(SecretOffset, SecretBytes);
-        var publicKey = file[PublicOffset..^Digest.Size];
-        if (algorithm is SignatureAlgorithm.Es256)
+        if (!IsWhole(file)) return null;
+        var secret = SecretOf(file);
+        var publicKey = PublicKeyOf(file);
+        if ((SignatureAlgorithm)(-AlgorithmOf(file)) is SignatureAlgorithm.Es256)
         {
             try
             {
@@ -69,10 +93,13 @@ internal static class KeyFile
         return null;
     }
 
-    private static int Length(SignatureAlgorithm algorithm) => algorithm switch
+    /// <summary>Bytes of a public key; 0 for no algorithm of ours.</summary>
+    public static int PublicBytes(SignatureAlgorithm algorithm) => algorithm switch
     {
-        SignatureAlgorithm.Ed25519 => PublicOffset + 32 + Digest.Size,
-        SignatureAlgorithm.Es256 => PublicOffset + 65 + Digest.Size,
-        _ => -1,
+        SignatureAlgorithm.Ed25519 => 32,
+        SignatureAlgorithm.Es256 => 65,
+        _ => 0,
     };
+
+    private static int Length(SignatureAlgorithm algorithm) => PublicBytes(algorithm) is > 0 and var publicBytes ? PublicOffset + publicBytes + Digest.Size : -1;
 }

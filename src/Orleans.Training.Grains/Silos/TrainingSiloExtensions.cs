@@ -1,4 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Placement;
 using Orleans.Runtime.MembershipService.SiloMetadata;
@@ -14,10 +16,14 @@ public static class TrainingSiloExtensions
     /// <summary>The name of the grain storage, which is also the default one.</summary>
     public const string GrainStorage = "otrain";
 
+    // Headers hold ids and the request's context: far less.
+    private const int HeaderBytes = 1024 * 1024;
+
     /// <summary>
     /// Configures membership, grain storage, reminders, endpoints, labels, placement and the journals of validators, and sets up the database before the silo starts.
     /// </summary>
-    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">OT-7011: the options do not fit each other.</exception>
+    /// <exception cref="OptionsValidationException">OT-7011: the options do not fit each other.</exception>
+    /// <exception cref="OperationalException">OT-7060: the files of TLS cannot be used.</exception>
     public static ISiloBuilder UseOrleansTraining(this ISiloBuilder builder, Action<TrainingSiloOptions> configure)
     {
         var options = new TrainingSiloOptions();
@@ -37,7 +43,13 @@ public static class TrainingSiloExtensions
             membership.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
             membership.NumMissedTableIAmAliveLimit = 3;
         });
-        builder.Configure<SiloMessagingOptions>(messaging => messaging.ResponseTimeout = options.ResponseTimeout);
+        builder.Configure<SiloMessagingOptions>(messaging =>
+        {
+            messaging.ResponseTimeout = options.ResponseTimeout;
+            messaging.MaxMessageBodySize = options.MaximumMessageBytes;
+            messaging.MaxMessageHeaderSize = HeaderBytes;
+        });
+        if (options.Tls is not null) builder.UseTls(options.Tls);
         builder.ConfigureEndpoints(options.Address, options.SiloPort, options.GatewayPort, listenOnAnyHostAddress: false);
         builder.UseAdoNetClustering(provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
         builder.UseAdoNetReminderService(provider => (provider.Invariant, provider.ConnectionString) = (database.Invariant, database.ConnectionString));
@@ -51,5 +63,29 @@ public static class TrainingSiloExtensions
         builder.Services.AddPlacementFilter<RequireSiloMetadataStrategy, RequireSiloMetadataDirector>(ServiceLifetime.Transient);
         builder.Services.AddPlacementFilter<RequireParticipantStrategy, RequireParticipantDirector>(ServiceLifetime.Transient);
         return builder;
+    }
+
+    /// <summary>Lets a client of Orleans, outside of the silos, talk to silos that have <see cref="TrainingSiloOptions.Tls"/>.</summary>
+    /// <exception cref="OptionsValidationException">OT-7011: the options do not fit each other.</exception>
+    /// <exception cref="OperationalException">OT-7060: the files cannot be used.</exception>
+    public static IClientBuilder UseTrainingTls(this IClientBuilder builder, SiloTlsOptions tls)
+    {
+        var failures = tls.Failures().ToList();
+        if (failures.Count > 0) throw new OptionsValidationException(nameof(SiloTlsOptions), typeof(SiloTlsOptions), failures);
+        var credentials = new TlsCredentials(tls);
+        builder.Services.AddOptions<ClientConnectionOptions>().Configure<ILogger<TlsMiddleware>>((connections, logger) => connections.ConfigureConnection(new TlsMiddleware(credentials, tls.HandshakeTimeout, logger).UseClient));
+        return builder;
+    }
+
+    private static void UseTls(this ISiloBuilder builder, SiloTlsOptions tls)
+    {
+        var credentials = new TlsCredentials(tls);
+        builder.Services.AddOptions<SiloConnectionOptions>().Configure<ILogger<TlsMiddleware>>((connections, logger) =>
+        {
+            var middleware = new TlsMiddleware(credentials, tls.HandshakeTimeout, logger);
+            connections.ConfigureSiloInboundConnection(middleware.UseServer);
+            connections.ConfigureSiloOutboundConnection(middleware.UseClient);
+            connections.ConfigureGatewayInboundConnection(middleware.UseServer);
+        });
     }
 }

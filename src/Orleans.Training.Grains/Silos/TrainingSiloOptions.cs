@@ -45,6 +45,12 @@ public sealed class TrainingSiloOptions
     /// <summary>How long a call waits for its answer; must exceed <see cref="ProbeTimeout"/> × <see cref="MissedProbes"/>. Default 10 s.</summary>
     public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>Bytes of one message between silos; a connection that brings more is closed. Default 32 MiB, at least 8 MiB: consensus sends up to 5.</summary>
+    public int MaximumMessageBytes { get; set; } = 32 * 1024 * 1024;
+
+    /// <summary>Mutual TLS on the ports for silos and clients. Default none: the ports are open to whoever reaches them.</summary>
+    public SiloTlsOptions? Tls { get; set; }
+
     /// <summary>Throws unless the options fit each other.</summary>
     /// <exception cref="OptionsValidationException">They do not.</exception>
     public void Validate()
@@ -56,6 +62,8 @@ public sealed class TrainingSiloOptions
         if (string.IsNullOrEmpty(PostgresConnectionString) && !IPAddress.IsLoopback(Address)) failures.Add($"OT-7011 Address ({Address}) is not loopback, but a SQLite cluster has one machine: set PostgresConnectionString.");
         if (ProbeTimeout <= TimeSpan.Zero || MissedProbes < 1) failures.Add($"OT-7011 ProbeTimeout ({ProbeTimeout}) and MissedProbes ({MissedProbes}) must be above zero.");
         if (ResponseTimeout <= ProbeTimeout * MissedProbes) failures.Add($"OT-7011 ResponseTimeout ({ResponseTimeout}) must exceed ProbeTimeout × MissedProbes ({ProbeTimeout * MissedProbes}).");
+        if (MaximumMessageBytes < 8 * 1024 * 1024) failures.Add($"OT-7011 MaximumMessageBytes ({MaximumMessageBytes}) must be 8 MiB or more: blocks travel in messages.");
+        if (Tls is not null) failures.AddRange(Tls.Failures());
         if (failures.Count > 0) throw new OptionsValidationException(nameof(TrainingSiloOptions), typeof(TrainingSiloOptions), failures);
     }
 }

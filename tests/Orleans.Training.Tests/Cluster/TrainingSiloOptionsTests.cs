@@ -18,6 +18,10 @@ public sealed class TrainingSiloOptionsTests
         { "GatewayPort", options => options.GatewayPort = options.SiloPort },
         { "Address", options => options.Address = IPAddress.Parse("192.0.2.1") },
         { "MissedProbes", options => options.MissedProbes = 0 },
+        { "MaximumMessageBytes", options => options.MaximumMessageBytes = (8 * 1024 * 1024) - 1 },
+        { "AuthorityFile", options => options.Tls = new SiloTlsOptions { CertificateFile = "x", KeyFile = "y" } },
+        { "HandshakeTimeout", options => options.Tls = new SiloTlsOptions { CertificateFile = "x", KeyFile = "y", AuthorityFile = "z", HandshakeTimeout = TimeSpan.Zero } },
+        { "AllowedNames", options => options.Tls = new SiloTlsOptions { CertificateFile = "x", KeyFile = "y", AuthorityFile = "z", AllowedNames = { "10.0.0.1" } } },
         { "ResponseTimeout", options => options.ResponseTimeout = options.ProbeTimeout * options.MissedProbes },
     };
 
