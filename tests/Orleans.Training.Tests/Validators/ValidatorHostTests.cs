@@ -108,6 +108,31 @@ internal sealed class LocalValidators : IAsyncDisposable
 
 public class ValidatorHostTests
 {
+    [Fact]
+    public async Task Hosts_CrossIntoTheNextEra_AndReplayIt()
+    {
+        await using var validators = new LocalValidators();
+        await validators.Start(0, 1, 2, 3);
+        // Seat 3 gives its vote key up: it stays as a machine that follows.
+        var given = validators.Sign("va", new Redelegate(null, default));
+        Assert.Equal([Rejection.None], await validators[0].Submit([given]));
+        foreach (var seat in new[] { 0, 1, 2, 3 }) await LocalValidators.Committed(validators[seat], given);
+
+        var later = validators.Sign("cleveland", new AddKey(TestShard.Key("cleveland/more").Public));
+        Assert.Equal([Rejection.None], await validators[1].Submit([later]));
+        foreach (var seat in new[] { 0, 1, 2, 3 }) await LocalValidators.Committed(validators[seat], later);
+        Assert.Equal([0, 1, 2, -1], new[] { 0, 1, 2, 3 }.Select(seat => validators[seat].Seat));
+        Assert.All(validators.Votes.Where(vote => vote.Vote.Era == 2), vote => Assert.NotEqual(3, vote.Seat));
+
+        await validators.Stop(2);
+        await validators.Start(2);
+        Assert.Equal(2, validators[2].Seat);
+        Assert.Equal(2UL, validators[2].Chain.Head.Executed.Block.Header.Era);
+        var last = validators.Sign("va", new AddKey(TestShard.Key("va/more").Public));
+        Assert.Equal([Rejection.None], await validators[2].Submit([last]));
+        await LocalValidators.Committed(validators[0], last);
+    }
+
     private static readonly RegisterDataset Nonsense = new("none", Digest.Zero, 1, "");
 
     [Fact]
