@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Net.Sockets;
 using Orleans.Training.Cli;
 using Orleans.Training.Cli.Demo;
+using Orleans.Training.Cli.Validators;
 using Orleans.Training.Client;
 using Orleans.Training.Client.Exports;
 
@@ -12,6 +13,7 @@ var root = new RootCommand("Orleans.Training: train one model together, on a led
     UpCommand.Create(),
     ServeCommand.Create(),
     VerifyCommand.Create(),
+    ValidatorCommand.Create(),
 };
 var parsed = root.Parse(args is ["help", .. var about] ? [.. about, "--help"] : args);
 if (parsed.Errors.Count > 0) return Misused(parsed);

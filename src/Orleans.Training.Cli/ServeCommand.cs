@@ -54,12 +54,8 @@ internal static class ServeCommand
     private static async Task<int> Run(SiloPlan plan, CancellationToken cancellationToken)
     {
         var files = new ShardFiles(plan.Data);
-        // Options come from the command line alone: no settings file of whatever folder this runs in is read, let alone watched.
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Logging.AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Warning).AddFilter("Orleans.Training", LogLevel.Information);
-        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, plan.HttpPort));
-        builder.Services.AddSingleton(TimeProvider.System).AddSingleton(files).AddSingleton<IBlobStore>(_ => new FileBlobStore(files.BlobFolder));
+        var builder = WebHosting.Create(kestrel => kestrel.Listen(IPAddress.Loopback, plan.HttpPort));
+        builder.Services.AddSingleton(files).AddSingleton<IBlobStore>(_ => new FileBlobStore(files.BlobFolder));
         var trainers = new TrainerSettings(plan.Data, plan.Trainers, plan.Device);
         builder.Services.AddTrainers(trainers);
         builder.Services.AddOrleansTrainingGateway(gateway => GatewaySetup.Configure(gateway, plan.Data));
@@ -78,8 +74,7 @@ internal static class ServeCommand
         var grains = app.Services.GetRequiredService<IGrainFactory>();
         await WaitForSilos(grains, plan.Silos, cancellationToken);
         foreach (var shard in files.Shards) await grains.GetGrain<ILedgerShardGrain>(shard.ToString()).Start();
-        var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        Console.WriteLine(JsonLine.Of(("ready", true), ("http", address)));
+        Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app))));
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
         await WaitForEndOfInput(ended.Token);

@@ -13,6 +13,9 @@ using Orleans.Training.Gateway.Graph;
 using Orleans.Training.Gateway.Keys;
 using Orleans.Training.Gateway.Reading;
 using Orleans.Training.Gateway.Transport;
+using Orleans.Training.Gateway.Validators;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Links;
 using Orleans.Training.Protocol;
 
 namespace Orleans.Training.Gateway;
@@ -35,6 +38,9 @@ public static class GatewayExtensions
         services.AddSingleton<HttpTransport>();
         services.AddSingleton<SocketTransport>();
         services.AddSingleton<BlobEndpoint>();
+        services.AddSingleton<LogEndpoint>();
+        services.AddSingleton<Relay>();
+        services.AddSingleton(provider => new LinkEndpoint(Genesis(provider), seat: null, provider.GetRequiredService<Relay>()));
         services.AddHostedService<StartCheck>();
         services.AddRouting();
         services.AddGraphQL(graph => graph
@@ -47,7 +53,7 @@ public static class GatewayExtensions
         return services;
     }
 
-    /// <summary>Maps <c>/graphql</c>, <c>/blobs/{root}</c> and <c>/healthz</c>.</summary>
+    /// <summary>Maps <c>/graphql</c>, <c>/blobs/{root}</c>, <c>/healthz</c>, the log of every shard as tiles, and the relay for seats that live elsewhere.</summary>
     public static IEndpointRouteBuilder MapOrleansTrainingGateway(this IEndpointRouteBuilder endpoints)
     {
         var http = endpoints.ServiceProvider.GetRequiredService<HttpTransport>();
@@ -58,12 +64,20 @@ public static class GatewayExtensions
         graph.Run(context => context.WebSockets.IsWebSocketRequest ? sockets.Handle(context) : http.Handle(context));
         endpoints.Map("/graphql", graph.Build());
         endpoints.MapGet("/blobs/{root}", blobs.Handle);
+        endpoints.ServiceProvider.GetRequiredService<LogEndpoint>().Map(endpoints);
+        endpoints.ServiceProvider.GetRequiredService<LinkEndpoint>().Map(endpoints);
         endpoints.MapGet("/healthz", () => Results.Text("ok"));
         return endpoints;
     }
 
     /// <summary>The id of the federation whose ledger is this shard.</summary>
     public static string FederationId(Identifier shard) => GlobalId.Of(GlobalId.Federation, shard);
+
+    private static Func<Identifier, Protocol.Ledger.Genesis?> Genesis(IServiceProvider provider)
+    {
+        var (options, files) = (provider.GetRequiredService<IOptions<GatewayOptions>>().Value, provider.GetRequiredService<ShardFiles>());
+        return shard => options.Shards.Contains(shard) ? files.Genesis(shard) : null;
+    }
 
     private static void Complete(ISchema schema)
     {

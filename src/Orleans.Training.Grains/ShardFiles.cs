@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Links;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
@@ -22,6 +23,21 @@ public sealed class ShardFiles(string root)
 
     public string GenesisFile(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "genesis.cbor");
 
+    /// <summary>The seats of a shard that live outside the cluster, from <c>shards/ID/peers</c>; null when there is no such file, and all seats are the cluster's.</summary>
+    /// <exception cref="OperationalException">OT-7040: the file is wrong.</exception>
+    public LinkPeers? PeersOf(Identifier shard)
+    {
+        var path = Path.Combine(root, "shards", shard.ToString(), "peers");
+        return File.Exists(path) ? LinkPeers.Load(path) : null;
+    }
+
+    /// <summary>The API key with which this machine reads from validators elsewhere, from <c>shards/ID/reading.key</c>; null when there is none.</summary>
+    public string? ReadingKeyOf(Identifier shard)
+    {
+        var path = Path.Combine(root, "shards", shard.ToString(), "reading.key");
+        return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
+    }
+
     /// <summary>The shards that this machine has a genesis of, in order.</summary>
     public IReadOnlyList<Identifier> Shards
     {
@@ -37,6 +53,20 @@ public sealed class ShardFiles(string root)
     /// <summary>The genesis of a shard.</summary>
     /// <exception cref="OperationalException">OT-7023: this machine has none for the shard, or it is damaged.</exception>
     public Genesis Genesis(Identifier shard) => _known.GetOrAdd(shard, Load);
+
+    /// <summary>Keeps a genesis that came from elsewhere.</summary>
+    /// <exception cref="OperationalException">OT-7023: this machine has another one of that shard.</exception>
+    public Genesis Keep(Genesis genesis)
+    {
+        var path = GenesisFile(genesis.Shard);
+        if (!File.Exists(path))
+        {
+            DurableFiles.CreateFolder(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(path, genesis.Encode());
+        }
+
+        return Genesis(genesis.Shard) is { } known && known.Chain == genesis.Chain ? known : throw new OperationalException("OT-7023", $"{path} is the genesis of another chain than {genesis.Chain}: compare both with another participant's.");
+    }
 
     /// <summary>Opens the keys of a validator's seat.</summary>
     public static ValidatorKeys OpenSeat(KeyFolder folder) => new(folder.Open("transaction"), folder.Open("vote"), folder.Open("cosign"), folder.Open("log"));

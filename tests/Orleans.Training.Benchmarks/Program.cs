@@ -2,6 +2,7 @@ using Orleans.Training.Benchmarks;
 
 return args switch
 {
+    ["aggregation"] => AggregationBenchmark.Run(),
     ["ledger"] => await LedgerBenchmark.Run(),
     ["overhead"] => await OverheadBenchmark.Run(),
     _ => Usage(),
@@ -9,6 +10,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("use: ./run bench ledger | ./run bench overhead");
+    Console.Error.WriteLine("use: ./run bench aggregation | ./run bench ledger | ./run bench overhead");
     return 2;
 }

@@ -62,6 +62,10 @@ public interface ILedgerShardGrain : IGrainWithStringKey
     [AlwaysInterleave, Alias("Checkpoint")]
     Task<string?> Checkpoint();
 
+    /// <summary>The content of a tile by its path (c2sp.org/tlog-tiles); null when there is no such path, or the tree does not reach so far.</summary>
+    [AlwaysInterleave, Alias("Tile")]
+    Task<byte[]?> Tile(string path);
+
     /// <summary>Leaves known so far.</summary>
     [AlwaysInterleave, Alias("Size")]
     Task<long> Size();

@@ -57,7 +57,7 @@ internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimePro
         {
             try
             {
-                var answer = (Rejection)(await _follower.Validators[(first + attempt) % _follower.Validators.Count].Submit([transaction]))[0];
+                var answer = (Rejection)(await _follower.Validators[(first + attempt) % _follower.Validators.Count].Submit(transaction));
                 CrashPoints.Reach("accepted-before-shard-answer");
                 return answer is Rejection.None or Rejection.Duplicate ? new TransactionState(TransactionStatus.Pending, 0, -1) : Refused(answer);
             }
@@ -73,11 +73,12 @@ internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimePro
 
     public async Task<string?> Receipt(long index)
     {
-        if (_follower.Chain.Locate(index) is not var (block, position)) return null;
+        if (_follower.Chain.Locate(index) is null) return null;
         if (_checkpoint is null || !Covers(_checkpoint, index)) await RefreshCheckpoint();
-        if (_checkpoint is not { } note || !Protocol.Ledger.Checkpoint.TryParse(note.Text, out var checkpoint) || checkpoint!.Size <= index) return null;
-        return new Receipt(LedgerState.Of(block.Executed).Leaves[position], index, _follower.Chain.InclusionProof(index, checkpoint.Size), note).ToString();
+        return _checkpoint is { } note ? _follower.Chain.Receipt(index, note)?.ToString() : null;
     }
+
+    public Task<byte[]?> Tile(string path) => Task.FromResult(LogTile.TryParse(path, out var tile) ? _follower.Chain.Read(tile) : null);
 
     public async Task<string?> Checkpoint()
     {
@@ -119,7 +120,7 @@ internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimePro
     private Task StartValidators() => Task.WhenAll(_follower.Validators.Select(StartValidator));
 
     // A silo that has just joined shows its labels a moment later, and another may be down: what cannot start now is started by whoever calls it next.
-    private async Task StartValidator(IValidatorGrain validator, int seat)
+    private async Task StartValidator(ValidatorAccess validator, int seat)
     {
         for (var attempt = 1; !_stop.IsCancellationRequested; attempt++)
         {

@@ -25,12 +25,16 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     private readonly Task _following;
 
     /// <summary>Begins to follow.</summary>
-    public ShardFollower(Genesis genesis, IGrainFactory grains, TimeProvider time, ILogger logger, CancellationToken stopping)
+    /// <param name="genesis">The shard's genesis.</param>
+    /// <param name="validators">The validators that may be asked, at least one.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Where to log.</param>
+    /// <param name="stopping">Ends the following.</param>
+    public ShardFollower(Genesis genesis, IReadOnlyList<ValidatorAccess> validators, TimeProvider time, ILogger logger, CancellationToken stopping)
     {
-        (Genesis, _time, _logger) = (genesis, time, logger);
+        (Genesis, Validators, _time, _logger) = (genesis, validators, time, logger);
         Machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
         Chain = new CommittedChain(Machine.CreateGenesis());
-        Validators = [.. genesis.Validators.Seats.Select(seat => grains.GetGrain<IValidatorGrain>(GrainKeys.Of(genesis.Shard, seat.Organisation.Name)))];
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _following = Task.Run(Follow, CancellationToken.None);
     }
@@ -43,8 +47,8 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     /// <summary>The final blocks so far.</summary>
     public CommittedChain Chain { get; }
 
-    /// <summary>The seats, in their order.</summary>
-    public IReadOnlyList<IValidatorGrain> Validators { get; }
+    /// <summary>The validators that may be asked: those of this cluster, and those elsewhere whose address is known.</summary>
+    public IReadOnlyList<ValidatorAccess> Validators { get; }
 
     /// <summary>The state after the newest final block.</summary>
     public LedgerState Head => LedgerState.Of(Chain.Head.Executed);
@@ -190,7 +194,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         Chain.Append(committed);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Validator of seat {Seat} did not answer: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Validator {Seat} did not answer: {Reason}")]
     private static partial void LogUnreachable(ILogger logger, int seat, string reason);
 }
 
@@ -198,17 +202,31 @@ internal sealed partial class ShardFollower : IAsyncDisposable
 internal sealed class ShardFollowers(ShardFiles files, IGrainFactory grains, TimeProvider time, IHostApplicationLifetime host, ILogger<ShardFollower> logger) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<Identifier, Lazy<ShardFollower>> _followers = [];
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(20) };
 
     /// <summary>The silo's copy of a shard.</summary>
     /// <exception cref="OperationalException">OT-7023: there is no genesis here.</exception>
     public ShardFollower Of(Identifier shard)
     {
         var genesis = files.Genesis(shard);
-        return _followers.GetOrAdd(shard, _ => new Lazy<ShardFollower>(() => new ShardFollower(genesis, grains, time, logger, host.ApplicationStopping))).Value;
+        return _followers.GetOrAdd(shard, _ => new Lazy<ShardFollower>(() => new ShardFollower(genesis, Validators(genesis), time, logger, host.ApplicationStopping))).Value;
+    }
+
+    // Those of the cluster first: they are near.
+    private ValidatorAccess[] Validators(Genesis genesis)
+    {
+        var peers = files.PeersOf(genesis.Shard);
+        var key = files.ReadingKeyOf(genesis.Shard);
+        var here = genesis.Validators.Seats.Where(seat => peers?.Seats.ContainsKey(seat.Organisation) is not true)
+            .Select(seat => (ValidatorAccess)new ValidatorInCluster(grains.GetGrain<IValidatorGrain>(GrainKeys.Of(genesis.Shard, seat.Organisation.Name))));
+        var elsewhere = (peers?.Seats.Values ?? []).OfType<Uri>().Select(address => new ValidatorElsewhere(_http, address, genesis.Shard, key));
+        ValidatorAccess[] all = [.. here, .. elsewhere];
+        return all.Length > 0 ? all : throw new OperationalException("OT-7042", $"No validator of shard {genesis.Shard} can be asked: all seats live elsewhere, and the file 'peers' gives no address.");
     }
 
     public async ValueTask DisposeAsync()
     {
         foreach (var follower in _followers.Values) await follower.Value.DisposeAsync();
+        _http.Dispose();
     }
 }

@@ -22,6 +22,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private readonly ValidatorHost _host;
     private readonly TransactionWriter _writer;
     private readonly IBlobStore _blobs;
+    private readonly IBlobStore _local;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
@@ -37,9 +38,17 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private ValidatorSet _validators;
     private int _seat;
 
-    public RoundWorker(ValidatorHost host, Genesis genesis, TransactionWriter writer, IBlobStore blobs, TimeProvider time, ILogger logger)
+    /// <summary>Begins to work.</summary>
+    /// <param name="host">The seat.</param>
+    /// <param name="genesis">The shard's genesis.</param>
+    /// <param name="writer">Signs with the seat's transaction key.</param>
+    /// <param name="blobs">Where updates are read: this machine, and others if it has links.</param>
+    /// <param name="local">Where aggregates are kept: this machine.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Where to log.</param>
+    public RoundWorker(ValidatorHost host, Genesis genesis, TransactionWriter writer, IBlobStore blobs, IBlobStore local, TimeProvider time, ILogger logger)
     {
-        (_host, _validators, _seat, _writer, _blobs, _time, _logger) = (host, genesis.Validators, host.Seat, writer, blobs, time, logger);
+        (_host, _validators, _seat, _writer, _blobs, _local, _time, _logger) = (host, genesis.Validators, host.Seat, writer, blobs, local, time, logger);
         _work = Task.Run(Work);
     }
 
@@ -150,6 +159,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
         {
             if (((proposal.Ok | proposal.Wrong) >> _seat & 1) != 0) continue;
             var ok = own.SumRoot == proposal.SumRoot && own.Model == proposal.Model && own.ModelRoot == proposal.ModelRoot;
+            // Who attests to a model can also serve it.
+            if (ok) await Keep(own);
             CrashPoints.Reach("summed-before-attest");
             await Send($"attest {proposal.Digest}", new Attest(round.Agreement, round.Number, round.Attempt, proposal.Digest, ok, RoundAggregate.WorkOf(_validators.Seats[_seat].Organisation, own.Sum)), OnceEach);
             CrashPoints.Reach("attest-submitted");
@@ -159,11 +170,19 @@ public sealed partial class RoundWorker : IAsyncDisposable
         if (round.Proposals.Any(proposal => System.Numerics.BitOperations.PopCount(proposal.Wrong) <= refused)) return;
         var wish = $"propose {round.StateKey}";
         if (!IsMyTurn(wish, round.Number)) return;
-        await Task.WhenAll(
-            _blobs.Put(new MemoryStream(own.Sum, writable: false), own.SumRoot, _stop.Token).AsTask(),
-            _blobs.Put(new MemoryStream(own.ModelBytes, writable: false), own.ModelRoot, _stop.Token).AsTask());
+        await Keep(own);
         CrashPoints.Reach("aggregate-stored-before-propose");
         await Send(wish, new AggregateProposal(round.Agreement, round.Number, round.Attempt, round.InputsDigest!.Value, own.SumRoot, own.Model, own.ModelRoot), OnceEach);
+    }
+
+    private Task Keep(RoundAggregate aggregate)
+    {
+        return Task.WhenAll(Put(aggregate.Sum, aggregate.SumRoot), Put(aggregate.ModelBytes, aggregate.ModelRoot));
+
+        async Task Put(byte[] content, Digest root)
+        {
+            if (await _local.Find(root, _stop.Token) is null) await _local.Put(new MemoryStream(content, writable: false), root, _stop.Token);
+        }
     }
 
     private async ValueTask<RoundAggregate?> Compute(ContractState state, AgreementRecord terms, RoundRecord round)

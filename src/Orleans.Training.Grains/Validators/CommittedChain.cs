@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Buffers.Binary;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 
@@ -96,6 +98,35 @@ public sealed class CommittedChain
     public Digest? RootAt(long size)
     {
         lock (_lock) return size <= _tree.Size ? _tree.Root(size) : null;
+    }
+
+    /// <summary>A tile's content as c2sp.org/tlog-tiles defines it; null when the tree does not reach so far.</summary>
+    public byte[]? Read(LogTile tile)
+    {
+        lock (_lock)
+        {
+            if (tile.Level is not LogTile.Entries) return _tree.Read(tile);
+            if (_tree.Size < tile.First + tile.Width) return null;
+        }
+
+        var bundle = new ArrayBufferWriter<byte>();
+        for (var index = tile.First; index < tile.First + tile.Width; index++)
+        {
+            var (block, position) = Locate(index)!.Value;
+            var leaf = LedgerState.Of(block.Executed).Leaves[position];
+            BinaryPrimitives.WriteUInt16BigEndian(bundle.GetSpan(2), checked((ushort)leaf.Length));
+            bundle.Advance(2);
+            bundle.Write(leaf);
+        }
+
+        return bundle.WrittenSpan.ToArray();
+    }
+
+    /// <summary>The receipt of the leaf at an index under a checkpoint of this tree; null when the checkpoint does not cover it.</summary>
+    public Receipt? Receipt(long index, SignedNote note)
+    {
+        if (Locate(index) is not var (block, position) || !Checkpoint.TryParse(note.Text, out var checkpoint) || checkpoint!.Size <= index) return null;
+        return new Receipt(LedgerState.Of(block.Executed).Leaves[position], index, InclusionProof(index, checkpoint.Size), note);
     }
 
     private async Task WaitUntil(Func<bool> reached, CancellationToken cancellationToken)

@@ -17,6 +17,8 @@ public sealed record ValidatorKeys(ISigner Transaction, ISigner Vote, ISigner Co
 public sealed partial class ValidatorHost : IAsyncDisposable
 {
     private const int InputsAtOnce = 256;
+    private static readonly TimeSpan Confirmation = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(60);
 
     /// <summary>The code of the failure after which the vote key must be destroyed.</summary>
     public const string GuardLostCode = "OT-4011";
@@ -28,10 +30,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly ITransport _transport;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private ConsensusCore _core;
+    private volatile ConsensusCore _core;
     private EraPeers _peers;
     private CheckpointKeeper _checkpoints;
-    private volatile int _eraSeat;
     private readonly CancellationTokenSource _stop = new();
     // Messages of peers may be dropped; what this validator itself waits for may not.
     private readonly Inbox _messages;
@@ -40,8 +41,13 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly List<JournalRecord> _unsaved = [];
     private readonly Dictionary<ulong, ITimer> _timers = [];
     private ITimer? _deadline;
+    private ITimer? _cosigning;
     private long _cosignedSize;
+    private long _cosignedAt;
     private volatile SignedNote? _newest;
+
+    // Time to look whether a quorum has confirmed the head; and after a longer while to cosign it anew, so that everybody sees that it is still the head.
+    private sealed record LookAgain;
 
     private sealed record Submission(IReadOnlyList<Transaction> Transactions, TaskCompletionSource<IReadOnlyList<Rejection>> Answer);
 
@@ -62,7 +68,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     public SignedNote? Checkpoint => _newest;
 
     /// <summary>The seat's number in the present era; −1 when it has none.</summary>
-    public int Seat => _eraSeat;
+    public int Seat => _core.Setup.Seat;
 
     /// <summary>The seat that this validator's transactions are for in a set, or −1.</summary>
     public int SeatIn(ValidatorSet validators) => validators.SeatOf(_keys.Transaction.PublicKey.Id);
@@ -106,6 +112,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var timer in _timers.Values) await timer.DisposeAsync();
         if (_deadline is not null) await _deadline.DisposeAsync();
+        if (_cosigning is not null) await _cosigning.DisposeAsync();
         await _store.DisposeAsync();
         _stop.Dispose();
         _wake.Dispose();
@@ -115,8 +122,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     /// <exception cref="OperationalException">OT-7021: none has.</exception>
     public static int SeatOf(Genesis genesis, ValidatorKeys keys)
     {
-        var seat = FindSeat(genesis.Validators, keys);
-        return seat >= 0 ? seat : throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
+        return FindSeat(genesis.Validators, keys) is >= 0 and var seat ? seat : throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
     }
 
     private static int FindSeat(ValidatorSet validators, ValidatorKeys keys) => validators.Seats.ToList().FindIndex(seat =>
@@ -148,6 +154,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         {
             await Step([new Started(NowMs)]);
             // The line that was made before a crash may have reached nobody, and the next block may be long in coming.
+            _cosigning = _time.CreateTimer(_ => Enqueue(new LookAgain()), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             await Cosign();
             while (!_stop.IsCancellationRequested)
             {
@@ -209,6 +216,16 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 if (!ConsensusMessage.TryParse(bytes, out var message)) LogMalformed(_logger, _seat, from);
                 else if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
                 else if (_core.News(message!) is { } news && MessageVerifier.Verify(_core.Setup, news)) Apply(new MessageReceived(NowMs, _peers.PeerOf(from), news), outputs);
+                break;
+            case LookAgain when _checkpoints.Unconfirmed is { } own:
+                Broadcast(own);
+                _cosigning!.Change(Confirmation, Timeout.InfiniteTimeSpan);
+                break;
+            case LookAgain when _time.GetElapsedTime(_cosignedAt) >= Freshness:
+                await CosignAnew();
+                break;
+            case LookAgain:
+                _cosigning!.Change(Freshness - _time.GetElapsedTime(_cosignedAt), Timeout.InfiniteTimeSpan);
                 break;
             case ConsensusInput consensus:
                 if (consensus is TimerExpired expired && _timers.Remove(expired.Token, out var timer)) await timer.DisposeAsync();
@@ -302,14 +319,21 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private (EraPeers, CheckpointKeeper) OfEra()
     {
         var setup = _core.Setup;
-        _eraSeat = setup.Seat;
         return (new EraPeers(_genesis, setup.Validators), new CheckpointKeeper(_genesis, setup.Validators, setup.Seat, _keys.Log, _keys.Cosign, Chain));
     }
 
     private async ValueTask Cosign()
     {
-        if (_core.Setup.Seat < 0 || LedgerState.Of(Chain.Head.Executed).Tree.Size <= _cosignedSize) return;
+        if (LedgerState.Of(Chain.Head.Executed).Tree.Size <= _cosignedSize) return;
+        await CosignAnew();
+    }
+
+    private async ValueTask CosignAnew()
+    {
+        if (_core.Setup.Seat < 0) return;
         _cosignedSize = LedgerState.Of(Chain.Head.Executed).Tree.Size;
+        _cosignedAt = _time.GetTimestamp();
+        _cosigning?.Change(Confirmation, Timeout.InfiniteTimeSpan);
         var cosignature = await _checkpoints.Cosign(_time.GetUtcNow(), _stop.Token);
         CrashPoints.Reach("cosigned-before-broadcast");
         Broadcast(cosignature);
@@ -318,7 +342,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     private async ValueTask ReceiveCosignature(int from, CosignatureMessage message)
     {
-        await _checkpoints.Receive(_peers.PeerOf(from), message, _stop.Token);
+        if (await _checkpoints.Receive(_peers.PeerOf(from), message, _stop.Token) is { } own) _transport.Send(from, own.Encode());
         _newest = _checkpoints.Newest ?? _newest;
     }
 

@@ -14,6 +14,16 @@ public sealed class MerkleTree
     /// <summary>The hash of the leaf at <paramref name="index"/>.</summary>
     public Digest this[long index] => _levels[0][checked((int)index)];
 
+    /// <summary>The hashes of a tile, one after the other; null when the tree does not reach so far.</summary>
+    public byte[]? Read(LogTile tile)
+    {
+        var level = 8 * tile.Level;
+        if (level < 0 || level >= _levels.Count || _levels[level].Count < tile.First + tile.Width) return null;
+        var hashes = new byte[tile.Width * Digest.Size];
+        for (var i = 0; i < tile.Width; i++) _levels[level][checked((int)tile.First + i)].CopyTo(hashes.AsSpan(i * Digest.Size));
+        return hashes;
+    }
+
     /// <summary>Appends a leaf by its hash.</summary>
     public void Append(Digest leafHash)
     {

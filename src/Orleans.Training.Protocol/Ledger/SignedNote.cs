@@ -6,6 +6,9 @@ namespace Orleans.Training.Protocol.Ledger;
 /// <summary>One signature line of a note: the name, and the key id with what follows it.</summary>
 public sealed record NoteSignature(string Name, uint KeyId, ReadOnlyMemory<byte> Content)
 {
+    /// <summary>What a cosignature says about when it was made, in seconds since 1970; unchecked. 0 for lines of other kinds.</summary>
+    public ulong CosignedAt => Content.Length == 8 + Signatures.Size ? BinaryPrimitives.ReadUInt64BigEndian(Content.Span) : 0;
+
     /// <summary>Parses one line, without its newline.</summary>
     public static bool TryParse(string line, out NoteSignature? signature)
     {

@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace Orleans.Training.EndToEnd.Drills;
 
 /// <summary>One silo of a drill: the real executable in a process of its own, on ports that stay the same when it is started again.</summary>
-internal sealed class DrillSilo(string name, string root, int[] ports, IReadOnlyList<string> participants, string? postgres) : IAsyncDisposable
+internal sealed class DrillSilo(string name, string root, int[] ports, IReadOnlyList<string> participants, string? postgres, int silos = 2) : IAsyncDisposable
 {
     public const int Killed = 128 + 9;
 
@@ -40,7 +40,7 @@ internal sealed class DrillSilo(string name, string root, int[] ports, IReadOnly
     {
         _process?.Dispose();
         var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] fixedPart = [Executable, "serve", "--data", root, "--silo-port", Text(ports[0]), "--client-port", Text(ports[1]), "--http", Text(ports[2]), "--silos", "2"];
+        string[] fixedPart = [Executable, "serve", "--data", root, "--silo-port", Text(ports[0]), "--client-port", Text(ports[1]), "--http", Text(ports[2]), "--silos", Text(silos)];
         foreach (var argument in fixedPart.Concat(participants.SelectMany(participant => new[] { "--participant", participant })).Concat(postgres is null ? [] : ["--postgres", postgres])) start.ArgumentList.Add(argument);
         foreach (var (key, value) in environment ?? new Dictionary<string, string>()) start.Environment[key] = value;
         var process = Process.Start(start) ?? throw new InvalidOperationException("The silo's process did not start.");

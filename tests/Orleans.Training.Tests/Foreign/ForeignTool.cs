@@ -11,13 +11,16 @@ internal static class ForeignTool
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     /// <summary>Verdicts of golang.org/x/mod/sumdb on the proofs in a folder, by name.</summary>
-    public static Dictionary<string, string> Go(string logKey, string folder)
+    public static Dictionary<string, string> Go(string logKey, string folder) => Verdicts(GoProgram("check.go", logKey, folder));
+
+    /// <summary>What a program of this folder prints that uses golang.org/x/mod/sumdb.</summary>
+    public static string GoProgram(string source, params string[] arguments)
     {
         Assert.True(Directory.Exists(GoPath + "/src/golang.org/x/mod/sumdb/tlog"), $"the Go package golang.org/x/mod is missing: {Install}");
         using var build = new TemporaryFolder();
         var environment = new Dictionary<string, string> { ["GO111MODULE"] = "off", ["GOPATH"] = GoPath, ["GOFLAGS"] = "", ["GOCACHE"] = build["cache"], ["CGO_ENABLED"] = "0", ["GOTOOLCHAIN"] = "local" };
-        Run("go", ["build", "-o", build["check"], Tidy.Repository.Full("tests/Orleans.Training.Tests/Foreign/check.go")], environment);
-        return Verdicts(Run(build["check"], [logKey, folder], []));
+        Run("go", ["build", "-o", build["program"], Tidy.Repository.Full("tests/Orleans.Training.Tests/Foreign/" + source)], environment);
+        return Run(build["program"], arguments, []);
     }
 
     /// <summary>Verdicts of Python's cryptography on the proofs in a folder, by name.</summary>

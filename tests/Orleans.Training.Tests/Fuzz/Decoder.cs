@@ -6,6 +6,7 @@ using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Tests.Exports;
 using Orleans.Training.Tests.Ledger;
+using Orleans.Training.Tests.Masking;
 
 namespace Orleans.Training.Tests.Fuzz;
 
@@ -23,7 +24,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static IEnumerable<Transaction> GovernanceTransactions => Governed.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "governance");
 
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<Decoder> All { get; } = [.. Ledger(), .. Calls(), .. Records(), .. Consensus(), .. Models(), .. Texts()];
+    public static IReadOnlyList<Decoder> All { get; } = [.. Ledger(), .. Calls(), .. Records(), .. Consensus(), .. Models(), .. Masks(), .. Texts()];
 
     private static Genesis Genesis => Export.Shard.Genesis;
 
@@ -104,6 +105,21 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         yield return new("ModelSpec", [spec.Encoded.ToArray(), ModelSpec.LeNet().Encoded.ToArray(), ModelSpec.McMahanConvolutional().Encoded.ToArray()], bytes => ModelSpec.TryParse(bytes, out var read) ? Wire.Encode(read.Write) : null);
         yield return new("ModelBlob", [ModelBlob.Write(spec, new float[6]), ModelBlob.Write(spec, [1, -2, float.MaxValue, float.Epsilon, 0.1f, -0f])], bytes => ModelBlob.TryRead(spec, bytes, out var parameters) ? ModelBlob.Write(spec, parameters) : null);
         yield return new("UpdateBlob", [UpdateBlob.Write([1, -2, int.MaxValue, int.MinValue, 0, 7])], bytes => UpdateBlob.TryRead(bytes, 6, out var lanes) ? UpdateBlob.Write(lanes) : null);
+    }
+
+    private static IEnumerable<Decoder> Masks()
+    {
+        var world = MaskParticipantTests.Masked(7, out var everybody);
+        world.Inputs.Remove(0);
+        world.Confirm(everybody[1..]);
+        world.Reveal(everybody[1..]);
+        var silent = (RevealSilent)world.Step(1, new SilentClosed(world.Order.ComputeDigest(), [2, 3], 1, 2)).Message!;
+        world.Step(1, new AttemptClosed());
+        var layout = world.Setups[0].Layout;
+        yield return new("MaskRecord", [.. world.Journals[1].Select(record => record.Bytes.ToArray())], bytes => MaskRecord.TryRead(bytes, out var record) ? MaskRecord.Write(record.Decode()).Bytes.ToArray() : null);
+        yield return new("ShareOpenings", [silent.Openings.Bytes.ToArray(), world.Reveals[1].Openings.Bytes.ToArray()], bytes => ShareOpenings.TryRead(bytes, out var openings) ? ShareOpenings.Create(openings.Kind, openings.Entries).Bytes.ToArray() : null);
+        yield return new("ShareBlob", [world.Dealt[2].Blob!.Value.ToArray()], bytes => ShareBlob.TryRead(bytes, 6, out var blob) ? [.. Enumerable.Range(1, blob.Count).SelectMany(point => (byte[])[.. blob.Leaf(ShareKind.Seed, point).ToArray(), .. blob.Leaf(ShareKind.Self, point).ToArray(), .. blob.Envelope(point)])] : null);
+        yield return new("MaskedInput", [world.Inputs[1].Bytes!.Value.ToArray()], bytes => MaskedInput.Check(layout, world.Inputs[1].Root, bytes) is MaskFault.None ? bytes : null);
     }
 
     private static IEnumerable<Decoder> Texts()

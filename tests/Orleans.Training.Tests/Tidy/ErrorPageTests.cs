@@ -14,6 +14,7 @@ public sealed partial class ErrorPageTests
     private static readonly string[] Enums =
     [
         "src/Orleans.Training.Protocol/Encoding/Rejection.cs", "src/Orleans.Training.Protocol/Ledger/Receipt.cs", "src/Orleans.Training.Client/Exports/ExportFault.cs", "src/Orleans.Training.Trainer/TrainerException.cs",
+        "src/Orleans.Training.Protocol/Aggregation/Masking/MaskFault.cs",
     ];
 
     private static readonly Dictionary<int, string> Named = Enums.SelectMany(path => Member().Matches(Repository.Read(path))).ToDictionary(match => int.Parse(match.Groups[2].Value), match => match.Groups[1].Value);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 
@@ -36,6 +37,9 @@ public sealed partial class LimitPageTests
         (nameof(Limits.Parameters), "parameters of a model", Number(Limits.Parameters)),
         (nameof(Limits.Rounds), "rounds of an agreement", Number(Limits.Rounds)),
         ("", "attempts at a round", Number(RunRecord.MaxAttempts)),
+        ("", "participants of a masked attempt of whom all share with all", Number(GraphParameters.LargestComplete)),
+        ("", "neighbours of a participant in a masked attempt", Number(ShareBlob.MaximumNeighbours)),
+        ("", "record in a participant's journal of a masked attempt", $"{MaskRecord.MaximumBytes >> 20} MiB"),
         ("", "proposals of an attempt", $"1 of each seat, and {RoundRecord.ProposalsOfOthers} of others, 1 of each"),
     ];
 

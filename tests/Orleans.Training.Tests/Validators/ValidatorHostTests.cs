@@ -172,6 +172,29 @@ public class ValidatorHostTests
         Assert.Equal(checkpoint!.Root, validators[2].Chain.RootAt(checkpoint.Size));
     }
 
+    // Nothing happens after it has caught up: the others' lines, which it missed, come because it asks by repeating its own.
+    [Fact]
+    public async Task AValidatorThatComesLate_GetsTheCheckpointOfTheHead()
+    {
+        await using var validators = new LocalValidators();
+        await validators.Start(0, 1, 2);
+        await validators[0].Submit([validators.Sign("va", Nonsense)]);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var glance = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        var size = await Confirmed(0, 2);
+        await validators.Start(3);
+        Assert.True(await Confirmed(3, size) >= size);
+
+        async Task<long> Confirmed(int seat, long least)
+        {
+            while (true)
+            {
+                if (validators[seat].Checkpoint is { } note && Checkpoint.TryParse(note.Text, out var checkpoint) && checkpoint!.Size >= least) return checkpoint.Size;
+                await glance.WaitForNextTickAsync(patience.Token);
+            }
+        }
+    }
+
     [Fact]
     public async Task ThreeOfFour_GoOn_AndTheFourthCatchesUpFromItsJournalAndItsPeers()
     {

@@ -1,0 +1,144 @@
+using System.CommandLine;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using System.Security.Cryptography.X509Certificates;
+using Orleans.Training.Gateway.Keys;
+using Orleans.Training.Gateway.Validators;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Links;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Cli.Validators;
+
+/// <summary><c>otrain validator</c>: one seat in a process of its own organisation, without a silo and without a database (docs/spec/links.md §8).</summary>
+internal static class ValidatorCommand
+{
+    public static Command Create() => new("validator", "Runs one organisation's validator, and prepares what it needs.")
+    {
+        SeatFiles.Keys(),
+        SeatFiles.Genesis(),
+        ApiKey(),
+        RunCommand(),
+    };
+
+    /// <summary>The folder of one validator.</summary>
+    internal static Option<string> Data() => new("--data") { Description = "The folder of this validator: keys, journal, blobs.", Required = true };
+
+    /// <summary>The organisation.</summary>
+    internal static Option<string> Name()
+    {
+        var name = new Option<string>("--name") { Description = "The organisation's name on the ledger.", Required = true };
+        name.Validators.Add(result => { if (result.GetValue(name) is not { } text || !ParticipantId.TryParse(text, out _)) result.AddError("--name must be a participant's name: lower-case letters, digits, dots and hyphens."); });
+        return name;
+    }
+
+    private static Command ApiKey()
+    {
+        var data = Data();
+        var tenant = new Option<string>("--for") { Description = "Who will hold the key.", Required = true };
+        var genesis = GenesisFile();
+        var command = new Command("api-key", "Makes an API key that may read from this validator; it is shown once.") { data, tenant, genesis };
+        command.SetAction(parsed =>
+        {
+            Console.WriteLine(ApiKeys.Create(GatewaySetup.KeyFile(parsed.GetValue(data)!), parsed.GetValue(tenant)!, [SeatFiles.Load(parsed.GetValue(genesis)!).Shard], Scopes.All, TimeProvider.System));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Option<string> GenesisFile() => new("--genesis") { Description = "The genesis of the shard, as all validators have it.", Required = true };
+
+    private static Command RunCommand()
+    {
+        var (data, name, genesis) = (Data(), Name(), GenesisFile());
+        var peers = new Option<string>("--peers") { Description = "A file with a line 'seat NAME [ADDRESS]' for each other seat, and 'relay NAME ADDRESS' for relays.", Required = true };
+        var listen = new Option<string>("--listen") { Description = "Where to listen, for example 0.0.0.0:7443; port 0 for any.", DefaultValueFactory = _ => "127.0.0.1:7443" };
+        listen.Validators.Add(result => { if (!IPEndPoint.TryParse(result.GetValue(listen)!, out _)) result.AddError("--listen must be an address and a port, such as 0.0.0.0:7443."); });
+        var certificate = new Option<string?>("--tls-certificate") { Description = "PEM file with the certificate for HTTPS." };
+        var key = new Option<string?>("--tls-key") { Description = "PEM file with its key." };
+        var proxied = new Option<bool>("--behind-proxy") { Description = "Listen without TLS beyond this machine: a proxy in front has it." };
+        var command = new Command("run", "Runs the validator until it is told to stop (SIGTERM, Ctrl-C).") { data, name, genesis, peers, listen, certificate, key, proxied };
+        command.SetAction((parsed, cancellationToken) => Run(
+            new ValidatorPlan(
+                Path.GetFullPath(parsed.GetValue(data)!),
+                ParticipantId.TryParse(parsed.GetValue(name)!, out var organisation) ? organisation : default,
+                parsed.GetValue(genesis)!,
+                parsed.GetValue(peers)!,
+                IPEndPoint.Parse(parsed.GetValue(listen)!),
+                parsed.GetValue(certificate),
+                parsed.GetValue(key),
+                parsed.GetValue(proxied)),
+            cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> Run(ValidatorPlan plan, CancellationToken cancellationToken)
+    {
+        using var certificate = plan.LoadCertificate();
+        var files = new ShardFiles(plan.Data);
+        var genesis = files.Keep(SeatFiles.Load(plan.Genesis));
+        var peers = LinkPeers.Load(plan.Peers);
+        var builder = WebHosting.Create(kestrel =>
+        {
+            kestrel.Limits.MaxRequestBodySize = FileBlobStore.DefaultMaximumBytes;
+            kestrel.Listen(plan.Listen, endpoint =>
+            {
+                // Links are WebSockets of HTTP/1.1; readers may use either.
+                endpoint.Protocols = certificate is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+                if (certificate is not null) endpoint.UseHttps(new HttpsConnectionAdapterOptions { ServerCertificate = certificate });
+            });
+        });
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.Services.AddRouting();
+        await using var app = builder.Build();
+        var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, plan.Organisation), Validator = plan.Organisation.Name });
+        await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), peers, null, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>(), cancellationToken);
+        app.MapValidator(seat, GatewaySetup.KeyFile(plan.Data));
+        await app.StartAsync(cancellationToken);
+        Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app)), ("shard", genesis.Shard.ToString()), ("chain", genesis.Chain.ToString()), ("height", seat.Chain.Count - 1)));
+
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
+        // A seat that has ended may not go on answering as if it took part.
+        await seat.Completion.WaitAsync(ended.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        await app.StopAsync(patience.Token);
+        if (!ended.IsCancellationRequested) await seat.Completion;
+        return ExitCode.Ok;
+    }
+}
+
+/// <summary>What one validator process is told.</summary>
+internal sealed record ValidatorPlan(string Data, ParticipantId Organisation, string Genesis, string Peers, IPEndPoint Listen, string? CertificateFile, string? KeyFile, bool BehindProxy)
+{
+    /// <summary>The certificate for HTTPS; null for none.</summary>
+    /// <exception cref="OperationalException">OT-7044: it does not load, or there is none where there must be one.</exception>
+    public X509Certificate2? LoadCertificate()
+    {
+        if (CertificateFile is null != KeyFile is null) throw new OperationalException("OT-7044", "--tls-certificate and --tls-key go together.");
+        if (CertificateFile is null)
+        {
+            return BehindProxy || IPAddress.IsLoopback(Listen.Address)
+                ? null
+                : throw new OperationalException("OT-7044", $"Beyond this machine API keys would cross the network in clear: give --tls-certificate and --tls-key, or --behind-proxy when a proxy before {Listen} has TLS.");
+        }
+
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(CertificateFile, KeyFile);
+        }
+        catch (Exception exception) when (exception is System.Security.Cryptography.CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new OperationalException("OT-7044", $"{CertificateFile} and {KeyFile} are no certificate with its key: {exception.Message}");
+        }
+    }
+}

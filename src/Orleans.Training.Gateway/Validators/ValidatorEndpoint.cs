@@ -1,0 +1,160 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Orleans.Training.Gateway.Keys;
+using Orleans.Training.Gateway.Transport;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Gateway.Validators;
+
+/// <summary>
+/// What a validator offers over HTTP (docs/spec/links.md §7): anybody may submit a signed transaction and learn what became of it; holders of an API key read the log as
+/// c2sp.org/tlog-tiles, receipts, blocks and blobs.
+/// </summary>
+internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDisposable
+{
+    private const int SubmissionsAtOnce = 256;
+    private readonly SemaphoreSlim _submissions = new(SubmissionsAtOnce);
+
+    public void Map(IEndpointRouteBuilder endpoints)
+    {
+        const string shard = "/shards/{shard}/";
+        endpoints.MapGet("/healthz", http => PlainAnswer.Give(http, "ok\n"));
+        endpoints.MapPost(shard + "transactions", http => OfThisShard(http, Submit));
+        endpoints.MapGet(shard + "genesis", http => Read(http, () => PlainAnswer.Give(http, seat.Genesis.Encode(), forEver: true)));
+        endpoints.MapGet(shard + "policy", http => Read(http, () => PlainAnswer.Give(http, TrustPolicy.Text(seat.Genesis.Origin, seat.Genesis.Validators))));
+        endpoints.MapGet(shard + "checkpoint", http => Read(http, () => seat.Checkpoint is { } note ? PlainAnswer.Give(http, note.ToString()) : Missing(http)));
+        endpoints.MapGet(shard + "tile/{**path}", http => Read(http, () => Tile(http)));
+        endpoints.MapGet(shard + "receipts/{index}", http => Read(http, () => Receipt(http)));
+        endpoints.MapGet(shard + "blocks/{height}", http => Read(http, () => Blocks(http)));
+        endpoints.MapGet("/blobs/{root}", http => Read(http, () => Blob(http)));
+        endpoints.MapPut("/blobs/{root}", http => Allowed(http, Scopes.Submit, () => PutBlob(http)));
+    }
+
+    public void Dispose() => _submissions.Dispose();
+
+    private Task OfThisShard(HttpContext http, Func<HttpContext, Task> serve) =>
+        http.Request.RouteValues["shard"] is null || Identifier.TryParse((string?)http.Request.RouteValues["shard"], out var shard) && shard == seat.Genesis.Shard ? serve(http) : Missing(http);
+
+    private Task Read(HttpContext http, Func<Task> serve) => Allowed(http, Scopes.Read, serve);
+
+    private Task Allowed(HttpContext http, string scope, Func<Task> serve)
+    {
+        if (Bearer.Find(keys, http.Request, out var refusal) is not { } caller) return PlainAnswer.Refuse(http, refusal!.Code!, refusal.Message);
+        if (!caller.Shards.Contains(seat.Genesis.Shard)) return Missing(http);
+        return caller.Scopes.Contains(scope) ? OfThisShard(http, _ => serve()) : PlainAnswer.Refuse(http, ApiErrors.Forbidden, $"The API key lacks the scope {scope}.");
+    }
+
+    private static Task Missing(HttpContext http) => PlainAnswer.Refuse(http, ApiErrors.NotFound, "There is no such thing here.");
+
+    private async Task Submit(HttpContext http)
+    {
+        var buffer = new byte[Limits.TransactionBytes + 1];
+        var length = await http.Request.Body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, http.RequestAborted);
+        if (length > Limits.TransactionBytes)
+        {
+            await PlainAnswer.Refuse(http, ApiErrors.TooLarge, $"A transaction has at most {Limits.TransactionBytes} bytes.");
+            return;
+        }
+
+        if (!await _submissions.WaitAsync(0))
+        {
+            await PlainAnswer.Refuse(http, ApiErrors.Unavailable, "Too many submissions at this moment; try again, or ask another validator.");
+            return;
+        }
+
+        try
+        {
+            var rejection = (await seat.Submit([buffer.AsMemory(0, length)]))[0];
+            await Answer(http, buffer.AsMemory(0, length), rejection);
+        }
+        catch (OperationalException exception)
+        {
+            await PlainAnswer.Refuse(http, ApiErrors.Unavailable, exception.Message);
+        }
+        finally
+        {
+            _submissions.Release();
+        }
+    }
+
+    // Whoever has the bytes may know what became of them; the same bytes may be sent again and again.
+    private Task Answer(HttpContext http, ReadOnlyMemory<byte> transaction, Rejection rejection)
+    {
+        if (rejection is not (Rejection.None or Rejection.Duplicate)) return Write("REJECTED", rejection, null, null);
+        Transaction.TryParse(transaction, out var parsed);
+        if (!LedgerState.Of(seat.Chain.Head.Executed).Recent.TryGetValue(new TransactionKey(parsed!.Payload.Actor, parsed.Payload.Id), out var committed)) return Write("PENDING", Rejection.None, null, null);
+        var (block, position) = seat.Chain.Locate(committed.Index)!.Value;
+        var result = Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
+        var receipt = seat.Checkpoint is { } note ? seat.Chain.Receipt(committed.Index, note) : null;
+        return Write(result is Rejection.None ? "COMMITTED" : "REJECTED", result, committed.Index, receipt);
+
+        Task Write(string status, Rejection why, long? index, Receipt? proof)
+        {
+            http.Response.StatusCode = status is "REJECTED" ? StatusCodes.Status422UnprocessableEntity : StatusCodes.Status200OK;
+            http.Response.ContentType = "application/json";
+            http.Response.Headers.CacheControl = "no-store";
+            var number = why is Rejection.None ? null : string.Create(CultureInfo.InvariantCulture, $"OT-{(int)why:D4}");
+            return http.Response.WriteAsync(JsonSerializer.Serialize(new { status, rejection = number, index, receipt = proof?.ToString() }), http.RequestAborted);
+        }
+    }
+
+    private Task Tile(HttpContext http) =>
+        LogTile.TryParse($"tile/{http.Request.RouteValues["path"]}", out var tile) && seat.Chain.Read(tile) is { } content ? PlainAnswer.Give(http, content, forEver: true) : Missing(http);
+
+    private Task Receipt(HttpContext http) =>
+        TryNumber(http, "index", out var index) && seat.Checkpoint is { } note && seat.Chain.Receipt(index, note) is { } receipt ? PlainAnswer.Give(http, receipt.ToString()) : Missing(http);
+
+    private async Task Blocks(HttpContext http)
+    {
+        if (!TryNumber(http, "height", out var height))
+        {
+            await Missing(http);
+            return;
+        }
+
+        var final = await seat.Follow(height, http.RequestAborted);
+        var blocks = final.Blocks.Select(bytes => Block.TryParse(bytes, out var block) ? block! : throw new InvalidOperationException("A final block does not parse.")).ToArray();
+        await PlainAnswer.Give(http, blocks.Length == 0 ? default : new BlocksMessage(Certificate.TryParse(final.Finalization, out var certificate) ? certificate : null, blocks).Encode(), forEver: false);
+    }
+
+    private async Task Blob(HttpContext http)
+    {
+        if (!Digest.TryParse((string?)http.Request.RouteValues["root"], out var root) || await seat.Blobs.Find(root, http.RequestAborted) is not { } blob)
+        {
+            await Missing(http);
+            return;
+        }
+
+        http.Response.ContentType = "application/octet-stream";
+        http.Response.ContentLength = blob.Length;
+        http.Response.Headers.CacheControl = "private, max-age=31536000, immutable";
+        await seat.Blobs.CopyTo(root, http.Response.Body, http.RequestAborted);
+    }
+
+    private async Task PutBlob(HttpContext http)
+    {
+        if (!Digest.TryParse((string?)http.Request.RouteValues["root"], out var root))
+        {
+            await Missing(http);
+            return;
+        }
+
+        try
+        {
+            await seat.Blobs.Put(http.Request.Body, root, http.RequestAborted);
+            http.Response.StatusCode = StatusCodes.Status204NoContent;
+        }
+        catch (OperationalException exception)
+        {
+            await PlainAnswer.Refuse(http, exception.Code is "OT-4024" ? ApiErrors.TooLarge : ApiErrors.BadRequest, exception.Message);
+        }
+    }
+
+    private static bool TryNumber(HttpContext http, string name, out long number) => long.TryParse((string?)http.Request.RouteValues[name], NumberStyles.None, CultureInfo.InvariantCulture, out number);
+}

@@ -1,0 +1,157 @@
+using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Links;
+using Orleans.Training.Grains.Rounds;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Grains.Validators;
+
+/// <summary>
+/// One seat at work: its keys, its journal, its votes, its part in rounds, and its links to seats that live elsewhere. A silo runs it in a grain, <c>otrain validator</c> without one.
+/// </summary>
+public sealed class ValidatorSeat : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
+    private readonly KeyFolder _folder;
+    private readonly ValidatorHost _host;
+    private readonly RoundWorker _worker;
+    private readonly SeatLinks? _links;
+    private readonly TimeProvider _time;
+
+    private ValidatorSeat(Genesis genesis, ParticipantId organisation, KeyFolder folder, ValidatorHost host, RoundWorker worker, SeatLinks? links, IBlobStore blobs, TimeProvider time)
+    {
+        (Genesis, Organisation, _folder, _host, _worker, _links, Blobs, _time) = (genesis, organisation, folder, host, worker, links, blobs, time);
+        Completion = End();
+    }
+
+    /// <summary>The shard's genesis.</summary>
+    public Genesis Genesis { get; }
+
+    /// <summary>Whose seat it is.</summary>
+    public ParticipantId Organisation { get; }
+
+    /// <summary>The final blocks.</summary>
+    public CommittedChain Chain => _host.Chain;
+
+    /// <summary>The newest checkpoint that a quorum cosigned, or null.</summary>
+    public SignedNote? Checkpoint => _host.Checkpoint;
+
+    /// <summary>The blobs that this seat serves, and fetches from others when it has links.</summary>
+    public IBlobStore Blobs { get; }
+
+    /// <summary>The seats with a link at this moment.</summary>
+    public IReadOnlyList<int> Linked => _links?.Linked ?? [];
+
+    /// <summary>Ends when the seat can no longer take part; faulted when something went wrong. If its vote guard was lost, its vote key has been destroyed by then.</summary>
+    public Task Completion { get; }
+
+    /// <summary>Opens a seat. It takes part from now on.</summary>
+    /// <param name="genesis">The shard's genesis.</param>
+    /// <param name="folder">The organisation's keys.</param>
+    /// <param name="store">The seat's journal; belongs to the seat from now on.</param>
+    /// <param name="blobs">The blobs of this machine.</param>
+    /// <param name="peers">The seats that are reached by links; null for none.</param>
+    /// <param name="neighbours">The way to the other seats: given this seat's number. Null when all are reached by links.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="loggers">Where to log.</param>
+    /// <param name="cancellationToken">Ends the opening.</param>
+    /// <exception cref="OperationalException">The keys or the journal cannot be had.</exception>
+    /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
+    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, LinkPeers? peers, Func<int, ITransport>? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        SeatLinks? links = null;
+        try
+        {
+            var keys = ShardFiles.OpenSeat(folder);
+            var near = neighbours?.Invoke(ValidatorHost.SeatOf(genesis, keys));
+            if (peers is not null) links = await SeatLinks.Create(genesis, keys, peers, blobs, time, loggers.CreateLogger<SeatLinks>(), cancellationToken);
+            ITransport transport = (near, links) switch
+            {
+                (null, null) => throw new ArgumentException("A seat needs a way to the others.", nameof(peers)),
+                ({ } grains, null) => grains,
+                (null, { } all) => all,
+                ({ } grains, { } some) => new BothWays(grains, some),
+            };
+            var host = await ValidatorHost.Start(genesis, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken);
+            links?.Start(host.Receive);
+            var everywhere = links is null ? blobs : new LinkedBlobs(blobs, links);
+            var writer = new TransactionWriter(genesis.Chain, genesis.Shard, folder.Participant, keys.Transaction, time);
+            return new ValidatorSeat(genesis, folder.Participant, folder, host, new RoundWorker(host, genesis, writer, everywhere, blobs, time, loggers.CreateLogger<RoundWorker>()), links, everywhere, time);
+        }
+        catch
+        {
+            if (links is not null) await links.DisposeAsync();
+            await store.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>A message from another seat of the same house.</summary>
+    public void Receive(int from, ReadOnlyMemory<byte> message) => _host.Receive(from, message);
+
+    /// <summary>Serves a pipe that another seat opened, to its end; at once when this seat has no links.</summary>
+    public Task Accept(Stream pipe, CancellationToken cancellationToken) => _links?.Accept(pipe, cancellationToken) ?? Task.CompletedTask;
+
+    /// <summary>Hands in signed transactions; gives for each why it is refused, or None when it waits for a block.</summary>
+    public async Task<Rejection[]> Submit(IReadOnlyList<ReadOnlyMemory<byte>> transactions)
+    {
+        var answers = new Rejection[transactions.Count];
+        var parsed = new List<(int Position, Transaction Transaction)>();
+        for (var i = 0; i < transactions.Count; i++)
+        {
+            answers[i] = Transaction.TryParse(transactions[i], out var transaction);
+            if (answers[i] is Rejection.None) parsed.Add((i, transaction!));
+        }
+
+        var rejections = await _host.Submit([.. parsed.Select(item => item.Transaction)]);
+        for (var i = 0; i < rejections.Count; i++) answers[parsed[i].Position] = rejections[i];
+        return answers;
+    }
+
+    /// <summary>Final blocks from a height on; waits a while when there are none yet, then gives none.</summary>
+    public async Task<FinalBlocks> Follow(long height, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(Patience, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        try
+        {
+            await Chain.WaitFor(height, either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return new FinalBlocks([], null);
+        }
+
+        var (blocks, finalization) = _host.FinalFrom(height);
+        return new FinalBlocks([.. blocks.Select(block => block.Encode())], finalization?.Encode().ToArray());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_links is not null) await _links.DisposeAsync();
+        await _worker.DisposeAsync();
+        await _host.DisposeAsync();
+        await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    // The host has made sure that the journal is still its own, so nobody else can be the one that voted: the journal was restored or copied, and its key may never vote again.
+    private async Task End()
+    {
+        try
+        {
+            await _host.Completion;
+        }
+        catch (OperationalException exception) when (exception.Code == ValidatorHost.GuardLostCode)
+        {
+            _folder.Destroy("vote");
+            throw;
+        }
+    }
+
+    private sealed class BothWays(ITransport grains, SeatLinks links) : ITransport
+    {
+        public void Send(int seat, ReadOnlyMemory<byte> message) => (links.Reaches(seat) ? links : grains).Send(seat, message);
+    }
+}

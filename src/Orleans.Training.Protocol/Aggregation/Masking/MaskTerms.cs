@@ -1,0 +1,116 @@
+using System.Security.Cryptography;
+
+namespace Orleans.Training.Protocol.Aggregation;
+
+/// <summary>
+/// A sum of masks ±G(K), known by its keys and computed chunk by chunk: all masks of a chunk before the next one, so that the chunk stays in the
+/// processor's cache and memory never holds more than it.
+/// </summary>
+public sealed class MaskTerms : IDisposable
+{
+    private readonly List<(MaskStream Stream, bool Negative)> _terms = [];
+
+    /// <summary>Number of masks.</summary>
+    public int Count => _terms.Count;
+
+    /// <summary>One more mask.</summary>
+    public void Include(ReadOnlySpan<byte> key, bool negative) => _terms.Add((MaskStream.Create(key), negative));
+
+    /// <summary>chunk += masks, each lane modulo its width.</summary>
+    public void Add(LaneLayout layout, int chunk, Span<byte> bytes) => Apply(layout, chunk, bytes, inverse: false);
+
+    /// <summary>chunk −= masks.</summary>
+    public void Subtract(LaneLayout layout, int chunk, Span<byte> bytes) => Apply(layout, chunk, bytes, inverse: true);
+
+    /// <summary>X25519 with a neighbour's mask key; false where it gives zero.</summary>
+    internal delegate bool Agreement(ushort neighbour, Span<byte> shared);
+
+    /// <summary>The masks of one participant's input: its own, and one with each neighbour, added by the smaller position and subtracted by the larger.</summary>
+    /// <param name="masks">ctx2.</param>
+    /// <param name="graph">The graph of masks (U2, E′).</param>
+    /// <param name="position">The participant.</param>
+    /// <param name="seed">Its seed.</param>
+    /// <param name="self">Its b.</param>
+    /// <param name="advertOf">Everybody's keys.</param>
+    /// <exception cref="ArgumentException">A neighbour's key is of small order: the cohort was not checked.</exception>
+    public static MaskTerms OfInput(MaskContext masks, MaskGraph graph, ushort position, ReadOnlySpan<byte> seed, ReadOnlySpan<byte> self, Func<ushort, KeyAdvert> advertOf)
+    {
+        var terms = new MaskTerms();
+        terms.IncludeSelf(masks, position, self);
+        terms.IncludePairs(masks, position, graph.Neighbours(position), seed, advertOf, inverse: false);
+        return terms;
+    }
+
+    /// <summary>b of a survivor: its own mask.</summary>
+    public void IncludeSelf(MaskContext masks, ushort position, ReadOnlySpan<byte> self)
+    {
+        Span<byte> key = stackalloc byte[MaskKeys.Size];
+        MaskKeys.SelfKey(self, masks, position, key);
+        Include(key, negative: false);
+        CryptographicOperations.ZeroMemory(key);
+    }
+
+    /// <summary>The seed of one that dropped out: what its surviving neighbours added for it.</summary>
+    /// <param name="masks">ctx2.</param>
+    /// <param name="graph">The graph of masks (U2, E′).</param>
+    /// <param name="dropped">Who dropped out.</param>
+    /// <param name="survivors">U3, ascending.</param>
+    /// <param name="seed">The dropped one's seed.</param>
+    /// <param name="advertOf">Everybody's keys.</param>
+    public void IncludeDropped(MaskContext masks, MaskGraph graph, ushort dropped, ReadOnlySpan<ushort> survivors, ReadOnlySpan<byte> seed, Func<ushort, KeyAdvert> advertOf)
+    {
+        var chosen = survivors.ToArray();
+        ushort[] neighbours = [.. graph.Neighbours(dropped).ToArray().Where(neighbour => Array.BinarySearch(chosen, neighbour) >= 0)];
+        IncludePairs(masks, dropped, neighbours, seed, advertOf, inverse: true);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var (stream, _) in _terms) stream.Dispose();
+        _terms.Clear();
+    }
+
+    private void IncludePairs(MaskContext masks, ushort position, ReadOnlySpan<ushort> neighbours, ReadOnlySpan<byte> seed, Func<ushort, KeyAdvert> advertOf, bool inverse)
+    {
+        var secret = GC.AllocateArray<byte>(MaskKeys.Size, pinned: true);
+        MaskKeys.MaskSecret(seed, secret);
+        IncludePairs(masks, position, neighbours, (neighbour, shared) => MaskKeys.TryAgree(secret, advertOf(neighbour).MaskKey.Span, shared), inverse);
+        CryptographicOperations.ZeroMemory(secret);
+    }
+
+    // s(i, j) is +1 where i < j. Seen from the neighbour, which is the inverse, it is the other way round.
+    internal void IncludePairs(MaskContext masks, ushort position, ReadOnlySpan<ushort> neighbours, Agreement agree, bool inverse)
+    {
+        Span<byte> shared = stackalloc byte[MaskKeys.Size], key = stackalloc byte[MaskKeys.Size];
+        foreach (var neighbour in neighbours)
+        {
+            if (!agree(neighbour, shared)) throw new ArgumentException($"The mask key of {neighbour} is of small order.", nameof(agree));
+            MaskKeys.PairKey(shared, masks, position, neighbour, key);
+            Include(key, position < neighbour == inverse);
+        }
+
+        CryptographicOperations.ZeroMemory(shared);
+        CryptographicOperations.ZeroMemory(key);
+    }
+
+    private void Apply(LaneLayout layout, int chunk, Span<byte> bytes, bool inverse)
+    {
+        if (bytes.Length != layout.ChunkLength(chunk)) throw new ArgumentException($"Chunk {chunk} has {layout.ChunkLength(chunk)} bytes, not {bytes.Length}.", nameof(bytes));
+        var payload = layout.PayloadIn(chunk);
+        var block = (long)chunk * MaskStream.BlocksPerChunk;
+        foreach (var (stream, negative) in _terms)
+        {
+            if (negative != inverse)
+            {
+                stream.Subtract(bytes[..payload], layout.Width, block);
+                stream.Subtract(bytes[payload..], LaneWidth.Bits32, block + (payload / MaskStream.BlockBytes));
+            }
+            else
+            {
+                stream.Add(bytes[..payload], layout.Width, block);
+                stream.Add(bytes[payload..], LaneWidth.Bits32, block + (payload / MaskStream.BlockBytes));
+            }
+        }
+    }
+}

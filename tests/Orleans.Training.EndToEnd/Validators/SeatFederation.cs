@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using Orleans.Training.Cli.Demo;
+using Orleans.Training.EndToEnd.Drills;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.EndToEnd.Validators;
+
+/// <summary>Four organisations with a validator each, set up with the command line as they would do it, and nobody else: no silo, no operator.</summary>
+internal sealed class SeatFederation : IAsyncDisposable
+{
+    private static readonly string[] Names = ["alpha", "beta", "gamma", "delta"];
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    private readonly string _folder = Directory.CreateTempSubdirectory("otrain-seats-").FullName;
+    private readonly CancellationTokenSource _limit = new(Patience);
+    private int _written;
+
+    private SeatFederation()
+    {
+    }
+
+    public Genesis Genesis { get; private set; } = null!;
+
+    public List<SeatProcess> Seats { get; } = [];
+
+    public TrustPolicy Policy { get; private set; } = null!;
+
+    /// <summary>Ends when a test has taken too long.</summary>
+    public CancellationToken Limit => _limit.Token;
+
+    /// <summary>Makes keys, genesis and folders; starts nothing.</summary>
+    public static async Task<SeatFederation> Create()
+    {
+        var federation = new SeatFederation();
+        var folder = federation._folder;
+        await Task.WhenAll(Names.Select(name => Run("validator", "keys", "--data", Path.Combine(folder, name), "--name", name, "--output", Path.Combine(folder, name + ".seat"))));
+        var genesisFile = Path.Combine(folder, "genesis.cbor");
+        await Run(["validator", "genesis", "--origin", "fed.example/seats", "--at", "2026-11-01T00:00:00Z", "--output", genesisFile, .. Names.Select(name => Path.Combine(folder, name + ".seat"))]);
+        Assert.True(Genesis.TryParse(await File.ReadAllBytesAsync(genesisFile), out var genesis));
+        federation.Genesis = genesis!;
+        federation.Policy = TrustPolicy.Of(genesis!.Origin, genesis.Validators);
+        var ports = SiloProcess.FreePorts(Names.Length);
+        for (var i = 0; i < Names.Length; i++) federation.Seats.Add(new SeatProcess(Path.Combine(folder, Names[i]), genesis, genesisFile, genesis.Validators.Seats[i].Organisation, ports[i]));
+        return federation;
+    }
+
+    /// <summary>The peers of a seat when everybody reaches everybody.</summary>
+    public IEnumerable<string> AllPeers(SeatProcess seat) => Seats.Where(other => other != seat).Select(other => $"seat {other.Organisation} {other.Address}");
+
+    public Task Start() => Task.WhenAll(Seats.Select(seat => seat.Start(AllPeers(seat))));
+
+    /// <summary>A transaction that nobody has sent before: a seat's vote to admit somebody new.</summary>
+    public async Task<Transaction> Something(SeatProcess seat)
+    {
+        var number = Interlocked.Increment(ref _written);
+        using var key = new Ed25519Signer(Digest.Of(BitConverter.GetBytes(number)).ToArray());
+        Assert.True(ParticipantId.TryParse($"somebody-{number}", out var somebody));
+        return await seat.Write(new Admit(somebody, "Somebody", Roles.Trainer, key.PublicKey));
+    }
+
+    /// <summary>Has something committed through a seat and checks the receipt; gives the size of the tree that it is in.</summary>
+    public async Task<long> Commit(SeatProcess through)
+    {
+        var (rejection, receipt) = await through.Submit(await Something(through), Limit);
+        Assert.Equal(Rejection.None, rejection);
+        Assert.Equal(ReceiptCheck.Good, receipt!.Verify(Policy));
+        return receipt.Index + 1;
+    }
+
+    /// <summary>Requires that these seats hold the same blocks, byte for byte.</summary>
+    public async Task RequireSameBlocks(IReadOnlyList<SeatProcess> seats, long size)
+    {
+        var first = await seats[0].Blocks(size, Limit);
+        foreach (var seat in seats.Skip(1)) Assert.Equal(first, await seat.Blocks(size, Limit));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var seat in Seats) await seat.DisposeAsync();
+        _limit.Dispose();
+        if (Environment.GetEnvironmentVariable("OTRAIN_KEEP_DRILLS") is null) Directory.Delete(_folder, recursive: true);
+    }
+
+    private static async Task Run(params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [DrillSilo.Executable, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var error = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.True(process.ExitCode == 0, error);
+    }
+}

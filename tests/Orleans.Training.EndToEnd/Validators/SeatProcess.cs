@@ -1,0 +1,183 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Orleans.Training.Cli;
+using Orleans.Training.EndToEnd.Drills;
+using Orleans.Training.Gateway.Keys;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.EndToEnd.Validators;
+
+/// <summary>One organisation's validator: <c>otrain validator run</c> in a process and a folder of its own, on a port that stays the same when it is started again.</summary>
+internal sealed class SeatProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(20) };
+    private readonly string _root;
+    private readonly string _genesisFile;
+    private readonly int _port;
+    private readonly string _apiKey;
+    private Process? _process;
+
+    public SeatProcess(string root, Genesis genesis, string genesisFile, ParticipantId organisation, int port)
+    {
+        (_root, Genesis, _genesisFile, Organisation, _port) = (root, genesis, genesisFile, organisation, port);
+        _apiKey = ApiKeys.Create(GatewaySetup.KeyFile(root), "tests", [genesis.Shard], Scopes.All, TimeProvider.System);
+    }
+
+    public Genesis Genesis { get; }
+
+    public ParticipantId Organisation { get; }
+
+    /// <summary>Where it listens.</summary>
+    public Uri Address => new($"http://127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}/");
+
+    /// <summary>A key that may read here.</summary>
+    public string ApiKey => _apiKey;
+
+    public int ProcessId => _process!.Id;
+
+    public string JournalFolder => new ShardFiles(_root).JournalFolder(Genesis.Shard, Organisation);
+
+    private string Log => Path.Combine(_root, "validator.log");
+
+    /// <summary>Whether its log says this.</summary>
+    public bool HasSaid(string text)
+    {
+        using var log = new StreamReader(new FileStream(Log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        return log.ReadToEnd().Contains(text, StringComparison.Ordinal);
+    }
+
+    /// <summary>Starts it with these peers, and waits until it is ready.</summary>
+    public async Task Start(IEnumerable<string> peers, string program = "dotnet", IReadOnlyList<string>? before = null)
+    {
+        var file = Path.Combine(_root, "peers");
+        await File.WriteAllLinesAsync(file, peers);
+        _process?.Dispose();
+        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
+        string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", file, "--listen", $"127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}"];
+        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        var process = Process.Start(start) ?? throw new InvalidOperationException("The validator's process did not start.");
+        _process = process;
+        var log = TextWriter.Synchronized(new StreamWriter(new FileStream(Log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true });
+        process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is not null) log.WriteLine(line.Data);
+            else log.Dispose();
+        };
+        process.BeginErrorReadLine();
+        using var patience = new CancellationTokenSource(Patience);
+        var ready = await process.StandardOutput.ReadLineAsync(patience.Token) ?? throw new InvalidOperationException($"{Organisation} ended before it was ready: {await File.ReadAllTextAsync(Log, patience.Token)}");
+        Assert.True(JsonDocument.Parse(ready).RootElement.GetProperty("ready").GetBoolean());
+    }
+
+    /// <summary>The exit code, once it has ended by itself.</summary>
+    public async Task<int> Exit(CancellationToken cancellationToken)
+    {
+        await _process!.WaitForExitAsync(cancellationToken);
+        return _process.ExitCode;
+    }
+
+    /// <summary>Sends a signal by its name.</summary>
+    public void Signal(string name)
+    {
+        using var kill = Process.Start("kill", [$"-{name}", ProcessId.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    /// <summary>kill -9.</summary>
+    public async Task Kill()
+    {
+        if (_process is not { HasExited: false }) return;
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>Submits until the transaction is final here and a quorum has cosigned it, and gives the receipt; or gives why it was refused.</summary>
+    public async Task<(Rejection Rejection, Receipt? Receipt)> Submit(Transaction transaction, CancellationToken cancellationToken)
+    {
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (true)
+        {
+            using var response = await Http.PostAsync(new Uri(Address, $"shards/{Genesis.Shard}/transactions"), new ByteArrayContent(transaction.Encoded.ToArray()), cancellationToken);
+            using var answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync(cancellationToken));
+            var root = answer.RootElement;
+            var rejection = root.GetProperty("rejection").GetString() is { } text ? (Rejection)int.Parse(text.AsSpan(3), CultureInfo.InvariantCulture) : Rejection.None;
+            if (root.GetProperty("index").ValueKind is JsonValueKind.Null && rejection is not Rejection.None) return (rejection, null);
+            if (root.GetProperty("receipt").GetString() is { } receipt)
+            {
+                Assert.True(Receipt.TryParse(receipt, out var parsed));
+                return (rejection, parsed);
+            }
+
+            await pause.WaitForNextTickAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Reads with the key; null for 404.</summary>
+    public async Task<byte[]?> Get(string path, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Address, $"shards/{Genesis.Shard}/{path}"));
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _apiKey);
+        using var response = await Http.SendAsync(request, cancellationToken);
+        if (response.StatusCode is HttpStatusCode.NotFound) return null;
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        return await response.Content.ReadAsByteArrayAsync(cancellationToken);
+    }
+
+    /// <summary>The newest checkpoint that a quorum cosigned and that covers this many leaves; waits for it.</summary>
+    public async Task<Checkpoint> Reach(long size, CancellationToken cancellationToken)
+    {
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (true)
+        {
+            if (await Get("checkpoint", cancellationToken) is { } note)
+            {
+                Assert.True(SignedNote.TryParse(System.Text.Encoding.UTF8.GetString(note), out var signed));
+                Assert.Equal(ReceiptCheck.Good, TrustPolicy.Of(Genesis.Origin, Genesis.Validators).Accepts(signed!));
+                Assert.True(Checkpoint.TryParse(signed!.Text, out var checkpoint));
+                if (checkpoint!.Size >= size) return checkpoint;
+            }
+
+            await pause.WaitForNextTickAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Every final block from height 1 to the one that ends the tree of this size, byte for byte.</summary>
+    public async Task<List<byte[]>> Blocks(long size, CancellationToken cancellationToken)
+    {
+        await Reach(size, cancellationToken);
+        var blocks = new List<byte[]>();
+        while (true)
+        {
+            var bytes = await Get(string.Create(CultureInfo.InvariantCulture, $"blocks/{blocks.Count + 1}"), cancellationToken);
+            Assert.True(ConsensusMessage.TryParse(bytes!, out var message));
+            foreach (var block in ((BlocksMessage)message!).Blocks)
+            {
+                blocks.Add(block.Encode());
+                if (block.Header.TreeSize >= size) return blocks;
+            }
+        }
+    }
+
+    /// <summary>A transaction of this seat's organisation.</summary>
+    public async Task<Transaction> Write(ContractCall call)
+    {
+        var signer = new KeyFolder(new ShardFiles(_root).KeyRoot, Organisation).Open("transaction");
+        using var owned = (IDisposable)signer;
+        return await new TransactionWriter(Genesis.Chain, Genesis.Shard, Organisation, signer, TimeProvider.System).Write(call, default, CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Kill();
+        _process?.Dispose();
+    }
+}

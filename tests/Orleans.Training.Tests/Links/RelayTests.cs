@@ -1,0 +1,102 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Orleans.Training.Grains.Links;
+
+namespace Orleans.Training.Tests.Links;
+
+/// <summary>Who may wait at a relay, who may come, and what happens when nobody waits.</summary>
+public sealed class RelayTests : IDisposable
+{
+    private readonly CancellationTokenSource _limit = new(TimeSpan.FromSeconds(30));
+    private readonly Relay _relay = new(TimeProvider.System, NullLogger<Relay>.Instance);
+
+    public void Dispose()
+    {
+        _relay.Dispose();
+        _limit.Dispose();
+    }
+
+    [Fact]
+    public async Task TwoSeats_AreBroughtTogether_AndShakeHandsThroughIt()
+    {
+        var (waiting, waitingServed) = await Open(seat: 2, at: 2, waits: true);
+        var (dialling, diallingServed) = await Open(seat: 0, at: 2, waits: false);
+        Assert.Equal(Relay.Together, await ReadByte(dialling));
+        while (await ReadByte(waiting) is Relay.StillWaiting)
+        {
+            // Until somebody has come.
+        }
+
+        using var own = await TestSeats.Certificate(0);
+        using var other = await TestSeats.Certificate(2);
+        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, waiting, 2, _limit.Token);
+        var (stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, own, dialling, 2, _limit.Token);
+        var (heard, seat) = await listening;
+        Assert.Equal(0, seat);
+        await stream.WriteAsync(new byte[] { 7 }, _limit.Token);
+        Assert.Equal(7, await ReadByte(heard));
+        await stream.DisposeAsync();
+        await heard.DisposeAsync();
+        Assert.True(await diallingServed);
+        Assert.True(await waitingServed);
+    }
+
+    [Fact]
+    public async Task WhoeverIsAlone_IsToldSo()
+    {
+        var (dialling, _) = await Open(seat: 0, at: 2, waits: false);
+        Assert.Equal(Relay.Nobody, await ReadByte(dialling));
+    }
+
+    [Fact]
+    public async Task TheNewestOfASeat_IsTaken()
+    {
+        var (gone, _) = await Open(seat: 2, at: 2, waits: true);
+        await gone.DisposeAsync();
+        var (waiting, _) = await Open(seat: 2, at: 2, waits: true);
+        var (dialling, _) = await Open(seat: 1, at: 2, waits: false);
+        Assert.Equal(Relay.Together, await ReadByte(dialling));
+        Assert.Equal(Relay.Together, await ReadByte(waiting));
+    }
+
+    [Theory]
+    [InlineData(1, 2, true, "another seat's place")]
+    [InlineData(2, 2, false, "the way to itself")]
+    public async Task ASeat_MayNotTakeWhatIsNotItsOwn(int seat, int at, bool waits, string what)
+    {
+        var (_, served) = await Open(seat, at, waits);
+        Assert.False(await served, what);
+    }
+
+    [Fact]
+    public async Task WhoeverIsNoSeat_IsRefused()
+    {
+        var pipe = new PipePair();
+        var served = _relay.Serve(TestSeats.Genesis, TestSeats.Name(2), waits: true, pipe.Right, _limit.Token);
+        using var nobody = LinkHandshake.NobodysCertificate();
+        try
+        {
+            await LinkHandshake.ToRelay(nobody, pipe.Left, _limit.Token);
+        }
+        catch (Exception exception) when (exception is IOException or System.Security.Authentication.AuthenticationException)
+        {
+            // He may learn it at once or later.
+        }
+
+        Assert.False(await served);
+    }
+
+    private async Task<(Stream Stream, Task<bool> Served)> Open(int seat, int at, bool waits)
+    {
+        var pipe = new PipePair();
+        var served = _relay.Serve(TestSeats.Genesis, TestSeats.Name(at), waits, pipe.Right, _limit.Token);
+        using var certificate = await TestSeats.Certificate(seat);
+        return (await LinkHandshake.ToRelay(certificate, pipe.Left, _limit.Token), served);
+    }
+
+    private async Task<byte> ReadByte(Stream stream)
+    {
+        var one = new byte[1];
+        await stream.ReadExactlyAsync(one, _limit.Token);
+        return one[0];
+    }
+}
