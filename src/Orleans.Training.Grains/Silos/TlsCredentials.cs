@@ -58,6 +58,7 @@ internal sealed partial class TlsCredentials
             {
                 var now = Read(_options);
                 if (now.Digest != _loaded.Digest) _loaded = Load(now, _options);
+                else Zero(now.Key);
             }
             catch (OperationalException exception)
             {
@@ -91,9 +92,11 @@ internal sealed partial class TlsCredentials
         }
         finally
         {
-            CryptographicOperations.ZeroMemory(System.Runtime.InteropServices.MemoryMarshal.AsBytes(files.Key.AsSpan()));
+            Zero(files.Key);
         }
     }
+
+    private static void Zero(char[] secret) => CryptographicOperations.ZeroMemory(System.Runtime.InteropServices.MemoryMarshal.AsBytes(secret.AsSpan()));
 
     private static Files Read(SiloTlsOptions options)
     {
@@ -113,7 +116,7 @@ internal sealed partial class TlsCredentials
             if (isSecret) KeyFolder.RequireOwnerOnly(handle, path);
             if (RandomAccess.GetLength(handle) > MaximumFileBytes) throw new OperationalException("OT-7060", $"{path} has more than {MaximumFileBytes} bytes.");
             var bytes = new byte[RandomAccess.GetLength(handle)];
-            return bytes.AsSpan(0, RandomAccess.Read(handle, bytes, 0)).ToArray();
+            return RandomAccess.Read(handle, bytes, 0) == bytes.Length ? bytes : throw new IOException("It changed while it was read.");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -29,10 +29,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly ITransport _transport;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private ConsensusCore _core;
+    private volatile ConsensusCore _core;
     private EraPeers _peers;
     private CheckpointKeeper _checkpoints;
-    private volatile int _eraSeat;
     private readonly CancellationTokenSource _stop = new();
     // Messages of peers may be dropped; what this validator itself waits for may not.
     private readonly Inbox _messages;
@@ -68,7 +67,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     public SignedNote? Checkpoint => _newest;
 
     /// <summary>The seat's number in the present era; −1 when it has none.</summary>
-    public int Seat => _eraSeat;
+    public int Seat => _core.Setup.Seat;
 
     /// <summary>The seat that this validator's transactions are for in a set, or −1.</summary>
     public int SeatIn(ValidatorSet validators) => validators.SeatOf(_keys.Transaction.PublicKey.Id);
@@ -122,8 +121,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     /// <exception cref="OperationalException">OT-7021: none has.</exception>
     public static int SeatOf(Genesis genesis, ValidatorKeys keys)
     {
-        var seat = FindSeat(genesis.Validators, keys);
-        return seat >= 0 ? seat : throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
+        return FindSeat(genesis.Validators, keys) is >= 0 and var seat ? seat : throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
     }
 
     private static int FindSeat(ValidatorSet validators, ValidatorKeys keys) => validators.Seats.ToList().FindIndex(seat =>
@@ -320,7 +318,6 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private (EraPeers, CheckpointKeeper) OfEra()
     {
         var setup = _core.Setup;
-        _eraSeat = setup.Seat;
         return (new EraPeers(_genesis, setup.Validators), new CheckpointKeeper(_genesis, setup.Validators, setup.Seat, _keys.Log, _keys.Cosign, Chain));
     }
 

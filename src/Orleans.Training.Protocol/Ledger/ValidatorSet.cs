@@ -14,12 +14,12 @@ public sealed record Validator(ParticipantId Organisation, PublicKey Transaction
     /// <summary>The ids of the seat's keys.</summary>
     public IEnumerable<Identifier> KeyIds => new[] { TransactionKey, VoteKey, CosignKey, LogKey }.Where(key => key is not null).Select(key => key!.Id);
 
-    /// <summary>[organisation, transaction key, vote key, cosign key, log key]: what an organisation hands to the others before there is a genesis.</summary>
+    /// <summary>[organisation, transaction key, vote key, cosign key, log key]: what an organisation hands to the others before there is a genesis, or before it enters.</summary>
     public byte[] Encode() => Wire.Encode(Write);
 
-    /// <summary>Parses what <see cref="Encode"/> wrote; refuses a key that stands twice.</summary>
+    /// <summary>Parses what <see cref="Encode"/> wrote; refuses a key that stands twice, and an entry without a vote key.</summary>
     public static bool TryParse(ReadOnlyMemory<byte> bytes, out Validator? validator) =>
-        Wire.TryDecode(bytes, MaximumBytes, Read, out validator) && validator is not null && validator.KeyIds.Distinct().Count() == validator.KeyIds.Count();
+        Wire.TryDecode(bytes, MaximumBytes, Read, out validator) && validator is { VoteKey: not null } && validator.KeyIds.Distinct().Count() == 4;
 
     internal void Write(CborWriter writer)
     {
