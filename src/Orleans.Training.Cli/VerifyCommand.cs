@@ -6,25 +6,29 @@ using Orleans.Training.Trainer;
 
 namespace Orleans.Training.Cli;
 
-/// <summary><c>otrain verify FOLDER --trust POLICY</c>: checks an exported run offline. Loads neither Orleans nor libtorch.</summary>
+/// <summary><c>otrain verify</c>: checks an exported run, or evidence, offline. Loads neither Orleans nor libtorch.</summary>
 internal static class VerifyCommand
 {
     private const int MaximumPolicyBytes = 256 * 1024;
 
     public static Command Create()
     {
-        var folder = new Argument<string>("folder") { Description = "The exported run." };
-        var trust = new Option<string>("--trust") { Description = "The trust policy (C2SP tlog-policy), from elsewhere than the folder.", Required = true };
+        var what = new Argument<string>("what") { Description = "The folder of an exported run, or a file with evidence of a validator's fault." };
+        what.Validators.Add(result => { if (result.GetValue(what) is ['-', ..] option) result.AddError($"Unrecognized option '{option}'."); });
+        var trust = new Option<string?>("--trust") { Description = "The trust policy (C2SP tlog-policy), from elsewhere than the run; an exported run needs it." };
+        var genesis = new Option<string?>("--genesis") { Description = "The genesis of the shard, which says whose key the evidence names." };
         var json = new Option<bool>("--json") { Description = "One JSON object instead of text." };
-        var command = new Command("verify", "Checks an exported run offline: every signature, certificate, hash, receipt and aggregation.") { folder, trust, json };
-        command.SetAction(parsed => Run(parsed.GetValue(folder)!, parsed.GetValue(trust)!, parsed.GetValue(json)));
+        var command = new Command("verify", "Checks an exported run offline: every signature, certificate, hash, receipt and aggregation. Or the evidence that a validator lied.") { what, trust, genesis, json };
+        command.SetAction(parsed => File.Exists(parsed.GetValue(what)!)
+            ? EvidenceReport.Run(parsed.GetValue(what)!, parsed.GetValue(genesis), parsed.GetValue(json))
+            : Run(parsed.GetValue(what)!, parsed.GetValue(trust), parsed.GetValue(json)));
         return command;
     }
 
-    public static int Run(string folder, string trust, bool json)
+    public static int Run(string folder, string? trust, bool json)
     {
         if (!Directory.Exists(folder)) return Fail(json, "OT-7002", $"there is no folder {folder}: name an exported run", ExitCode.Usage);
-        if (!File.Exists(trust) || new FileInfo(trust).Length > MaximumPolicyBytes) return Fail(json, "OT-7002", $"there is no trust policy {trust} of at most {MaximumPolicyBytes} bytes: ask a validator that you trust for it", ExitCode.Usage);
+        if (trust is null || !File.Exists(trust) || new FileInfo(trust).Length > MaximumPolicyBytes) return Fail(json, "OT-7002", $"there is no trust policy {trust ?? "(--trust is missing)"} of at most {MaximumPolicyBytes} bytes: ask a validator that you trust for it", ExitCode.Usage);
         if (!TrustPolicy.TryParse(File.ReadAllText(trust), out var policy, out var problem)) return Fail(json, "OT-7004", $"{trust} is no trust policy: {problem}", ExitCode.Usage);
         try
         {
@@ -55,7 +59,7 @@ internal static class VerifyCommand
         Console.WriteLine("VERIFIED");
     }
 
-    private static int Fail(bool json, string? code, string message, int exitCode)
+    internal static int Fail(bool json, string? code, string message, int exitCode)
     {
         var text = code is null ? message : $"{code} {message}";
         if (json) Console.WriteLine(JsonLine.Of(("verified", false), ("problem", text)));

@@ -21,6 +21,9 @@ public sealed class ShardFiles(string root)
 
     public string JournalFolder(Identifier shard, ParticipantId validator) => Path.Combine(root, "shards", shard.ToString(), "validators", validator.Name);
 
+    /// <summary>Where validators of this machine keep proofs of other seats' faults.</summary>
+    public string EvidenceFolder(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "evidence");
+
     public string GenesisFile(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "genesis.cbor");
 
     /// <summary>The seats of a shard that live outside the cluster, from <c>shards/ID/peers</c>; null when there is no such file, and all seats are the cluster's.</summary>

@@ -4,6 +4,10 @@ using System.Net;
 using System.Net.Sockets;
 using Orleans.Training.Cli.Demo;
 using Orleans.Training.EndToEnd.Drills;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Tests.Cluster;
 
 namespace Orleans.Training.EndToEnd;
 
@@ -15,7 +19,8 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("nonsense", "OT-7014", "'nonsense'")]
     [InlineData("", "OT-7014", "./run --help")]
-    [InlineData("verify", "OT-7014", "--trust")]
+    [InlineData("verify", "OT-7014", "./run verify --help")]
+    [InlineData("verify .", "OT-7002", "--trust is missing")]
     [InlineData("verify --trust none none", "OT-7002", "no folder none")]
     [InlineData("verify --nonsense", "OT-7014", "./run verify --help")]
     [InlineData("demo nonsense", "OT-7002", "heart or mnist")]
@@ -26,6 +31,12 @@ public sealed class CommandLineTests
     [InlineData("serve --data none --silo-port 1 --client-port 1", "OT-7011", "SiloPort")]
     [InlineData("serve --data none --silo-port 1 --client-port 2 --device tpu", "OT-7014", "cuda")]
     [InlineData("serve --data none --silo-port 1 --client-port 2 --trainers -1", "OT-7014", "--trainers")]
+    [InlineData("validator", "OT-7014", "./run validator --help")]
+    [InlineData("validator keys --data none --name Alpha --output none", "OT-7014", "--name")]
+    [InlineData("validator genesis --origin a --at 2026-01-01T00:00:00Z --output none none.seat", "OT-7045", "no file none.seat")]
+    [InlineData("validator run --data none --name alpha --genesis none --peers none", "OT-7045", "no file none")]
+    [InlineData("validator run --data none --name alpha --genesis none --peers none --listen here", "OT-7014", "--listen")]
+    [InlineData("validator run --data none --name alpha --genesis none --peers none --listen 0.0.0.0:7443", "OT-7044", "--behind-proxy")]
     public async Task WrongUse_GivesOneNumberedLine(string line, string number, string part)
     {
         var (code, output, error) = await Run(line);
@@ -34,6 +45,34 @@ public sealed class CommandLineTests
         Assert.Single(error.TrimEnd('\n').Split('\n'));
         Assert.StartsWith(number + " ", error, StringComparison.Ordinal);
         Assert.Contains(part, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Evidence_IsProven_AndChangedEvidenceIsNot()
+    {
+        using var folder = new TemporaryFolder();
+        using var key = new Ed25519Signer(new byte[32]);
+        var (chain, shard) = (Digest.Of([1]), Identifier.Of([2]));
+        var votes = new List<SignedVote>();
+        foreach (var block in new byte[] { 1, 2 })
+        {
+            var vote = Vote.Notarize(1, 7, 6, Digest.Of([block]));
+            votes.Add(new SignedVote(vote, 0, await key.Sign(vote.Preimage(chain, shard), CancellationToken.None)));
+        }
+
+        var evidence = new Evidence(chain, shard, key.PublicKey, votes[0], votes[1]).Encode();
+        await File.WriteAllBytesAsync(folder["good.evidence"], evidence);
+        var (code, output, error) = await Run($"verify {folder["good.evidence"]}");
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("two notarize votes for different blocks in view 7 of era 1", output, StringComparison.Ordinal);
+        Assert.Contains(Convert.ToHexStringLower(key.PublicKey.Bytes.Span), output, StringComparison.Ordinal);
+        Assert.EndsWith("PROVEN\n", output, StringComparison.Ordinal);
+
+        evidence[^1] ^= 1;
+        await File.WriteAllBytesAsync(folder["bad.evidence"], evidence);
+        (code, output, _) = await Run($"verify {folder["bad.evidence"]}");
+        Assert.Equal(1, code);
+        Assert.Contains("OT-3202", output, StringComparison.Ordinal);
     }
 
     [Fact]

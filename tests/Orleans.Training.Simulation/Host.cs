@@ -189,6 +189,7 @@ internal sealed class Host
                 case EraEnded: Succeed(); break;
                 case ServeBlocks serve: Serve(serve); break;
                 case GuardLost lost when IsHonest: throw new InvariantException($"node {Node} believes that its guard was lost: {lost.Evidence.Vote}");
+                case EvidenceFound found: _world.Convict(Setup.Validators.Seats[found.Seat], found.Evidence); break;
                 case RaiseAlarm alarm when IsHonest: throw new InvariantException($"node {Node} raises an alarm: {alarm.Text}");
             }
 

@@ -41,7 +41,7 @@ internal static class Program
     {
         var clock = Stopwatch.StartNew();
         var failures = 0;
-        long commits = 0, crashes = 0, virtualMs = 0;
+        long commits = 0, crashes = 0, virtualMs = 0, convicted = 0, liars = 0;
         var recoveries = new List<long>();
         for (var seed = from; seed < from + seeds; seed++)
         {
@@ -55,11 +55,12 @@ internal static class Program
             commits += world.Commits;
             crashes += world.Crashes;
             virtualMs += world.ElapsedMs;
+            (convicted, liars) = (convicted + world.Convicted, liars + world.Liars);
         }
 
         recoveries.Sort();
         var seconds = clock.Elapsed.TotalSeconds;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {virtualMs / 1000.0 / seconds:F0}x real time; all final after the last fault: p50 {recoveries[recoveries.Count / 2]} ms, p90 {recoveries[recoveries.Count * 9 / 10]} ms, max {recoveries[^1]} ms"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {convicted} of {liars} liars and twins named, {virtualMs / 1000.0 / seconds:F0}x real time; all final after the last fault: p50 {recoveries[recoveries.Count / 2]} ms, p90 {recoveries[recoveries.Count * 9 / 10]} ms, max {recoveries[^1]} ms"));
         return failures == 0 ? 0 : 1;
     }
 }

@@ -17,6 +17,7 @@ internal sealed class World
     private readonly List<Host> _hosts = [];
     private readonly List<Liar> _liars = [];
     private readonly List<Transaction> _submitted = [];
+    private readonly HashSet<int> _convicted = [];
     private readonly Action<string>? _trace;
     private readonly int[] _side;
     private readonly IReadOnlyList<PlannedChange> _plan;
@@ -310,6 +311,21 @@ internal sealed class World
     public static int NodeOf(Validator entry) => int.Parse(entry.Organisation.Name.AsSpan("validator-".Length), System.Globalization.CultureInfo.InvariantCulture);
 
     private static readonly System.Collections.Concurrent.ConcurrentDictionary<(int Node, int Version), Validator> Entries = [];
+
+    /// <summary>Nodes that somebody has proven to lie.</summary>
+    public int Convicted => _convicted.Count;
+
+    /// <summary>Nodes that may sign what contradicts itself.</summary>
+    public int Liars => Profile.Behaviours.Count(behaviour => behaviour is Behaviour.Liar or Behaviour.Twins);
+
+    /// <summary>I10: whoever is named has lied; I4 makes sure that no honest node can be.</summary>
+    public void Convict(Validator seat, Evidence evidence)
+    {
+        var node = Enumerable.Range(0, Nodes).First(candidate => Entry(candidate, 0).TransactionKey.Id == seat.TransactionKey.Id);
+        if (node >= Profile.Seats || Profile.IsHonest(Profile.Behaviours[node])) throw new InvariantException($"I10: honest node {node} is named for {evidence.First.Vote} and {evidence.Second.Vote}");
+        if (Evidence.FaultOf(evidence.First.Vote, evidence.Second.Vote) is FaultKind.None) throw new InvariantException($"I10: {evidence.First.Vote} and {evidence.Second.Vote} prove nothing");
+        _convicted.Add(node);
+    }
 
     private string Describe() => $"{_submitted.Count(Witness.IsCommitted)}/{_submitted.Count} committed, era {Witness.Era} of {1 + _plan.Count(planned => !planned.NeverReady)}; {string.Join("; ", _hosts.Where(host => host.IsHonest).Select(host => $"node {host.Node} {(host.IsUp ? "up" : "down")} era {host.Setup.Validators.Era} seat {host.Seat} view {host.Core.View} final {host.Core.FinalView} height {host.Height} pool {host.Core.PoolCount}"))}";
 }

@@ -102,7 +102,7 @@ internal static class ValidatorCommand
         builder.Services.AddRouting();
         await using var app = builder.Build();
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, plan.Organisation), Validator = plan.Organisation.Name });
-        await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), peers, null, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>(), cancellationToken);
+        await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), files.EvidenceFolder(genesis.Shard), peers, null, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>(), cancellationToken);
         app.MapValidator(seat, GatewaySetup.KeyFile(plan.Data));
         await app.StartAsync(cancellationToken);
         Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app)), ("shard", genesis.Shard.ToString()), ("chain", genesis.Chain.ToString()), ("height", seat.Chain.Count - 1)));

@@ -25,7 +25,7 @@ internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, I
         var genesis = files.Genesis(shard);
         var folder = new KeyFolder(files.KeyRoot, organisation);
         var store = await stores.Open(shard, organisation, cancellationToken);
-        _seat = await ValidatorSeat.Open(genesis, folder, store, blobs, files.PeersOf(shard), seat => new GrainTransport(GrainFactory, genesis, seat), time, loggers, cancellationToken);
+        _seat = await ValidatorSeat.Open(genesis, folder, store, blobs, files.EvidenceFolder(shard), files.PeersOf(shard), seat => new GrainTransport(GrainFactory, genesis, seat), time, loggers, cancellationToken);
         _ = EndWithTheSeat();
     }
 

@@ -29,6 +29,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly ITransport _transport;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly Action<Evidence>? _convict;
     private volatile ConsensusCore _core;
     private EraPeers _peers;
     private CheckpointKeeper _checkpoints;
@@ -50,9 +51,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     private sealed record Submission(IReadOnlyList<Transaction> Transactions, TaskCompletionSource<IReadOnlyList<Rejection>> Answer);
 
-    private ValidatorHost(Genesis genesis, int seat, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal)
+    private ValidatorHost(Genesis genesis, int seat, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal, Action<Evidence>? convict)
     {
-        (_genesis, _seat, _keys, _store, _transport, _time, _logger) = (genesis, seat, keys, store, transport, time, logger);
+        (_genesis, _seat, _keys, _store, _transport, _time, _logger, _convict) = (genesis, seat, keys, store, transport, time, logger, convict);
         _messages = new Inbox(genesis.Validators.Count);
         Chain = new CommittedChain(setup.Genesis);
         _core = ConsensusCore.Restore(setup, journal, committed => Chain.Append(new CommittedBlock(committed.Executed, committed.Finalization)));
@@ -77,7 +78,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     /// <summary>Opens a seat: reads its whole journal, then takes part.</summary>
     /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorHost> Start(Genesis genesis, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken)
+    public static async Task<ValidatorHost> Start(Genesis genesis, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken, Action<Evidence>? convict = null)
     {
         var seat = SeatOf(genesis, keys);
         var machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
@@ -85,7 +86,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         var journal = new List<JournalRecord>();
         await foreach (var records in store.Read(cancellationToken)) journal.AddRange(records);
         var started = time.GetTimestamp();
-        var host = Restore(() => new ValidatorHost(genesis, seat, keys, store, transport, time, logger, setup, journal), seat);
+        var host = Restore(() => new ValidatorHost(genesis, seat, keys, store, transport, time, logger, setup, journal, convict), seat);
         LogStarted(logger, seat, host.Chain.Head.Executed.Block.Header.Height, journal.Count, (long)time.GetElapsedTime(started).TotalMilliseconds);
         return host;
     }
@@ -119,10 +120,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     /// <summary>The seat that has these keys.</summary>
     /// <exception cref="OperationalException">OT-7021: none has.</exception>
-    public static int SeatOf(Genesis genesis, ValidatorKeys keys)
-    {
-        return FindSeat(genesis.Validators, keys) is >= 0 and var seat ? seat : throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
-    }
+    public static int SeatOf(Genesis genesis, ValidatorKeys keys) =>
+        FindSeat(genesis.Validators, keys) is >= 0 and var seat ? seat : throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
 
     private static int FindSeat(ValidatorSet validators, ValidatorKeys keys) => validators.Seats.ToList().FindIndex(seat =>
         seat.VoteKey == keys.Vote.PublicKey && seat.CosignKey == keys.Cosign.PublicKey && seat.LogKey == keys.Log.PublicKey && seat.TransactionKey == keys.Transaction.PublicKey);
@@ -282,6 +281,10 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                     break;
                 case RaiseAlarm alarm:
                     LogAlarm(_logger, _seat, alarm.Text);
+                    break;
+                case EvidenceFound found:
+                    _convict?.Invoke(found.Evidence);
+                    LogAlarm(_logger, _seat, $"Seat {found.Seat} has signed two votes of view {found.Evidence.First.Vote.View} that contradict each other: the proof names its key {found.Evidence.Key.Id}.");
                     break;
                 case GuardLost lost:
                     // A newer opener of the journal may be the one that signed it. Then the store refuses this record (OT-4003), and the key is as good as before.

@@ -52,6 +52,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <param name="folder">The organisation's keys.</param>
     /// <param name="store">The seat's journal; belongs to the seat from now on.</param>
     /// <param name="blobs">The blobs of this machine.</param>
+    /// <param name="evidenceFolder">Where proofs of other seats' faults are kept.</param>
     /// <param name="peers">The seats that are reached by links; null for none.</param>
     /// <param name="neighbours">The way to the other seats: given this seat's number. Null when all are reached by links.</param>
     /// <param name="time">The clock.</param>
@@ -59,7 +60,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <param name="cancellationToken">Ends the opening.</param>
     /// <exception cref="OperationalException">The keys or the journal cannot be had.</exception>
     /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, LinkPeers? peers, Func<int, ITransport>? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, string evidenceFolder, LinkPeers? peers, Func<int, ITransport>? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         SeatLinks? links = null;
         try
@@ -74,7 +75,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
                 (null, { } all) => all,
                 ({ } grains, { } some) => new BothWays(grains, some),
             };
-            var host = await ValidatorHost.Start(genesis, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken);
+            var host = await ValidatorHost.Start(genesis, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence => Keep(evidenceFolder, evidence));
             links?.Start(host.Receive);
             var everywhere = links is null ? blobs : new LinkedBlobs(blobs, links);
             var writer = new TransactionWriter(genesis.Chain, genesis.Shard, folder.Participant, keys.Transaction, time);
@@ -148,6 +149,13 @@ public sealed class ValidatorSeat : IAsyncDisposable
             _folder.Destroy("vote");
             throw;
         }
+    }
+
+    // A file for a key and era: one proof is enough.
+    private static void Keep(string folder, Evidence evidence)
+    {
+        DurableFiles.CreateFolder(folder);
+        File.WriteAllBytes(Path.Combine(folder, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{evidence.First.Vote.Era:D6}-{evidence.Key.Id}.evidence")), evidence.Encode());
     }
 
     private sealed class BothWays(ITransport grains, SeatLinks links) : ITransport

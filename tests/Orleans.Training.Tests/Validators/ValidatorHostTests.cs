@@ -32,6 +32,9 @@ internal sealed class LocalValidators : IAsyncDisposable
     /// <summary>Every vote that was sent, as often as it was sent.</summary>
     public ConcurrentQueue<SignedVote> Votes { get; } = [];
 
+    /// <summary>What validators have proven, and who did.</summary>
+    public ConcurrentQueue<(int By, Evidence Evidence)> Evidence { get; } = [];
+
     /// <summary>An earlier activation of a seat, which hears what the seat hears.</summary>
     public ValidatorHost? Stale { get; set; }
 
@@ -44,7 +47,7 @@ internal sealed class LocalValidators : IAsyncDisposable
             var name = TestShard.Hospitals[seat];
             var keys = new ValidatorKeys(Signer(name), Signer(name + "/vote"), Signer(name + "/cosign"), Signer(name + "/log"));
             var store = await _stores.Open(Genesis.Shard, ParticipantId.Parse(name), CancellationToken.None);
-            _hosts[seat] = await ValidatorHost.Start(Genesis, keys, store, new Network(this, seat), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+            _hosts[seat] = await ValidatorHost.Start(Genesis, keys, store, new Network(this, seat), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence => Evidence.Enqueue((seat, evidence)));
         }
     }
 
@@ -170,6 +173,30 @@ public class ValidatorHostTests
         Assert.Equal(ReceiptCheck.Good, policy!.Accepts(validators[2].Checkpoint!));
         Assert.True(Checkpoint.TryParse(validators[2].Checkpoint!.Text, out var checkpoint));
         Assert.Equal(checkpoint!.Root, validators[2].Chain.RootAt(checkpoint.Size));
+    }
+
+    [Fact]
+    public async Task AValidatorThatSignsTwice_IsProvenGuilty_ByItsKey()
+    {
+        await using var validators = new LocalValidators();
+        await validators.Start(0, 1, 2);
+        var key = LocalValidators.Signer(TestShard.Hospitals[3] + "/vote");
+        foreach (var block in new byte[] { 1, 2 })
+        {
+            var vote = Vote.Notarize(1, 9, 0, Digest.Of([block]));
+            var signed = new SignedVote(vote, 3, await key.Sign(vote.Preimage(validators.Genesis.Chain, validators.Genesis.Shard), CancellationToken.None));
+            for (var seat = 0; seat < 3; seat++) validators[seat].Receive(3, new VoteMessage(signed).Encode());
+        }
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var glance = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (validators.Evidence.Count < 3) await glance.WaitForNextTickAsync(patience.Token);
+        Assert.Equal([0, 1, 2], validators.Evidence.Select(item => item.By).Order());
+        Assert.All(validators.Evidence, item =>
+        {
+            Assert.Equal(FaultKind.TwoNotarizations, item.Evidence.Check());
+            Assert.Equal(validators.Genesis.Validators.Seats[3].VoteKey, item.Evidence.Key);
+        });
     }
 
     // Nothing happens after it has caught up: the others' lines, which it missed, come because it asks by repeating its own.

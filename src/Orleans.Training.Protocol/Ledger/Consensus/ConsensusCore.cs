@@ -49,13 +49,14 @@ public sealed class ConsensusCore
         _setup = setup;
         _timers = new Timers(_effects, lastToken);
         _leaders = new LeaderSchedule(setup);
-        _views = new ViewTable(setup);
+        var watch = new VoteWatch(setup, _effects);
+        _views = new ViewTable(setup, watch);
         _tree = new BlockTree(setup, _effects);
         _pool = pool;
         _voter = new Voter(setup, _effects);
         _work = new Work(setup, _views, _tree, _pool, _voter);
         _catchUp = new CatchUp(setup, _effects, _timers, _views, _tree);
-        _news = new NewsFilter(setup, _views, _leaders, _catchUp);
+        _news = new NewsFilter(setup, _views, _leaders, _catchUp, watch);
         _peers = new Peers(setup, _effects, _views, _tree);
         _admission = new Admission(setup, _effects, _tree, _pool, _peers);
         _finality = new Finality(setup, _effects, _views, _leaders, _tree, _pool);

@@ -61,6 +61,11 @@ public sealed record ServeBlocks(int To, ulong FirstHeight) : ConsensusOutput;
 /// <param name="Text">What happened, for the log.</param>
 public sealed record RaiseAlarm(string Text) : ConsensusOutput;
 
+/// <summary>A seat has signed two votes that contradict each other. The host keeps the proof; nothing else changes.</summary>
+/// <param name="Seat">The seat in the present era.</param>
+/// <param name="Evidence">The proof.</param>
+public sealed record EvidenceFound(int Seat, Evidence Evidence) : ConsensusOutput;
+
 /// <summary>
 /// The vote key has signed something that the guard does not remember. A host whose fence shows that a newer activation owns the store just
 /// ends; any other destroys the vote key and fences the seat. The core has stopped voting.

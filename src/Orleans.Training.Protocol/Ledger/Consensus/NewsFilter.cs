@@ -1,11 +1,11 @@
 namespace Orleans.Training.Protocol.Ledger;
 
 /// <summary>Says what of a message would be new, before anybody spends time on its signatures.</summary>
-internal sealed class NewsFilter(ConsensusSetup setup, ViewTable views, LeaderSchedule leaders, CatchUp catchUp)
+internal sealed class NewsFilter(ConsensusSetup setup, ViewTable views, LeaderSchedule leaders, CatchUp catchUp, VoteWatch watch)
 {
     public ConsensusMessage? Of(ConsensusMessage message, ulong currentView) => message switch
     {
-        VoteMessage { Vote: { } vote } => IsNew(vote, currentView) ? message : null,
+        VoteMessage { Vote: { } vote } => IsNew(vote, currentView) || watch.IsSuspicious(vote) ? message : null,
         CertificateMessage { Certificates: var all } => views.Unknown(all) is { Count: > 0 } unknown ? new CertificateMessage(unknown) : null,
         Propose propose => IsNew(propose, currentView)
             ? new Propose(propose.View, propose.ParentView, propose.Block, propose.Signature, views.Unknown(propose.Justification))
@@ -21,5 +21,6 @@ internal sealed class NewsFilter(ConsensusSetup setup, ViewTable views, LeaderSc
             : leaders.IsSignOfLife(vote.Seat, vote.Vote.View));
 
     private bool IsNew(Propose propose, ulong currentView) =>
-        (propose.View >= currentView && views.Find(propose.View)?.Proposal is null) || catchUp.Wants(propose.Block.Digest);
+        (propose.View >= currentView && views.Find(propose.View)?.Proposal is null) || catchUp.Wants(propose.Block.Digest) 
+        || (propose.View > views.FinalView && watch.IsSuspicious(new SignedVote(propose.Vote, leaders.LeaderOf(propose.View), propose.Signature)));
 }

@@ -61,7 +61,7 @@ internal sealed class ViewState(ulong view, int seats)
 }
 
 /// <summary>The views from the last final one on: nothing below is kept, and nothing further ahead than <see cref="Limits.FutureViews"/> but certificates.</summary>
-internal sealed class ViewTable(ConsensusSetup setup)
+internal sealed class ViewTable(ConsensusSetup setup, VoteWatch watch)
 {
     private readonly SortedDictionary<ulong, ViewState> _views = [];
     private readonly SignedVote?[,] _highest = new SignedVote?[setup.Validators.Count, 3];
@@ -102,6 +102,7 @@ internal sealed class ViewTable(ConsensusSetup setup)
     /// <summary>Remembers the highest vote of each seat and kind, to show it to that seat.</summary>
     public void Remember(SignedVote vote)
     {
+        watch.See(vote);
         ref var highest = ref _highest[vote.Seat, (int)vote.Vote.Kind - 1];
         if (highest is null || highest.Vote.View < vote.Vote.View) highest = vote;
     }
@@ -110,7 +111,9 @@ internal sealed class ViewTable(ConsensusSetup setup)
     {
         for (var seat = 0; seat < setup.Validators.Count; seat++)
         {
-            if (certificate.SignedBy(seat) && !(_highest[seat, (int)certificate.Kind - 1]?.Vote.View >= certificate.View)) Remember(certificate.VoteOf(seat));
+            if (!certificate.SignedBy(seat)) continue;
+            if (_highest[seat, (int)certificate.Kind - 1]?.Vote.View >= certificate.View) watch.See(certificate.VoteOf(seat));
+            else Remember(certificate.VoteOf(seat));
         }
     }
 
