@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
@@ -54,9 +55,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDis
 
     private async Task Submit(HttpContext http)
     {
-        var buffer = new byte[Limits.TransactionBytes + 1];
-        var length = await http.Request.Body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, http.RequestAborted);
-        if (length > Limits.TransactionBytes)
+        if (await Body(http) is not { } transaction)
         {
             await PlainAnswer.Refuse(http, ApiErrors.TooLarge, $"A transaction has at most {Limits.TransactionBytes} bytes.");
             return;
@@ -70,8 +69,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDis
 
         try
         {
-            var rejection = (await seat.Submit([buffer.AsMemory(0, length)]))[0];
-            await Answer(http, buffer.AsMemory(0, length), rejection);
+            await Answer(http, transaction, (await seat.Submit([transaction]))[0]);
         }
         catch (OperationalException exception)
         {
@@ -80,6 +78,21 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDis
         finally
         {
             _submissions.Release();
+        }
+    }
+
+    // Exactly as long as it is: it may wait in the pool among many. Null when it is too long.
+    private static async Task<byte[]?> Body(HttpContext http)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(Limits.TransactionBytes + 1);
+        try
+        {
+            var length = await http.Request.Body.ReadAtLeastAsync(buffer.AsMemory(0, Limits.TransactionBytes + 1), Limits.TransactionBytes + 1, throwOnEndOfStream: false, http.RequestAborted);
+            return length > Limits.TransactionBytes ? null : buffer[..length];
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

@@ -89,11 +89,12 @@ public sealed partial class Relay(TimeProvider time, ILogger<Relay> logger) : ID
 
     private async Task Join((Identifier, ParticipantId) seat, Stream stream, CancellationToken cancellationToken)
     {
-        while (Take(seat) is { } waiter)
+        while (Volatile.Read(ref _pairs) < MostPairs && Take(seat) is { } waiter)
         {
+            Interlocked.Increment(ref _pairs);
             try
             {
-                if (Interlocked.Increment(ref _pairs) > MostPairs || !await TryTell(waiter, Together)) continue;
+                if (!await TryTell(waiter, Together)) continue;
                 await stream.WriteAsync(new[] { Together }, cancellationToken);
                 await Carry(stream, waiter.Stream, cancellationToken);
                 return;
