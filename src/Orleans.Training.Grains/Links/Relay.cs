@@ -33,6 +33,8 @@ public sealed partial class Relay(TimeProvider time, ILogger<Relay> logger) : ID
 
         public SemaphoreSlim Writing { get; } = new(1);
 
+        public volatile bool Taken;
+
         public TaskCompletionSource Over { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
@@ -82,7 +84,7 @@ public sealed partial class Relay(TimeProvider time, ILogger<Relay> logger) : ID
 
         LogWaiting(logger, seat.Item1, seat.Item2);
         using var end = cancellationToken.Register(() => waiter.Over.TrySetResult());
-        await using var alive = time.CreateTimer(_ => _ = TryTell(waiter, StillWaiting), null, SayAlive, SayAlive);
+        await using var alive = time.CreateTimer(_ => { if (!waiter.Taken) _ = TryTell(waiter, StillWaiting); }, null, SayAlive, SayAlive);
         await waiter.Over.Task;
         lock (waiting) waiting.Remove(waiter);
     }
@@ -118,6 +120,7 @@ public sealed partial class Relay(TimeProvider time, ILogger<Relay> logger) : ID
             if (waiting.Count == 0) return null;
             var newest = waiting[^1];
             waiting.RemoveAt(waiting.Count - 1);
+            newest.Taken = true;
             return newest;
         }
     }

@@ -23,7 +23,7 @@ internal enum LinkFrameKind : byte
 /// One authenticated stream to another seat (docs/spec/links.md §3): frames of a length (u32, big-endian), a kind and content. Consensus messages go before blobs;
 /// what does not fit into the queue is dropped, as a network may drop it.
 /// </summary>
-internal sealed class SeatLink(int seat, SslStream stream, TimeProvider time) : IAsyncDisposable
+internal sealed class SeatLink(int seat, SslStream stream) : IAsyncDisposable
 {
     private const int HeadBytes = 5;
     private const int QueuedBytes = 2 * Limits.MessageBytes;
@@ -40,15 +40,23 @@ internal sealed class SeatLink(int seat, SslStream stream, TimeProvider time) : 
     /// <summary>The seat at the other end, as its certificate shows.</summary>
     public int Seat => seat;
 
-    /// <summary>Queues a frame; false when there is no room.</summary>
+    /// <summary>Queues a frame; false when there is no room, or the link is over.</summary>
     public bool TrySend(LinkFrameKind kind, ReadOnlyMemory<byte> content)
     {
         var queue = kind is LinkFrameKind.Message ? _messages : _blobs;
         if (queue.Count >= QueuedFrames || Interlocked.Read(ref _queuedBytes) + content.Length > QueuedBytes) return false;
         Interlocked.Add(ref _queuedBytes, content.Length);
         queue.Enqueue((kind, content));
-        _wake.Release();
-        return true;
+        try
+        {
+            _wake.Release();
+            return true;
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended while somebody was about to send: that is no fault of the sender.
+            return false;
+        }
     }
 
     /// <summary>Sends and receives until either side ends the link or says nothing for too long. What is received belongs to the receiver.</summary>
@@ -96,16 +104,15 @@ internal sealed class SeatLink(int seat, SslStream stream, TimeProvider time) : 
         var buffered = new BufferedStream(stream, Together);
         var head = new byte[HeadBytes];
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var timer = time.CreateTimer(_ => silence.Cancel(), null, GiveUp, Timeout.InfiniteTimeSpan);
         while (true)
         {
+            silence.CancelAfter(GiveUp);
             await buffered.ReadExactlyAsync(head, silence.Token);
             var length = BinaryPrimitives.ReadUInt32BigEndian(head);
             var kind = (LinkFrameKind)head[4];
             if (length > Limits.MessageBytes || kind > LinkFrameKind.BlobPart) throw new InvalidDataException($"Seat {seat} sent a frame of kind {head[4]} and {length} bytes.");
             var content = length == 0 ? [] : new byte[length];
             await buffered.ReadExactlyAsync(content, silence.Token);
-            timer.Change(GiveUp, Timeout.InfiniteTimeSpan);
             if (kind is not LinkFrameKind.Alive) receive(this, kind, content);
         }
     }

@@ -167,8 +167,9 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
             await Run(seat, stream, _stop.Token);
             return true;
         }
-        catch (Exception exception) when (IsNetwork(exception))
+        catch (Exception exception)
         {
+            // Whatever it was, it is tried again: a seat that gives up dialling is cut off.
             LogUnreachable(_logger, _seat, seat, exception.Message);
             return false;
         }
@@ -185,7 +186,7 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
                 await UntilSomebodyComes(stream);
                 Keep(Accept(stream, _stop.Token));
             }
-            catch (Exception exception) when (IsNetwork(exception))
+            catch (Exception exception)
             {
                 LogNoRelay(_logger, _seat, relay.Address, exception.Message);
                 await Task.Delay(wait, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -217,7 +218,7 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
 
     private async Task Run(int seat, SslStream stream, CancellationToken cancellationToken)
     {
-        await using var link = new SeatLink(seat, stream, _time);
+        await using var link = new SeatLink(seat, stream);
         var lost = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _lost[seat] = lost;
         _links[seat] = link;

@@ -154,8 +154,17 @@ public sealed class ValidatorSeat : IAsyncDisposable
     // A file for a key and era: one proof is enough.
     private static void Keep(string folder, Evidence evidence)
     {
-        DurableFiles.CreateFolder(folder);
-        File.WriteAllBytes(Path.Combine(folder, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{evidence.First.Vote.Era:D6}-{evidence.Key.Id}.evidence")), evidence.Encode());
+        try
+        {
+            DurableFiles.CreateFolder(folder);
+            var path = Path.Combine(folder, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{evidence.First.Vote.Era:D6}-{evidence.Key.Id}.evidence"));
+            File.WriteAllBytes(path + ".new", evidence.Encode());
+            DurableFiles.Rename(path + ".new", path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Another seat keeps it too; this one has better things to do than to stop for it. Its alarm says what it saw.
+        }
     }
 
     private sealed class BothWays(ITransport grains, SeatLinks links) : ITransport

@@ -97,7 +97,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
         using var other = await TestSeats.Certificate(1);
         var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, pipe.Right, 1, _limit.Token);
         var (stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, one, pipe.Left, 1, _limit.Token);
-        await using var link = new SeatLink(0, (await listening).Stream, TimeProvider.System);
+        await using var link = new SeatLink(0, (await listening).Stream);
         var running = link.Run((_, _, _) => { }, _limit.Token);
         await stream.WriteAsync(new byte[] { 0x7F, 0xFF, 0xFF, 0xFF, 1 }, _limit.Token);
         await Assert.ThrowsAsync<InvalidDataException>(() => running);
@@ -116,6 +116,6 @@ public sealed class BlobExchangeTests : IAsyncLifetime
         using var other = await TestSeats.Certificate(1);
         var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, pipe.Right, 1, _limit.Token);
         (SslStream stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, one, pipe.Left, 1, _limit.Token);
-        return (new SeatLink(1, stream, TimeProvider.System), new SeatLink(0, (await listening).Stream, TimeProvider.System));
+        return (new SeatLink(1, stream), new SeatLink(0, (await listening).Stream));
     }
 }
