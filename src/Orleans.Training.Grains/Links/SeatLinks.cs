@@ -13,7 +13,7 @@ namespace Orleans.Training.Grains.Links;
 
 /// <summary>
 /// The links of one seat to the seats that live elsewhere: dials those whose address is known, finds the others at relays, waits at relays to be found, and takes what comes
-/// (docs/spec/links.md). A message goes over the newest link; one more link than needed does no harm.
+/// (docs/spec/links.md). One more link than needed does no harm (<see cref="PeerLinks"/>).
 /// </summary>
 public sealed partial class SeatLinks : ITransport, IAsyncDisposable
 {
@@ -31,14 +31,14 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
     private readonly ILogger _logger;
     private readonly BlobExchange _exchange;
     private readonly CancellationTokenSource _stop = new();
-    private readonly ConcurrentDictionary<int, SeatLink> _links = [];
-    private readonly ConcurrentDictionary<int, TaskCompletionSource> _lost = [];
+    private readonly PeerLinks[] _links;
     private readonly ConcurrentDictionary<Task, bool> _running = [];
     private Action<int, ReadOnlyMemory<byte>>? _receive;
 
     private SeatLinks(Genesis genesis, int seat, X509Certificate2 certificate, LinkPeers peers, IBlobStore blobs, TimeProvider time, ILogger logger)
     {
         (_genesis, _seat, _certificate, _peers, _time, _logger) = (genesis, seat, certificate, peers, time, logger);
+        _links = [.. genesis.Validators.Seats.Select(_ => new PeerLinks())];
         _exchange = new BlobExchange(blobs, time);
     }
 
@@ -55,7 +55,7 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
     public bool Reaches(int seat) => _peers.Seats.ContainsKey(_genesis.Validators.Seats[seat].Organisation);
 
     /// <summary>The seats with a link at this moment, in order.</summary>
-    public IReadOnlyList<int> Linked => [.. _links.Keys.Order()];
+    public IReadOnlyList<int> Linked => [.. Enumerable.Range(0, _links.Length).Where(seat => _links[seat].Newest is not null)];
 
     /// <summary>Begins to dial, to wait and to receive.</summary>
     public void Start(Action<int, ReadOnlyMemory<byte>> receive)
@@ -76,7 +76,7 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
     /// <inheritdoc/>
     public void Send(int seat, ReadOnlyMemory<byte> message)
     {
-        if (_links.TryGetValue(seat, out var link)) link.TrySend(LinkFrameKind.Message, message);
+        _links[seat].TrySend(LinkFrameKind.Message, message);
     }
 
     /// <summary>Takes a pipe that somebody opened to this seat, and serves it to its end.</summary>
@@ -96,7 +96,7 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
 
     /// <summary>Fetches a blob from whichever linked seat has it.</summary>
     public Task<bool> Fetch(Digest name, CancellationToken cancellationToken) =>
-        _exchange.Fetch(name, [.. _links.OrderBy(item => (item.Key - _seat + _genesis.Validators.Count) % _genesis.Validators.Count).Select(item => item.Value)], cancellationToken);
+        _exchange.Fetch(name, [.. Enumerable.Range(1, _links.Length - 1).Select(after => _links[(_seat + after) % _links.Length].Newest).OfType<SeatLink>()], cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
@@ -121,19 +121,19 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
         while (!_stop.IsCancellationRequested)
         {
             await Task.Delay(wait, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (_links.ContainsKey(seat))
+            if (_links[seat].Newest is not null)
             {
-                await Lost(seat).WaitAsync(_stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await _links[seat].None.WaitAsync(_stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 wait = _seat < seat ? FirstRetry : Courtesy;
                 continue;
             }
 
             foreach (var way in Ways(seat))
             {
-                if (_stop.IsCancellationRequested || _links.ContainsKey(seat) || await Try(seat, way)) break;
+                if (_stop.IsCancellationRequested || _links[seat].Newest is not null || await Try(seat, way)) break;
             }
 
-            wait = _links.ContainsKey(seat) ? TimeSpan.Zero : wait * 2 < FirstRetry ? FirstRetry : wait * 2 > LastRetry ? LastRetry : wait * 2;
+            wait = _links[seat].Newest is not null ? TimeSpan.Zero : wait * 2 < FirstRetry ? FirstRetry : wait * 2 > LastRetry ? LastRetry : wait * 2;
         }
     }
 
@@ -219,9 +219,7 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
     private async Task Run(int seat, SslStream stream, CancellationToken cancellationToken)
     {
         await using var link = new SeatLink(seat, stream);
-        var lost = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _lost[seat] = lost;
-        _links[seat] = link;
+        _links[seat].Add(link);
         LogLinked(_logger, _seat, seat);
         try
         {
@@ -233,12 +231,9 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
         }
         finally
         {
-            _links.TryRemove(new KeyValuePair<int, SeatLink>(seat, link));
-            lost.TrySetResult();
+            _links[seat].Remove(link);
         }
     }
-
-    private Task Lost(int seat) => _lost.TryGetValue(seat, out var lost) ? lost.Task : Task.CompletedTask;
 
     private void Receive(SeatLink link, LinkFrameKind kind, ReadOnlyMemory<byte> content)
     {
