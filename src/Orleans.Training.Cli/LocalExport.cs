@@ -1,12 +1,12 @@
 using Orleans.Training.Client.Exports;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
-using Orleans.Training.Trainer;
 
 namespace Orleans.Training.Cli;
 
@@ -18,6 +18,7 @@ internal static class LocalExport
     {
         if (!Checkpoint.TryParse(note.Text, out var checkpoint)) throw new OperationalException("OT-7009", "The checkpoint does not parse.");
         var chain = await ReadJournal(stores, genesis, checkpoint!.Size, cancellationToken);
+        var files = new ShardFiles(root);
         var writer = new ExportWriter(folder);
         writer.WriteGenesis(genesis);
         writer.WriteCheckpoint(note);
@@ -35,7 +36,8 @@ internal static class LocalExport
         }
 
         for (var index = 0; index < leaves.Count; index++) writer.WriteReceipt(new Receipt(leaves[index], index, tree.InclusionProof(index, checkpoint.Size), note));
-        await WriteBlobs(writer, new FileBlobStore(new ShardFiles(root).BlobFolder), LedgerState.Of(chain[^1].Executed).Contracts, genesis.Validators.Quorum, cancellationToken);
+        await WriteBlobs(writer, new FileBlobStore(files.BlobFolder), LedgerState.Of(chain[^1].Executed).Contracts, genesis.Validators.Quorum, cancellationToken);
+        await WriteStatements(writer, files, genesis, chain, cancellationToken);
     }
 
     // Whoever cosigned a checkpoint had a finalization of the very block that it ends at, so one of the journals holds both.
@@ -58,6 +60,22 @@ internal static class LocalExport
         throw new OperationalException("OT-7013", $"No validator's journal on this machine has the final block that the checkpoint of {size} leaves ends at: export where a validator has cosigned it.");
     }
 
+    // By the validators whose keys lie here.
+    private static async Task WriteStatements(ExportWriter writer, ShardFiles files, Genesis genesis, List<CommittedBlock> blocks, CancellationToken cancellationToken)
+    {
+        var chain = new CommittedChain(blocks[0].Executed);
+        foreach (var block in blocks.Skip(1)) chain.Append(block);
+        var statements = new Statements(genesis, chain, new FileBlobStore(files.BlobFolder));
+        if (statements.Last is not { } last) return;
+        foreach (var seat in LedgerState.Of(chain.Head.Executed).Validators.Seats)
+        {
+            if (!Directory.Exists(Path.Combine(files.KeyRoot, seat.Organisation.Name))) continue;
+            var signer = new KeyFolder(files.KeyRoot, seat.Organisation).Open(KeyFolder.IdentityKey);
+            using var owned = signer as IDisposable;
+            if (signer.PublicKey == seat.TransactionKey) writer.WriteStatement(seat.Organisation, (await statements.Sign(last.Agreement, last.Round, signer, cancellationToken))!);
+        }
+    }
+
     private static async Task WriteBlobs(ExportWriter writer, FileBlobStore blobs, ContractState state, int quorum, CancellationToken cancellationToken)
     {
         foreach (var round in state.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published))
@@ -70,7 +88,7 @@ internal static class LocalExport
             await Copy(model.SumRoot);
             var bytes = await Copy(model.Root);
             var terms = state.Find<AgreementRecord>(AgreementRecord.Key(model.Agreement))!;
-            if (model.Round == state.Find<RunRecord>(RunRecord.Key(model.Agreement))!.PublishedRounds && ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) && ModelBlob.TryRead(spec, bytes, out var parameters)) writer.WriteModel(Safetensors.Write(spec, parameters));
+            if (model.Round == state.Find<RunRecord>(RunRecord.Key(model.Agreement))!.PublishedRounds && ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) && ModelBlob.TryRead(spec, bytes, out var parameters)) writer.WriteModel(ModelFile.Write(spec, parameters));
         }
 
         async Task<byte[]> Copy(Digest root)

@@ -32,7 +32,7 @@ internal static class VerifyCommand
         if (!TrustPolicy.TryParse(File.ReadAllText(trust), out var policy, out var problem)) return Fail(json, "OT-7004", $"{trust} is no trust policy: {problem}", ExitCode.Usage);
         try
         {
-            Print(ExportVerifier.Verify(folder, policy!, (spec, parameters) => Safetensors.Write(spec, parameters)), json);
+            Print(ExportVerifier.Verify(folder, policy!), json);
             return ExitCode.Ok;
         }
         catch (ExportException exception)
@@ -45,7 +45,7 @@ internal static class VerifyCommand
     {
         if (json)
         {
-            Console.WriteLine(JsonLine.Of(("verified", true), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("model", report.Model?.ToString()), ("warnings", report.FalseWork.Select(item => item.ToString()))));
+            Console.WriteLine(JsonLine.Of(("verified", true), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("model", report.Model?.ToString()), ("statements", report.Statements), ("warnings", report.FalseWork.Select(item => item.ToString()))));
             return;
         }
 
@@ -54,7 +54,7 @@ internal static class VerifyCommand
         Console.WriteLine(string.Create(text, $"  {report.Certificates} finalizations signed by a quorum"));
         Console.WriteLine(string.Create(text, $"  checkpoint of {report.Size} leaves accepted by the trust policy, {report.Receipts} receipts verified"));
         Console.WriteLine(string.Create(text, $"  {report.Rounds} rounds added up again from their committed updates, to the bit"));
-        Console.WriteLine($"  model {report.Model?.ToString() ?? "none"}");
+        Console.WriteLine(string.Create(text, $"  model {report.Model?.ToString() ?? "none"}{(report.Statements > 0 ? $", vouched for by {report.Statements} validators in in-toto statements" : "")}"));
         foreach (var item in report.FalseWork) Console.WriteLine($"  warning: {item}");
         Console.WriteLine("VERIFIED");
     }

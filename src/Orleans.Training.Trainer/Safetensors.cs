@@ -4,40 +4,13 @@ using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Trainer;
 
-/// <summary>Models as safetensors files, the form in which other tools read them (docs/spec/model.md §3).</summary>
+/// <summary>Reads models from safetensors files, ours (<see cref="ModelFile"/>) and other tools' (docs/spec/model.md §3).</summary>
 public static class Safetensors
 {
     /// <summary>Bytes of the JSON header.</summary>
     public const int HeaderLimit = 1024 * 1024;
 
     private const int Prefix = sizeof(ulong);
-    private const int Alignment = 8;
-
-    /// <summary>The file.</summary>
-    public static byte[] Write(ModelSpec spec, ReadOnlySpan<float> parameters)
-    {
-        var digest = ModelDigest.Of(spec, parameters);
-        using var header = new MemoryStream();
-        using (var json = new Utf8JsonWriter(header))
-        {
-            json.WriteStartObject();
-            json.WriteStartObject("__metadata__");
-            json.WriteString("format", "pt");
-            json.WriteString("model", digest.ToString());
-            json.WriteString("spec", spec.Digest.ToString());
-            json.WriteEndObject();
-            foreach (var tensor in spec.Parameters) WriteTensor(json, tensor);
-            json.WriteEndObject();
-        }
-
-        while (header.Length % Alignment != 0) header.WriteByte((byte)' ');
-        var file = new byte[Prefix + header.Length + (sizeof(float) * (long)parameters.Length)];
-        BinaryPrimitives.WriteUInt64LittleEndian(file, (ulong)header.Length);
-        header.ToArray().CopyTo(file, Prefix);
-        var data = file.AsSpan(Prefix + (int)header.Length);
-        for (var i = 0; i < parameters.Length; i++) BinaryPrimitives.WriteSingleLittleEndian(data[(sizeof(float) * i)..], parameters[i]);
-        return file;
-    }
 
     /// <summary>The flat parameters of a model of this spec. The file's tensors must be exactly the spec's, in any order.</summary>
     /// <exception cref="TrainerException">The file is malformed, holds other tensors, or a value that is not finite.</exception>
@@ -66,20 +39,6 @@ public static class Safetensors
         }
 
         return parameters;
-    }
-
-    private static void WriteTensor(Utf8JsonWriter json, ParameterTensor tensor)
-    {
-        json.WriteStartObject(tensor.Name);
-        json.WriteString("dtype", "F32");
-        json.WriteStartArray("shape");
-        foreach (var side in tensor.Shape) json.WriteNumberValue(side);
-        json.WriteEndArray();
-        json.WriteStartArray("data_offsets");
-        json.WriteNumberValue(sizeof(float) * (long)tensor.Offset);
-        json.WriteNumberValue(sizeof(float) * ((long)tensor.Offset + tensor.Length));
-        json.WriteEndArray();
-        json.WriteEndObject();
     }
 
     private static Dictionary<string, (long[] Shape, long Start)> ReadHeader(ReadOnlyMemory<byte> header, int dataLength)

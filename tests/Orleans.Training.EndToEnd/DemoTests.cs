@@ -8,6 +8,7 @@ using Orleans.Training.EndToEnd.Drills;
 using Orleans.Training.Gateway;
 using Orleans.Training.Grains;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Tests.Cluster;
 using Orleans.Training.Tests.Foreign;
@@ -36,6 +37,31 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         var receipts = Directory.GetFiles(Path.Combine(root, "export", "receipts")).Order(StringComparer.Ordinal).Select(File.ReadAllText).ToArray();
         CheckReceipts(folder["receipts"], receipts, policy, trust!);
         CheckConsistency(folder["trees"], receipts, early, trust!);
+        await CheckStatements(folder["statements"], Path.Combine(root, "export"));
+    }
+
+    // Each validator's own word about the model, and the same with another key, another payload, another file.
+    private static async Task CheckStatements(string folder, string export)
+    {
+        Directory.CreateDirectory(folder);
+        Assert.True(Genesis.TryParse(await File.ReadAllBytesAsync(Path.Combine(export, "genesis.cbor")), out var genesis));
+        var model = Path.Combine(export, "model.safetensors");
+        var arguments = new List<string> { "statement.mjs" };
+        foreach (var seat in genesis!.Validators.Seats)
+        {
+            var pem = Path.Combine(folder, $"{seat.Organisation}.pem");
+            await File.WriteAllTextAsync(pem, StatementBundle.Pem(seat.TransactionKey));
+            arguments.AddRange([Path.Combine(export, "statements", $"{seat.Organisation}.sigstore.json"), pem, model]);
+        }
+
+        var (bundle, key, other, changed) = (arguments[1], arguments[2], arguments[5], Path.Combine(folder, "changed.json"));
+        var text = await File.ReadAllTextAsync(bundle);
+        await File.WriteAllTextAsync(changed, text.Replace("\"payload\":\"eyJf", "\"payload\":\"eyJg", StringComparison.Ordinal));
+        arguments.AddRange([bundle, other, model, changed, key, model, bundle, key, bundle]);
+        await using var node = await NodeProgram.Start([.. arguments]);
+        var answers = (await node.All()).Select(answer => answer.ToString()).ToArray();
+        var good = "{\"good\":true,\"type\":\"https://in-toto.io/Statement/v1\",\"predicateType\":\"https://slsa.dev/provenance/v1\",\"file\":\"model.safetensors\",\"round\":" + Rounds + "}";
+        Assert.Equal([.. genesis.Validators.Seats.Select(_ => good), "{\"good\":false,\"problem\":\"SIGNATURE_ERROR signature verification failed\"}", "{\"good\":false,\"problem\":\"SIGNATURE_ERROR signature verification failed\"}", good.Replace("\"model.safetensors\"", "null", StringComparison.Ordinal)], answers);
     }
 
     // The demonstration's lines, and a checkpoint that its gateway gave in the midst of it to somebody else.

@@ -16,7 +16,7 @@ public sealed class SafetensorsTests
         foreach (var spec in new[] { Spec, ModelSpec.LeNet(), ModelSpec.Logistic(13) })
         {
             var parameters = InitialModel.Create(spec, new byte[32]);
-            var file = Safetensors.Write(spec, parameters);
+            var file = ModelFile.Write(spec, parameters);
             var header = (int)BinaryPrimitives.ReadUInt64LittleEndian(file);
             Assert.Equal(0, header % 8);
             Assert.Equal(8 + header + (4 * spec.ParameterCount), file.Length);
@@ -29,7 +29,7 @@ public sealed class SafetensorsTests
 
     [Fact]
     public void File_OfAnotherModel_IsRefused() =>
-        Assert.Equal(TrainerFault.TensorsDoNotFitModel, Assert.Throws<TrainerException>(() => Safetensors.Read(ModelSpec.Perceptron(2, [3], 1), Safetensors.Write(Spec, Parameters))).Fault);
+        Assert.Equal(TrainerFault.TensorsDoNotFitModel, Assert.Throws<TrainerException>(() => Safetensors.Read(ModelSpec.Perceptron(2, [3], 1), ModelFile.Write(Spec, Parameters))).Fault);
 
     [Theory]
     [InlineData("{\"fc1.weight\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]},\"fc1.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}", 12, true)]
@@ -56,7 +56,7 @@ public sealed class SafetensorsTests
     [Fact]
     public void File_WithImpossibleHeaderLength_OrNonFiniteValue_IsRefused()
     {
-        var file = Safetensors.Write(Spec, Parameters);
+        var file = ModelFile.Write(Spec, Parameters);
         foreach (var length in new[] { (ulong)file.Length - 7, ulong.MaxValue, (ulong)Safetensors.HeaderLimit + 1 })
         {
             BinaryPrimitives.WriteUInt64LittleEndian(file, length);
@@ -66,13 +66,13 @@ public sealed class SafetensorsTests
         Assert.Equal(TrainerFault.BadSafetensors, Assert.Throws<TrainerException>(() => Safetensors.Read(Spec, new byte[7])).Fault);
         float[] poisoned = [.. Parameters];
         poisoned[3] = float.NaN;
-        Assert.Equal(TrainerFault.BadSafetensors, Assert.Throws<TrainerException>(() => Safetensors.Read(Spec, Safetensors.Write(Spec, poisoned))).Fault);
+        Assert.Equal(TrainerFault.BadSafetensors, Assert.Throws<TrainerException>(() => Safetensors.Read(Spec, ModelFile.Write(Spec, poisoned))).Fault);
     }
 
     [Fact]
     public void Decoder_SurvivesMutatedFiles()
     {
-        var valid = Safetensors.Write(Spec, Parameters);
+        var valid = ModelFile.Write(Spec, Parameters);
         Gen.Select(Gen.Int[0, 3], Gen.Int[0, valid.Length - 1], Gen.OneOf(Gen.Byte, Gen.Byte[0x30, 0x39]), Gen.Byte.Array[0, 100]).Sample(
             (edit, position, value, noise) =>
             {

@@ -83,7 +83,7 @@ internal static class DemoCommand
         await LocalExport.Write(root, new ValidatorStores(new ShardFiles(root), null), setup.Genesis, checkpoint, export, cancellationToken);
 
         var baseline = await Baseline.Run(plan, root, Silos, cancellationToken);
-        var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators), (spec, parameters) => Safetensors.Write(spec, parameters));
+        var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators));
         output.Table(plan, run, baseline, processor, report);
         if (withReference && plan.Reference(new Progress<string>()) is { } reference) output.Say(reference);
         output.Verified(report, export, policy, watch.Elapsed);

@@ -37,6 +37,8 @@ public enum ExportFault
     WorkNotDone = 3142,
     /// <summary>The model file is not the published model.</summary>
     ModelFileDiffers = 3143,
+    /// <summary>A validator's statement does not say what the export shows, or is not signed by its key.</summary>
+    BadStatement = 3144,
 }
 
 /// <summary>The first fault that was found, and in which file.</summary>

@@ -17,6 +17,8 @@ internal static class ExportLayout
 
     public static string Receipt(long index) => string.Create(CultureInfo.InvariantCulture, $"receipts/{index:D9}.tlog-proof");
 
+    public static string Statement(ParticipantId validator) => $"statements/{validator}.sigstore.json";
+
     public static string Blob(Digest root) => $"blobs/{root}";
 
     /// <summary>[block, finalization | null].</summary>

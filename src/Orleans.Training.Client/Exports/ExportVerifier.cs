@@ -15,9 +15,10 @@ namespace Orleans.Training.Client.Exports;
 /// <param name="Model">Digest of the last published model; null when there is none.</param>
 /// <param name="LedgerBytes">Bytes of blocks and certificates.</param>
 /// <param name="BlobBytes">Bytes kept off the ledger.</param>
+/// <param name="Statements">Validators whose statement about the last model is in the export, each checked.</param>
 /// <param name="Size">Leaves of the tree.</param>
 /// <param name="FalseWork">Verdicts of validators that lied about their work, too few in any round to matter.</param>
-public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, Digest? Model, long LedgerBytes, long BlobBytes, long Size, IReadOnlyList<FalseWork> FalseWork);
+public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, Digest? Model, long LedgerBytes, long BlobBytes, int Statements, long Size, IReadOnlyList<FalseWork> FalseWork);
 
 /// <summary>A validator attested a published round with a work digest that the sum does not give.</summary>
 public sealed record FalseWork(ParticipantId Validator, Digest Run, int Round, string File)
@@ -47,22 +48,21 @@ public sealed class ExportVerifier
     /// <summary>Checks everything.</summary>
     /// <param name="folder">The export.</param>
     /// <param name="policy">Whom to believe.</param>
-    /// <param name="modelFile">Writes a model as the export's model file; without it that file must be there but is not looked at.</param>
     /// <exception cref="ExportException">Something is wrong.</exception>
-    public static ExportReport Verify(string folder, TrustPolicy policy, Func<Protocol.Aggregation.ModelSpec, float[], byte[]>? modelFile = null) => Verify(new ExportFolder(folder), policy, modelFile, Signatures.Verify);
+    public static ExportReport Verify(string folder, TrustPolicy policy) => Verify(new ExportFolder(folder), policy, Signatures.Verify);
 
-    internal static ExportReport Verify(IExportFiles files, TrustPolicy policy, Func<Protocol.Aggregation.ModelSpec, float[], byte[]>? modelFile, SignatureCheck signatures) => new ExportVerifier(files, policy, signatures).Run(modelFile);
+    internal static ExportReport Verify(IExportFiles files, TrustPolicy policy, SignatureCheck signatures) => new ExportVerifier(files, policy, signatures).Run();
 
-    private ExportReport Run(Func<Protocol.Aggregation.ModelSpec, float[], byte[]>? modelFile)
+    private ExportReport Run()
     {
         if (!Genesis.TryParse(_files.Read(ExportLayout.Genesis, 64 * 1024), out var genesis)) throw new ExportException(ExportFault.Malformed, ExportLayout.Genesis, "is no genesis");
         ExecuteBlocks(genesis!);
         CheckCheckpoint(genesis!);
         var receipts = CheckReceipts();
-        var verifier = new RoundVerifier(_files, _history, LedgerState.Of(_blocks[^1]).Contracts, modelFile);
+        var verifier = new RoundVerifier(_files, _history, LedgerState.Of(_blocks[^1]).Contracts, genesis!, _signatures);
         var (rounds, model) = verifier.CheckAll();
         if (_files.FirstUnread is { } file) throw new ExportException(ExportFault.UnexpectedFile, file, "is no part of this export; nothing vouches for it");
-        return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, model, _ledgerBytes, _files.BlobBytes, _tree.Size, verifier.FalseWork);
+        return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, model, _ledgerBytes, _files.BlobBytes, verifier.Statements, _tree.Size, verifier.FalseWork);
     }
 
     private void ExecuteBlocks(Genesis genesis)

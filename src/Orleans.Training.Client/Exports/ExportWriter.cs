@@ -14,7 +14,7 @@ public sealed class ExportWriter
     {
         if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()) throw new IOException($"{folder} is not empty: name a new folder.");
         _folder = folder;
-        foreach (var part in new[] { "blocks", "receipts", "blobs" }) Directory.CreateDirectory(Path.Combine(folder, part));
+        foreach (var part in new[] { "blocks", "receipts", "blobs", "statements" }) Directory.CreateDirectory(Path.Combine(folder, part));
     }
 
     /// <summary>Writes the genesis.</summary>
@@ -34,6 +34,9 @@ public sealed class ExportWriter
 
     /// <summary>Writes the last model as a safetensors file.</summary>
     public void WriteModel(ReadOnlySpan<byte> safetensors) => Write(ExportLayout.Model, safetensors);
+
+    /// <summary>Writes what a validator says about the last model.</summary>
+    public void WriteStatement(ParticipantId validator, ReadOnlySpan<byte> bundle) => Write(ExportLayout.Statement(validator), bundle);
 
     private void Write(string file, ReadOnlySpan<byte> content) => File.WriteAllBytes(Path.Combine(_folder, file), content);
 }

@@ -13,8 +13,12 @@ internal sealed class RoundHistory
     private readonly Dictionary<Digest, List<Verdict>> _verdicts = [];
     private readonly Dictionary<Digest, long> _agreements = [];
     private readonly Dictionary<(Digest Agreement, int Round), long> _publications = [];
+    private readonly Dictionary<(Digest Agreement, int Round), long> _entries = [];
     private readonly Dictionary<(Digest Agreement, int Round), ValidatorSet> _validators = [];
     private readonly Dictionary<Digest, ValidatorSet> _sets = [];
+
+    /// <summary>The validators after the newest block.</summary>
+    public ValidatorSet Newest { get; private set; } = null!;
 
     /// <summary>The newest published model.</summary>
     public ModelRecord? Last { get; private set; }
@@ -24,6 +28,9 @@ internal sealed class RoundHistory
 
     /// <summary>The file of the block in which a round was published.</summary>
     public string BlockOf(ModelRecord model) => ExportLayout.Block(_publications[(model.Agreement, model.Round)]);
+
+    /// <summary>The index of the leaf whose transaction published a round.</summary>
+    public long EntryOf(ModelRecord model) => _entries[(model.Agreement, model.Round)];
 
     /// <summary>The validators of the era in which a round was published, and so opened.</summary>
     public ValidatorSet ValidatorsOf(ModelRecord model) => _validators[(model.Agreement, model.Round)];
@@ -35,12 +42,13 @@ internal sealed class RoundHistory
     {
         var height = (long)executed.Block.Header.Height;
         var state = LedgerState.Of(executed);
-        _sets[state.Validators.Digest] = state.Validators;
-        foreach (var item in state.Events.SelectMany(events => events))
+        Newest = _sets[state.Validators.Digest] = state.Validators;
+        foreach (var (position, item) in state.Events.SelectMany((events, position) => events.Select(item => (position, item))))
         {
             if (item is { Type: "AgreementProposed", Record: AgreementRecord agreement }) _agreements[agreement.Digest] = height;
             if (item is not { Type: "ModelPublished", Record: ModelRecord model }) continue;
             _publications[(model.Agreement, model.Round)] = height;
+            _entries[(model.Agreement, model.Round)] = state.FirstIndex + position;
             _validators[(model.Agreement, model.Round)] = _sets[executed.Block.Header.Validators];
             Last = model;
         }

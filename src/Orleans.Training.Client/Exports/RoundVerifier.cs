@@ -6,9 +6,12 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Client.Exports;
 
 /// <summary>Computes every published round again from its committed updates, and compares sum, model, work digests and model file.</summary>
-internal sealed class RoundVerifier(ExportReader files, RoundHistory history, ContractState state, Func<ModelSpec, float[], byte[]>? modelFile)
+internal sealed class RoundVerifier(ExportReader files, RoundHistory history, ContractState state, Genesis genesis, SignatureCheck verify)
 {
     private readonly List<FalseWork> _falseWork = [];
+
+    /// <summary>Validators whose statement about the newest model was checked.</summary>
+    public int Statements { get; private set; }
 
     /// <summary>Verdicts that count towards a quorum and that the sum does not bear out, in the order of rounds.</summary>
     public IReadOnlyList<FalseWork> FalseWork => _falseWork.ToArray();
@@ -37,7 +40,7 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         {
             var published = state.Find<ModelRecord>(ModelRecord.Key(run.Agreement, number))!;
             model = CheckRound(terms, published, model);
-            if (published == history.Last) CheckModelFile(terms, model);
+            if (published == history.Last) CheckModelFile(terms, published, model);
         }
     }
 
@@ -66,11 +69,18 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         _falseWork.AddRange(found);
     }
 
-    private void CheckModelFile(AgreementRecord terms, byte[] model)
+    private void CheckModelFile(AgreementRecord terms, ModelRecord published, byte[] model)
     {
-        files.Expect(ExportLayout.Model);
-        if (modelFile is null) return;
-        if (!ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) || !ModelBlob.TryRead(spec, model, out var parameters) || !files.Read(ExportLayout.Model, ExportLayout.MaximumBlobBytes).AsSpan().SequenceEqual(modelFile(spec, parameters)))
+        var file = files.Read(ExportLayout.Model, ExportLayout.MaximumBlobBytes);
+        if (!ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) || !ModelBlob.TryRead(spec, model, out var parameters) || !file.AsSpan().SequenceEqual(ModelFile.Write(spec, parameters)))
             throw new ExportException(ExportFault.ModelFileDiffers, ExportLayout.Model, "does not hold the newest published model");
+        var statement = ModelStatement.Write(genesis, state, published, history.EntryOf(published), Digest.Of(file));
+        foreach (var seat in history.Newest.Seats.Where(seat => files.Has(ExportLayout.Statement(seat.Organisation))))
+        {
+            var name = ExportLayout.Statement(seat.Organisation);
+            if (!StatementBundle.Verify(files.Read(name, StatementBundle.MaximumBytes), statement, seat.TransactionKey, verify))
+                throw new ExportException(ExportFault.BadStatement, name, $"is not what {seat.Organisation} must say about model {published.Model}, signed with its key {seat.TransactionKey.Id}");
+            Statements++;
+        }
     }
 }

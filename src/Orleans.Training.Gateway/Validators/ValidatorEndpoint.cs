@@ -32,6 +32,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDis
         endpoints.MapGet(shard + "checkpoint", http => Read(http, () => seat.Checkpoint is { } note ? PlainAnswer.Give(http, note.ToString()) : Missing(http)));
         endpoints.MapGet(shard + "tile/{**path}", http => Read(http, () => Tile(http)));
         endpoints.MapGet(shard + "receipts/{index}", http => Read(http, () => Receipt(http)));
+        endpoints.MapGet(shard + "statements/{agreement}/{round}", http => Read(http, () => Statement(http)));
         endpoints.MapGet(shard + "blocks/{height}", http => Read(http, () => Blocks(http)));
         endpoints.MapGet("/blobs/{root}", http => Read(http, () => Blob(http)));
         endpoints.MapPut("/blobs/{root}", http => Allowed(http, Scopes.Submit, () => PutBlob(http)));
@@ -122,6 +123,12 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDis
 
     private Task Receipt(HttpContext http) =>
         TryNumber(http, "index", out var index) && seat.Checkpoint is { } note && seat.Chain.Receipt(index, note) is { } receipt ? PlainAnswer.Give(http, receipt.ToString()) : Missing(http);
+
+    private async Task Statement(HttpContext http)
+    {
+        var bundle = Digest.TryParse((string?)http.Request.RouteValues["agreement"], out var agreement) && TryNumber(http, "round", out var round) && round is > 0 and <= Limits.Rounds ? await seat.Statement(agreement, (int)round, http.RequestAborted) : null;
+        await (bundle is null ? Missing(http) : PlainAnswer.Give(http, bundle, forEver: false));
+    }
 
     private async Task Blocks(HttpContext http)
     {

@@ -19,10 +19,13 @@ public sealed class ValidatorSeat : IAsyncDisposable
     private readonly RoundWorker _worker;
     private readonly SeatLinks? _links;
     private readonly TimeProvider _time;
+    private readonly Statements _statements;
+    private readonly ISigner _signer;
 
-    private ValidatorSeat(Genesis genesis, ParticipantId organisation, KeyFolder folder, ValidatorHost host, RoundWorker worker, SeatLinks? links, IBlobStore blobs, TimeProvider time)
+    private ValidatorSeat(Genesis genesis, ISigner signer, KeyFolder folder, ValidatorHost host, RoundWorker worker, SeatLinks? links, IBlobStore blobs, TimeProvider time)
     {
-        (Genesis, Organisation, _folder, _host, _worker, _links, Blobs, _time) = (genesis, organisation, folder, host, worker, links, blobs, time);
+        (Genesis, Organisation, _signer, _folder, _host, _worker, _links, Blobs, _time) = (genesis, folder.Participant, signer, folder, host, worker, links, blobs, time);
+        _statements = new Statements(genesis, host.Chain, blobs);
         Completion = End();
     }
 
@@ -79,7 +82,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
             links?.Start(host.Receive);
             var everywhere = links is null ? blobs : new LinkedBlobs(blobs, links);
             var writer = new TransactionWriter(genesis.Chain, genesis.Shard, folder.Participant, keys.Transaction, time);
-            return new ValidatorSeat(genesis, folder.Participant, folder, host, new RoundWorker(host, genesis, writer, everywhere, blobs, time, loggers.CreateLogger<RoundWorker>()), links, everywhere, time);
+            return new ValidatorSeat(genesis, keys.Transaction, folder, host, new RoundWorker(host, genesis, writer, everywhere, blobs, time, loggers.CreateLogger<RoundWorker>()), links, everywhere, time);
         }
         catch
         {
@@ -110,6 +113,9 @@ public sealed class ValidatorSeat : IAsyncDisposable
         for (var i = 0; i < rejections.Count; i++) answers[parsed[i].Position] = rejections[i];
         return answers;
     }
+
+    /// <summary>What this seat says about a round's model, signed, as a Sigstore bundle (docs/spec/statement.md); null when there is no such model here.</summary>
+    public Task<byte[]?> Statement(Digest agreement, int round, CancellationToken cancellationToken) => _statements.Sign(agreement, round, _signer, cancellationToken);
 
     /// <summary>Final blocks from a height on; waits a while when there are none yet, then gives none.</summary>
     public async Task<FinalBlocks> Follow(long height, CancellationToken cancellationToken)

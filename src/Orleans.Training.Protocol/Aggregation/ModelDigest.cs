@@ -14,15 +14,7 @@ public static class ModelDigest
         Span<byte> bytes = stackalloc byte[Digest.Size];
         spec.Digest.CopyTo(bytes);
         hash.AppendData(bytes);
-        var buffer = new byte[Limits.ChunkBytes];
-        while (!parameters.IsEmpty)
-        {
-            var part = parameters[..Math.Min(parameters.Length, buffer.Length / sizeof(float))];
-            LittleEndian.Write(part, buffer);
-            hash.AppendData(buffer, 0, part.Length * sizeof(float));
-            parameters = parameters[part.Length..];
-        }
-
+        LittleEndian.Hash(parameters, hash);
         hash.GetHashAndReset(bytes);
         return Digest.From(bytes);
     }

@@ -22,7 +22,7 @@ internal sealed class ExportFacts
 
     public static ExportFacts Read(string folder, Genesis genesis)
     {
-        var report = ExportVerifier.Verify(folder, TrustPolicy.Of(genesis.Origin, genesis.Validators), (spec, parameters) => Safetensors.Write(spec, parameters));
+        var report = ExportVerifier.Verify(folder, TrustPolicy.Of(genesis.Origin, genesis.Validators));
         var facts = new ExportFacts(report);
         var machine = new LedgerMachine(genesis, Signatures.Verify);
         var parent = machine.CreateGenesis();

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Orleans.Training.Cli.Demo;
 using Orleans.Training.Client;
 using Orleans.Training.EndToEnd.Drills;
@@ -42,6 +43,12 @@ public sealed class MixedSetTests(DrillTemplate template)
         Assert.Equal(Rejection.None, rejection);
         Assert.Equal(ReceiptCheck.Good, without!.Verify(mixed.Policy));
         Assert.True(without.Index > index);
+        // Each hospital still says the same about the model, each with its own key.
+        var said = await Task.WhenAll(mixed.Hospitals.Select(hospital => hospital.Get($"statements/{template.Agreement.ComputeDigest()}/{template.Agreement.Rounds}", limit.Token)));
+        Assert.Equal(mixed.Hospitals.Select(hospital => mixed.Setup.Genesis.Validators.Seats.Single(seat => seat.Organisation == hospital.Organisation).TransactionKey.Id.ToString()), said.Select(KeyOf));
+        var payload = Assert.Single(said.Select(PayloadOf).Distinct());
+        Assert.Contains(model.ToString(), System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(payload)), StringComparison.Ordinal);
+        Assert.Null(await mixed.Hospitals[0].Get($"statements/{template.Agreement.ComputeDigest()}/{template.Agreement.Rounds + 1}", limit.Token));
 
         // It comes back and has it.
         await mixed.Operator.Start();
@@ -60,6 +67,10 @@ public sealed class MixedSetTests(DrillTemplate template)
         using var glance = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
         while (new KeyFolder(new ShardFiles(mixed.Root).KeyRoot, mixed.Setup.Genesis.Validators.Seats[0].Organisation).Names.Contains("vote")) await glance.WaitForNextTickAsync(limit.Token);
     }
+
+    private static string KeyOf(byte[]? bundle) => JsonDocument.Parse(bundle!).RootElement.GetProperty("verificationMaterial").GetProperty("publicKey").GetProperty("hint").GetString()!;
+
+    private static string PayloadOf(byte[]? bundle) => JsonDocument.Parse(bundle!).RootElement.GetProperty("dsseEnvelope").GetProperty("payload").GetString()!;
 
     private static ParticipantId Somebody(int number) => ParticipantId.TryParse($"somebody-{number}", out var somebody) ? somebody : default;
 

@@ -59,12 +59,12 @@ public sealed class ExportFlipTests(ITestOutputHelper output)
             var changed = content.ToArray();
             changed[content.Length * 2 / 3] ^= 1;
             File.WriteAllBytes(folder[file], changed);
-            var named = Assert.Throws<ExportException>(() => ExportVerifier.Verify(folder.Path, export.Policy, TestExport.ModelFile)).File;
+            var named = Assert.Throws<ExportException>(() => ExportVerifier.Verify(folder.Path, export.Policy)).File;
             Assert.True(named == file || file == ExportLayout.Genesis);
             File.WriteAllBytes(folder[file], content);
         }
 
-        Assert.Equal(2, ExportVerifier.Verify(folder.Path, export.Policy, TestExport.ModelFile).Rounds);
+        Assert.Equal(2, ExportVerifier.Verify(folder.Path, export.Policy).Rounds);
     }
 
     private static ExportFault? FaultOf(IExportFiles files, TrustPolicy policy, SignatureCheck signatures, out string file)
@@ -72,7 +72,7 @@ public sealed class ExportFlipTests(ITestOutputHelper output)
         file = "";
         try
         {
-            ExportVerifier.Verify(files, policy, TestExport.ModelFile, signatures);
+            ExportVerifier.Verify(files, policy, signatures);
             return null;
         }
         catch (ExportException exception)

@@ -72,6 +72,12 @@ internal static class ExportTampering
             yield return ($"no {blob}", With(files => files.Remove(blob)), null, ExportFault.MissingBlob, blob);
         }
 
+        var (statement, ofNobody) = (ExportLayout.Statement(ParticipantId.Parse(TestExport.Stating)), ExportLayout.Statement(ParticipantId.Parse("nobody")));
+        yield return ("a statement about another file", With(files => files[statement] = export.Statement(TestExport.Stating, Digest.Of([1]))), null, ExportFault.BadStatement, statement);
+        yield return ("a statement signed by somebody else", With(files => files[statement] = export.Statement(TestExport.Stating, signedBy: "va")), null, ExportFault.BadStatement, statement);
+        yield return ("a statement with a byte more", With(files => files[statement] = [.. files[statement], 10]), null, ExportFault.BadStatement, statement);
+        yield return ("another seat's statement", With(files => files[statement] = export.Statement("va")), null, ExportFault.BadStatement, statement);
+        yield return ("a statement by nobody", With(files => files[ofNobody] = files[statement]), null, ExportFault.UnexpectedFile, ofNobody);
         yield return ("another model file", With(files => files[ExportLayout.Model] = [.. files[ExportLayout.Model], 0]), null, ExportFault.ModelFileDiffers, ExportLayout.Model);
     }
 

@@ -76,9 +76,19 @@ internal sealed class TestExport : IExportFiles
 
     public byte[] Read(string file) => Files[file];
 
-    public static byte[] ModelFile(ModelSpec spec, float[] parameters) => [.. "a model file "u8, .. ModelBlob.Write(spec, parameters)];
+    public ExportReport Verify(TrustPolicy? policy = null, SignatureCheck? signatures = null) => ExportVerifier.Verify(this, policy ?? Policy, signatures ?? Signatures.Verify);
 
-    public ExportReport Verify(TrustPolicy? policy = null, SignatureCheck? signatures = null) => ExportVerifier.Verify(this, policy ?? Policy, ModelFile, signatures ?? Signatures.Verify);
+    /// <summary>The seat whose statement is in the export.</summary>
+    public const string Stating = "switzerland";
+
+    /// <summary>What a seat says about the last model, or about another file; signed with its key, or with another's.</summary>
+    public byte[] Statement(string seat, Digest? file = null, string? signedBy = null)
+    {
+        var (block, position, model) = Shard.Blocks.SelectMany(block => LedgerState.Of(block).Events.SelectMany((events, position) => events.Select(item => (block, position, item.Record as ModelRecord)))).Last(item => item.Item3 is not null);
+        Assert.True(ModelBlob.TryRead(ModelSpec.Logistic(5), _model, out var parameters));
+        var statement = ModelStatement.Write(Shard.Genesis, Shard.State, model!, LedgerState.Of(block).FirstIndex + position, file ?? Digest.Of(ModelFile.Write(ModelSpec.Logistic(5), parameters)));
+        return StatementBundle.Write(statement, Shard.KeyOf(seat).Public, Shard.KeyOf(signedBy ?? seat).Sign(StatementBundle.Preimage(statement)));
+    }
 
     /// <summary>A block's finalization by these seats.</summary>
     public Certificate Finalization(Block block, params int[] seats)
@@ -226,7 +236,8 @@ internal sealed class TestExport : IExportFiles
 
         foreach (var root in NeededBlobs()) writer.WriteBlob(root, _blobs[root]);
         Assert.True(ModelBlob.TryRead(ModelSpec.Logistic(5), _model, out var parameters));
-        writer.WriteModel(ModelFile(ModelSpec.Logistic(5), parameters));
+        writer.WriteModel(ModelFile.Write(ModelSpec.Logistic(5), parameters));
+        writer.WriteStatement(ParticipantId.Parse(Stating), Statement(Stating));
         foreach (var file in Directory.EnumerateFiles(folder["run"], "*", SearchOption.AllDirectories)) Files[Path.GetRelativePath(folder["run"], file).Replace('\\', '/')] = File.ReadAllBytes(file);
     }
 

@@ -54,6 +54,7 @@ public sealed class SeatLinksTests
 
     private static async Task Until(Func<bool> holds, CancellationToken cancellationToken)
     {
-        while (!holds()) await Task.Delay(10, cancellationToken);
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while (!holds()) await pause.WaitForNextTickAsync(cancellationToken);
     }
 }
