@@ -67,7 +67,8 @@ internal static class ValidatorCommand
         var certificate = new Option<string?>("--tls-certificate") { Description = "PEM file with the certificate for HTTPS." };
         var key = new Option<string?>("--tls-key") { Description = "PEM file with its key." };
         var proxied = new Option<bool>("--behind-proxy") { Description = "Listen without TLS beyond this machine: a proxy in front has it." };
-        var command = new Command("run", "Runs the validator until it is told to stop (SIGTERM, Ctrl-C).") { data, name, genesis, peers, listen, certificate, key, proxied };
+        var witness = new Option<string?>("--witness") { Description = "A file (C2SP tlog-policy): 'log VKEY' for each log that this validator is a witness of, 'witness NAME VKEY ADDRESS' for each witness of this validator's log." };
+        var command = new Command("run", "Runs the validator until it is told to stop (SIGTERM, Ctrl-C).") { data, name, genesis, peers, listen, certificate, key, proxied, witness };
         command.SetAction((parsed, cancellationToken) => Run(
             new ValidatorPlan(
                 Path.GetFullPath(parsed.GetValue(data)!),
@@ -77,7 +78,8 @@ internal static class ValidatorCommand
                 IPEndPoint.Parse(parsed.GetValue(listen)!),
                 parsed.GetValue(certificate),
                 parsed.GetValue(key),
-                parsed.GetValue(proxied)),
+                parsed.GetValue(proxied),
+                parsed.GetValue(witness)),
             cancellationToken));
         return command;
     }
@@ -103,9 +105,12 @@ internal static class ValidatorCommand
         await using var app = builder.Build();
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, plan.Organisation), Validator = plan.Organisation.Name });
         await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), files.EvidenceFolder(genesis.Shard), peers, null, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>(), cancellationToken);
-        app.MapValidator(seat, GatewaySetup.KeyFile(plan.Data));
+        var witnessing = plan.LoadWitnessing();
+        using var witness = witnessing is { Logs.Count: > 0 } ? plan.OpenWitness(witnessing.Logs) : null;
+        await using var witnesses = witnessing is { Witnesses.Count: > 0 } ? new Witnesses(seat, witnessing, TimeProvider.System, app.Services.GetRequiredService<ILogger<Witnesses>>()) : null;
+        app.MapValidator(seat, GatewaySetup.KeyFile(plan.Data), witness, witnesses);
         await app.StartAsync(cancellationToken);
-        Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app)), ("shard", genesis.Shard.ToString()), ("chain", genesis.Chain.ToString()), ("height", seat.Chain.Count - 1)));
+        Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app)), ("shard", genesis.Shard.ToString()), ("chain", genesis.Chain.ToString()), ("height", seat.Chain.Count - 1), ("witness", witness?.Key.ToString())));
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
         // A seat that has ended may not go on answering as if it took part.
@@ -118,8 +123,10 @@ internal static class ValidatorCommand
 }
 
 /// <summary>What one validator process is told.</summary>
-internal sealed record ValidatorPlan(string Data, ParticipantId Organisation, string Genesis, string Peers, IPEndPoint Listen, string? CertificateFile, string? KeyFile, bool BehindProxy)
+internal sealed record ValidatorPlan(string Data, ParticipantId Organisation, string Genesis, string Peers, IPEndPoint Listen, string? CertificateFile, string? KeyFile, bool BehindProxy, string? WitnessFile)
 {
+    private const int MaximumWitnessBytes = 64 * 1024;
+
     /// <summary>The certificate for HTTPS; null for none.</summary>
     /// <exception cref="OperationalException">OT-7044: it does not load, or there is none where there must be one.</exception>
     public X509Certificate2? LoadCertificate()
@@ -140,5 +147,25 @@ internal sealed record ValidatorPlan(string Data, ParticipantId Organisation, st
         {
             throw new OperationalException("OT-7044", $"{CertificateFile} and {KeyFile} are no certificate with its key: {exception.Message}");
         }
+    }
+
+    /// <summary>The logs to watch, and the witnesses to ask; null without such a file.</summary>
+    /// <exception cref="OperationalException">OT-7071: it is no such file.</exception>
+    public TrustPolicy? LoadWitnessing()
+    {
+        if (WitnessFile is null) return null;
+        if (!File.Exists(WitnessFile) || new FileInfo(WitnessFile).Length > MaximumWitnessBytes) throw new OperationalException("OT-7071", $"There is no file {WitnessFile} of at most {MaximumWitnessBytes} bytes.");
+        // Who must have signed is for the verifiers to say, not here.
+        if (!TrustPolicy.TryParse(File.ReadAllText(WitnessFile) + "\nquorum none", out var policy, out var problem)) throw new OperationalException("OT-7071", $"{WitnessFile}: {problem}. It holds lines 'log VKEY' and 'witness NAME VKEY ADDRESS'.");
+        if (policy!.Witnesses.FirstOrDefault(witness => policy.AddressOf(witness) is not { } address || address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps) is { } lost) throw new OperationalException("OT-7071", $"{WitnessFile}: the witness {lost.Name} has no address that begins with https:// or http://.");
+        return policy;
+    }
+
+    /// <summary>The witness of these logs. Its key is made when there is none yet.</summary>
+    public LogWitness OpenWitness(IReadOnlyList<NoteKey> logs)
+    {
+        var folder = new KeyFolder(new ShardFiles(Data).KeyRoot, Organisation);
+        var signer = folder.Names.Contains("witness") ? folder.Open("witness") : folder.Create("witness", SignatureAlgorithm.Ed25519);
+        return new LogWitness(new NoteKey($"{Organisation}/witness", NoteKeyKind.Cosignature, signer.PublicKey), signer, logs, Path.Combine(Data, "witness"), TimeProvider.System);
     }
 }

@@ -17,7 +17,7 @@ namespace Orleans.Training.Gateway.Validators;
 /// What a validator offers over HTTP (docs/spec/links.md §7): anybody may submit a signed transaction and learn what became of it; holders of an API key read the log as
 /// c2sp.org/tlog-tiles, receipts, blocks and blobs.
 /// </summary>
-internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDisposable
+internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnesses? witnesses) : IDisposable
 {
     private const int SubmissionsAtOnce = 256;
     private readonly SemaphoreSlim _submissions = new(SubmissionsAtOnce);
@@ -29,7 +29,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDis
         endpoints.MapPost(shard + "transactions", http => OfThisShard(http, Submit));
         endpoints.MapGet(shard + "genesis", http => Read(http, () => PlainAnswer.Give(http, seat.Genesis.Encode(), forEver: true)));
         endpoints.MapGet(shard + "policy", http => Read(http, () => PlainAnswer.Give(http, TrustPolicy.Text(seat.Genesis.Origin, seat.Genesis.Validators))));
-        endpoints.MapGet(shard + "checkpoint", http => Read(http, () => seat.Checkpoint is { } note ? PlainAnswer.Give(http, note.ToString()) : Missing(http)));
+        endpoints.MapGet(shard + "checkpoint", http => Read(http, () => (witnesses is null ? seat.Checkpoint : witnesses.Newest) is { } note ? PlainAnswer.Give(http, note.ToString()) : Missing(http)));
         endpoints.MapGet(shard + "tile/{**path}", http => Read(http, () => Tile(http)));
         endpoints.MapGet(shard + "receipts/{index}", http => Read(http, () => Receipt(http)));
         endpoints.MapGet(shard + "statements/{agreement}/{round}", http => Read(http, () => Statement(http)));
@@ -105,7 +105,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDis
         if (!LedgerState.Of(seat.Chain.Head.Executed).Recent.TryGetValue(new TransactionKey(parsed!.Payload.Actor, parsed.Payload.Id), out var committed)) return Write("PENDING", Rejection.None, null, null);
         var (block, position) = seat.Chain.Locate(committed.Index)!.Value;
         var result = Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
-        var receipt = seat.Checkpoint is { } note ? seat.Chain.Receipt(committed.Index, note) : null;
+        var receipt = ReceiptOf(committed.Index);
         return Write(result is Rejection.None ? "COMMITTED" : "REJECTED", result, committed.Index, receipt);
 
         Task Write(string status, Rejection why, long? index, Receipt? proof)
@@ -122,7 +122,9 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys) : IDis
         LogTile.TryParse($"tile/{http.Request.RouteValues["path"]}", out var tile) && seat.Chain.Read(tile) is { } content ? PlainAnswer.Give(http, content, forEver: true) : Missing(http);
 
     private Task Receipt(HttpContext http) =>
-        TryNumber(http, "index", out var index) && seat.Checkpoint is { } note && seat.Chain.Receipt(index, note) is { } receipt ? PlainAnswer.Give(http, receipt.ToString()) : Missing(http);
+        TryNumber(http, "index", out var index) && ReceiptOf(index) is { } receipt ? PlainAnswer.Give(http, receipt.ToString()) : Missing(http);
+
+    private Receipt? ReceiptOf(long index) => (witnesses is null ? seat.Checkpoint : witnesses.Covering(index)) is { } note ? seat.Chain.Receipt(index, note) : null;
 
     private async Task Statement(HttpContext http)
     {

@@ -15,7 +15,9 @@ public static class ValidatorExtensions
     /// <param name="endpoints">The application.</param>
     /// <param name="seat">The seat that lives here.</param>
     /// <param name="apiKeyFile">The keys that may read.</param>
-    public static void MapValidator(this IEndpointRouteBuilder endpoints, ValidatorSeat seat, string apiKeyFile)
+    /// <param name="witness">Watches other logs; null for none.</param>
+    /// <param name="witnesses">Those who watch this one; null for none.</param>
+    public static void MapValidator(this IEndpointRouteBuilder endpoints, ValidatorSeat seat, string apiKeyFile, LogWitness? witness = null, Witnesses? witnesses = null)
     {
         var services = endpoints.ServiceProvider;
         var time = services.GetRequiredService<TimeProvider>();
@@ -23,13 +25,16 @@ public static class ValidatorExtensions
         keys.Check();
         var relay = new Relay(time, services.GetRequiredService<ILogger<Relay>>());
         var links = new LinkEndpoint(shard => shard == seat.Genesis.Shard ? seat.Genesis : null, seat, relay);
-        var reading = new ValidatorEndpoint(seat, keys);
+        var reading = new ValidatorEndpoint(seat, keys, witnesses);
+        var witnessing = witness is null ? null : new WitnessEndpoint(witness);
         links.Map(endpoints);
         reading.Map(endpoints);
+        witnessing?.Map(endpoints);
         services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopped.Register(() =>
         {
             links.Dispose();
             reading.Dispose();
+            witnessing?.Dispose();
             relay.Dispose();
         });
     }

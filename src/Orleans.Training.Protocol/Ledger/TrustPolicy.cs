@@ -13,6 +13,7 @@ public sealed class TrustPolicy
     private Rule? _quorum;
     private readonly List<NoteKey> _logs = [];
     private readonly List<NoteKey> _witnesses = [];
+    private readonly Dictionary<NoteKey, Uri> _addresses = [];
 
     private TrustPolicy()
     {
@@ -23,6 +24,9 @@ public sealed class TrustPolicy
 
     /// <summary>The witness keys, in order.</summary>
     public IReadOnlyList<NoteKey> Witnesses => _witnesses;
+
+    /// <summary>Where a witness takes checkpoints, if the policy says so: its submission prefix.</summary>
+    public Uri? AddressOf(NoteKey witness) => _addresses.GetValueOrDefault(witness);
 
     /// <summary>Parses a policy file; on failure says which line is wrong and why.</summary>
     public static bool TryParse(string text, out TrustPolicy? policy, out string problem)
@@ -100,6 +104,7 @@ public sealed class TrustPolicy
         if (_witnesses.Any(witness => witness.Key == key.Key)) return "this witness key stands twice";
         if (!Define(items[1], question => question.Note.IsSignedBy(key))) return $"the name '{items[1]}' is taken";
         _witnesses.Add(key);
+        if (items is [_, _, _, var url] && Uri.TryCreate(url, UriKind.Absolute, out var address)) _addresses[key] = address;
         return null;
     }
 

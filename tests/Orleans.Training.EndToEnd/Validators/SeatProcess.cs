@@ -55,7 +55,7 @@ internal sealed class SeatProcess : IAsyncDisposable
     }
 
     /// <summary>Starts it with these peers, and waits until it is ready.</summary>
-    public async Task Start(IEnumerable<string> peers, string program = "dotnet", IReadOnlyList<string>? before = null)
+    public async Task<JsonElement> Start(IEnumerable<string> peers, string program = "dotnet", IReadOnlyList<string>? before = null, IReadOnlyList<string>? witness = null)
     {
         var file = Path.Combine(_root, "peers");
         await File.WriteAllLinesAsync(file, peers);
@@ -63,6 +63,13 @@ internal sealed class SeatProcess : IAsyncDisposable
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
         string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", file, "--listen", $"127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}"];
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        if (witness is not null)
+        {
+            start.ArgumentList.Add("--witness");
+            start.ArgumentList.Add(Path.Combine(_root, "witnesses"));
+            await File.WriteAllLinesAsync(Path.Combine(_root, "witnesses"), witness);
+        }
+
         var process = Process.Start(start) ?? throw new InvalidOperationException("The validator's process did not start.");
         _process = process;
         var log = TextWriter.Synchronized(new StreamWriter(new FileStream(Log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true });
@@ -74,7 +81,9 @@ internal sealed class SeatProcess : IAsyncDisposable
         process.BeginErrorReadLine();
         using var patience = new CancellationTokenSource(Patience);
         var ready = await process.StandardOutput.ReadLineAsync(patience.Token) ?? throw new InvalidOperationException($"{Organisation} ended before it was ready: {await File.ReadAllTextAsync(Log, patience.Token)}");
-        Assert.True(JsonDocument.Parse(ready).RootElement.GetProperty("ready").GetBoolean());
+        var said = JsonDocument.Parse(ready).RootElement;
+        Assert.True(said.GetProperty("ready").GetBoolean());
+        return said;
     }
 
     /// <summary>The exit code, once it has ended by itself.</summary>
