@@ -41,6 +41,8 @@ public static class ContractCalls
         [("governance", "Vote")] = VoteOnChange.Read,
         [("governance", "Ready")] = Ready.Read,
         [("governance", "Redelegate")] = Redelegate.Read,
+        [("anchor", "Watch")] = Watch.Read,
+        [("anchor", "Checkpoint")] = RecordCheckpoint.Read,
     };
 
     /// <summary>The names of all methods, in ordinal order.</summary>

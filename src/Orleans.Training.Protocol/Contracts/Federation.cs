@@ -143,6 +143,9 @@ public sealed record CountRecord(long Value) : StateRecord
     /// <summary>Participants of the federation.</summary>
     public const string Participants = "counts/participants";
 
+    /// <summary>Ledgers that this one watches.</summary>
+    public const string Watched = "counts/watched";
+
     /// <summary>Data sets of a participant.</summary>
     public static string Datasets(ParticipantId owner) => $"counts/datasets/{owner}";
 

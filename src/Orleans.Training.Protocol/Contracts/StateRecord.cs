@@ -26,6 +26,8 @@ public abstract record StateRecord
         (ChangeRecord.Prefix, ChangeRecord.Read),
         (ReadyRecord.Prefix, ReadyRecord.Read),
         (DelegationRecord.Prefix, DelegationRecord.Read),
+        (WatchedRecord.Prefix, WatchedRecord.Read),
+        (SplitViewRecord.Prefix, SplitViewRecord.Read),
     ];
 
     /// <summary>Parses the record that stands at a key; false for keys of other kinds and for malformed bytes.</summary>

@@ -68,4 +68,13 @@ public static class Limits
 
     /// <summary>Rounds of one training agreement.</summary>
     public const int Rounds = 100_000;
+
+    /// <summary>Characters of a ledger's origin.</summary>
+    public const int OriginLength = 256;
+    /// <summary>Characters of a trust policy, or of a checkpoint, in a transaction.</summary>
+    public const int PolicyLength = 24 * 1024;
+    /// <summary>Other ledgers that a ledger watches.</summary>
+    public const int WatchedLedgers = 1024;
+    /// <summary>Time between two anchors of a ledger, ms.</summary>
+    public const long AnchorEveryMs = 60_000;
 }

@@ -92,4 +92,13 @@ public enum Rejection
     TooSoon = 2506,
     /// <summary>The era ends as soon as no round is open, so none is opened.</summary>
     EraEnding = 2507,
+
+    /// <summary>The trust policy of the watched ledger does not accept the checkpoint.</summary>
+    CheckpointNotTrusted = 2701,
+    /// <summary>The checkpoint is not shown to continue the newest anchor.</summary>
+    NotConsistent = 2702,
+    /// <summary>The checkpoint is older than the newest anchor, and its size is not anchored.</summary>
+    OldCheckpoint = 2703,
+    /// <summary>A ledger is anchored at most once in a minute.</summary>
+    AnchoredJustNow = 2704,
 }

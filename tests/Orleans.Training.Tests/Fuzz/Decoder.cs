@@ -19,9 +19,11 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static readonly TestExport Export = new();
     private static readonly Ledger.TestShard Governed = Contracts.TestGovernance.Example();
 
+    private static readonly Ledger.TestShard Anchored = Contracts.AnchorTests.Example();
+
     private static IReadOnlyList<Transaction> Transactions { get; } = [.. Export.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse)];
 
-    private static IEnumerable<Transaction> GovernanceTransactions => Governed.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "governance");
+    private static IEnumerable<Transaction> OtherTransactions => Governed.Blocks.Concat(Anchored.Blocks).SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract is "governance" or "anchor");
 
     /// <summary>All of them.</summary>
     public static IReadOnlyList<Decoder> All { get; } = [.. Ledger(), .. Calls(), .. Records(), .. Consensus(), .. Models(), .. Masks(), .. Texts()];
@@ -54,7 +56,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
     private static IEnumerable<Decoder> Calls()
     {
-        var calls = Transactions.Concat(GovernanceTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
+        var calls = Transactions.Concat(OtherTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
             .Append(("federation.AddKey", Wire.Encode(new AddKey(TestShard.Key("more").Public).WriteArguments)))
             .Append(("federation.RevokeKey", Wire.Encode(new RevokeKey(TestShard.Key("more").Public.Id).WriteArguments)))
             .ToLookup(call => call.Item1, call => call.Item2);
@@ -74,8 +76,8 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static IEnumerable<Decoder> Records()
     {
         // Every state that the run went through, so that records stand in all their phases.
-        var records = Export.Shard.Blocks.Concat(Governed.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/') + 1)], pair => pair.Value.Encode());
-        foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix })
+        var records = Export.Shard.Blocks.Concat(Governed.Blocks).Concat(Anchored.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/') + 1)], pair => pair.Value.Encode());
+        foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix })
         {
             yield return new($"StateRecord {prefix}", [.. records[prefix]], bytes => StateRecord.TryParse(prefix + "x", bytes, out var record) ? record!.Encode() : null);
         }
