@@ -13,6 +13,7 @@ var root = new RootCommand("Orleans.Training: train one model together, on a led
     UpCommand.Create(),
     ServeCommand.Create(),
     VerifyCommand.Create(),
+    MonitorCommand.Create(),
     ValidatorCommand.Create(),
 };
 var parsed = root.Parse(args is ["help", .. var about] ? [.. about, "--help"] : args);
