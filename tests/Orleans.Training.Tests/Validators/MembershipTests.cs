@@ -40,7 +40,7 @@ public sealed class MembershipTests : IAsyncLifetime
         var entry = _epsilon.MakeKeys();
         await _epsilon.Start(_genesis);
         Assert.Equal(-1, _epsilon.Host.Seat);
-        await Approve(Founders, SeatChange.Add(entry), entry);
+        await Approve(Founders, SeatChange.Add(entry));
         House[] all = [.. Founders, _epsilon];
         foreach (var house in all) await house.Until(state => state.Validators.Era == 2, _limit.Token);
         Assert.Equal(Rejection.None, await _alpha.Commit(Something(), all, _limit.Token));
@@ -52,7 +52,7 @@ public sealed class MembershipTests : IAsyncLifetime
         await _delta.Start(_genesis);
 
         var gone = _genesis.Validators.Seats[0];
-        await Approve([_beta, _gamma, _delta, _epsilon], SeatChange.Remove(gone.TransactionKey.Id), null);
+        await Approve([_beta, _gamma, _delta, _epsilon], SeatChange.Remove(gone.TransactionKey.Id));
         House[] left = [_beta, _gamma, _delta, _epsilon];
         foreach (var house in left) await house.Until(state => state.Validators.Era == 3, _limit.Token);
         Assert.Equal(Rejection.None, await _beta.Commit(Something(), left, _limit.Token));
@@ -159,14 +159,9 @@ public sealed class MembershipTests : IAsyncLifetime
 
     private static Admit Something() => new(ParticipantId.Parse($"somebody-{Interlocked.Increment(ref _number)}"), "Somebody", Roles.Trainer, LocalValidators.Signer($"somebody {_number}").PublicKey);
 
-    private async Task Approve(House[] seats, SeatChange change, Validator? admitted)
+    private async Task Approve(House[] seats, SeatChange change)
     {
         var quorum = seats[0].State.Validators.Quorum;
-        if (admitted is not null)
-        {
-            foreach (var house in seats.Take(quorum)) Assert.Equal(Rejection.None, await house.Commit(new Admit(admitted.Organisation, "A newcomer", Roles.Validator, admitted.TransactionKey), seats, _limit.Token));
-        }
-
         Assert.Equal(Rejection.None, await seats[0].Commit(new ProposeChange(change), seats, _limit.Token));
         foreach (var house in seats[1..quorum]) Assert.Equal(Rejection.None, await house.Commit(new VoteOnChange(change.ComputeDigest(), true), seats, _limit.Token));
     }
