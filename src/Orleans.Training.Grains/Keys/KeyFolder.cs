@@ -58,7 +58,12 @@ public sealed class KeyFolder
         var plain = KeyFile.Create(algorithm);
         try
         {
-            Write(path, _passphrase is null ? plain : Seal(plain, _passphrase));
+            // Whoever looks into the folder meanwhile sees the whole key or none.
+            if (File.Exists(path)) throw Exists(path);
+            var unfinished = path + ".new";
+            File.Delete(unfinished);
+            Write(unfinished, _passphrase is null ? plain : Seal(plain, _passphrase));
+            MoveToFree(unfinished, path);
         }
         finally
         {
@@ -226,9 +231,23 @@ public sealed class KeyFolder
         }
         catch (IOException) when (File.Exists(path))
         {
-            throw new OperationalException("OT-4033", $"{path} exists; a key is never overwritten.");
+            throw Exists(path);
         }
     }
+
+    private static void MoveToFree(string from, string to)
+    {
+        try
+        {
+            File.Move(from, to, overwrite: false);
+        }
+        catch (IOException) when (File.Exists(to))
+        {
+            throw Exists(to);
+        }
+    }
+
+    private static OperationalException Exists(string path) => new("OT-4033", $"{path} exists; a key is never overwritten.");
 
     // The old bytes are reached through their handle once the new file has the name.
     private static void Replace(string path, byte[] file)

@@ -66,6 +66,8 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
         var needed = members().Present.MaxFaulty + 1;
         var paths = _peers.Relays.Select(relay => relay.Organisation).Append(_own).Distinct().Count();
         var unreachable = _peers.Seats.Where(peer => peer.Value is null && peer.Key != _own).Select(peer => peer.Key.Name).ToArray();
+        var strangers = _peers.Seats.Keys.Where(peer => peer != _own && !members().Contains(peer) && _peers.Known.All(known => known.Organisation != peer)).Select(peer => peer.Name).ToArray();
+        if (strangers.Length > 0) LogStrangers(_logger, _own, string.Join(", ", strangers));
         if (unreachable.Length > 0 && paths < needed) LogFewPaths(_logger, _own, string.Join(", ", unreachable), needed);
     }
 
@@ -112,10 +114,10 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
 
     private PeerLinks LinksTo(ParticipantId peer) => _links.GetOrAdd(peer, _ => new PeerLinks());
 
-    private bool IsMember(LinkIdentity peer) => _members().Admits(peer);
+    internal bool IsMember(LinkIdentity peer) => _members().Admits(peer);
 
     // Who has no seat as far as its own state goes cannot know yet who has: it goes to those whom its house names. Nobody is let in for that.
-    private bool IsWanted(LinkIdentity peer)
+    internal bool IsWanted(LinkIdentity peer)
     {
         var members = _members();
         return members.Admits(peer) || (_peers.Known.Contains(peer) && members.Present.Seats.All(seat => seat.Organisation != _own));
@@ -270,6 +272,9 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Own} refused a link: {Reason}")]
     private static partial void LogRefused(ILogger logger, ParticipantId own, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Own} is told of {Strangers} in its file of peers, who may have no links as far as it knows now: a typing error, or they have left, or are yet to come")]
+    private static partial void LogStrangers(ILogger logger, ParticipantId own, string strangers);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Own} can reach {Peers} only through relays of fewer than {Needed} organisations: these could cut them off")]
     private static partial void LogFewPaths(ILogger logger, ParticipantId own, string peers, int needed);

@@ -14,7 +14,8 @@ public sealed class InvitationTests
     {
         var invitation = Invitation.Parse(Lines, "invitation");
         Assert.Equal(TestSeats.Genesis.Chain, invitation.Genesis.Chain);
-        Assert.Equal((Expires, Peers), (invitation.Expires, invitation.Peers));
+        Assert.Equal(Expires, invitation.Expires);
+        Assert.Equal(Peers, invitation.Peers);
     }
 
     [Theory]

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Links;
+using Orleans.Training.Protocol;
 using Orleans.Training.Tests.Validators;
 
 namespace Orleans.Training.Tests.Links;
@@ -50,8 +51,29 @@ public sealed class SeatLinksTests
         Directory.Delete(folder, recursive: true);
     }
 
+    // A key in the file of peers lets a newcomer go to somebody of whom its state knows nothing yet. It lets nobody in, and means nothing once the own state gives a seat.
+    [Theory]
+    [InlineData("newcomer", true)]
+    [InlineData("cleveland", false)]
+    public async Task AKeyOfTheFile_CountsForWhoHasNoSeat_AndForDiallingOnly(string own, bool counts)
+    {
+        var folder = Directory.CreateTempSubdirectory("links").FullName;
+        var stranger = new LinkIdentity(ParticipantId.Parse("stranger"), LocalValidators.Signer("stranger").PublicKey.Id);
+        var peers = LinkPeers.Parse([$"seat stranger https://a.example {stranger.Key}"], "peers");
+        await using (var links = await SeatLinks.Create(TestSeats.Genesis, ParticipantId.Parse(own), LocalValidators.Signer(own), peers, new FileBlobStore(folder), TimeProvider.System, NullLogger.Instance, CancellationToken.None))
+        {
+            Assert.Equal(counts, links.IsWanted(stranger));
+            Assert.False(links.IsMember(stranger));
+            Assert.False(links.IsWanted(stranger with { Key = TestSeats.Identity(1).Key }));
+            Assert.True(links.IsWanted(TestSeats.Identity(1)) && links.IsMember(TestSeats.Identity(1)));
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
     private static async Task Until(Func<bool> holds, CancellationToken cancellationToken)
     {
-        while (!holds()) await Task.Delay(10, cancellationToken);
+        using var glance = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while (!holds()) await glance.WaitForNextTickAsync(cancellationToken);
     }
 }
