@@ -71,8 +71,8 @@ public sealed class ShardFiles(string root)
         return Genesis(genesis.Shard) is { } known && known.Chain == genesis.Chain ? known : throw new OperationalException("OT-7023", $"{path} is the genesis of another chain than {genesis.Chain}: compare both with another participant's.");
     }
 
-    /// <summary>Opens the keys of a validator's seat.</summary>
-    public static ValidatorKeys OpenSeat(KeyFolder folder) => new(folder.Open("transaction"), folder.Open("vote"), folder.Open("cosign"), folder.Open("log"));
+    /// <summary>Opens the keys of a validator's seat; there may be none to vote with.</summary>
+    public static ValidatorKeys OpenSeat(KeyFolder folder) => new(folder.Open(KeyFolder.IdentityKey), new VoteKeys(folder), folder.Open("cosign"), folder.Open("log"));
 
     private Genesis Load(Identifier shard)
     {

@@ -22,7 +22,7 @@ internal sealed class LocalShard : IAsyncDisposable
 
     private LocalShard()
     {
-        var seats = Enumerable.Range(0, Count).Select(seat => new Validator(ParticipantId.Parse($"validator-{seat}"), _signers[seat].PublicKey, Signer($"{seat}/vote").PublicKey, Signer($"{seat}/cosign").PublicKey, Signer($"{seat}/log").PublicKey)).ToArray();
+        var seats = Enumerable.Range(0, Count).Select(seat => new Validator(NameOf(seat), _signers[seat].PublicKey, Signer($"{seat}/vote").PublicKey, Signer($"{seat}/cosign").PublicKey, Signer($"{seat}/log").PublicKey)).ToArray();
         Genesis = new Genesis("bench.example/ledger", Identifier.Of("bench"u8), TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() - 1000, new ValidatorSet(1, seats));
     }
 
@@ -37,7 +37,7 @@ internal sealed class LocalShard : IAsyncDisposable
         {
             var keys = new ValidatorKeys(shard._signers[seat], Signer($"{seat}/vote"), Signer($"{seat}/cosign"), Signer($"{seat}/log"));
             var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = Path.Combine(shard._folder, $"{seat}"), Validator = $"{seat}" });
-            shard._hosts[seat] = await ValidatorHost.Start(shard.Genesis, keys, store, new Network(shard, seat), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+            shard._hosts[seat] = await ValidatorHost.Start(shard.Genesis, NameOf(seat), [], keys, store, new Network(shard, NameOf(seat)), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
         }
 
         return shard;
@@ -98,8 +98,16 @@ internal sealed class LocalShard : IAsyncDisposable
 
     private static Ed25519Signer Signer(string name) => new(Digest.Of(System.Text.Encoding.UTF8.GetBytes($"bench/{name}")).ToArray());
 
-    private sealed class Network(LocalShard shard, int from) : ITransport
+    private static ParticipantId NameOf(int seat) => ParticipantId.Parse($"validator-{seat}");
+
+    private sealed class Network(LocalShard shard, ParticipantId from) : ITransport
     {
-        public void Send(int seat, ReadOnlyMemory<byte> message) => shard._hosts[seat]?.Receive(from, message);
+        public void Send(ParticipantId to, ReadOnlyMemory<byte> message)
+        {
+            for (var seat = 0; seat < Count; seat++)
+            {
+                if (NameOf(seat) == to) shard._hosts[seat]?.Receive(from, message);
+            }
+        }
     }
 }

@@ -19,9 +19,8 @@ internal static class SeatFiles
         var command = new Command("keys", "Makes the keys of a seat. They stay here; their public half is for the other organisations.") { data, name, output };
         command.SetAction(parsed =>
         {
-            var organisation = ParticipantId.TryParse(parsed.GetValue(name)!, out var checkedName) ? checkedName : default;
-            var folder = new KeyFolder(new ShardFiles(parsed.GetValue(data)!).KeyRoot, organisation);
-            var seat = new Validator(organisation, Make(folder, "transaction"), Make(folder, "vote"), Make(folder, "cosign"), Make(folder, "log"));
+            var organisation = ValidatorCommand.OrganisationOf(parsed.GetValue(name));
+            var seat = MakeSeat(new KeyFolder(new ShardFiles(parsed.GetValue(data)!).KeyRoot, organisation));
             File.WriteAllBytes(parsed.GetValue(output)!, seat.Encode());
             Console.WriteLine($"{organisation}: fingerprint {Fingerprint(seat)}");
             Console.WriteLine($"wrote {parsed.GetValue(output)}: give it to the other organisations, and read them the fingerprint over another channel");
@@ -59,8 +58,17 @@ internal static class SeatFiles
     public static Genesis Load(string path) =>
         Protocol.Ledger.Genesis.TryParse(ReadAll(path), out var genesis) ? genesis! : throw new OperationalException("OT-7045", $"{path} is no genesis: copy it again from any organisation and compare the chain.");
 
-    private static Validator LoadSeat(string path) =>
-        Validator.TryParse(ReadAll(path), out var seat) ? seat! : throw new OperationalException("OT-7045", $"{path} is no seat: it must be the file that 'otrain validator keys' wrote.");
+    /// <summary>Reads a seat file.</summary>
+    /// <exception cref="OperationalException">OT-7045: it is none.</exception>
+    public static Validator LoadSeat(string path) =>
+        Validator.TryParse(ReadAll(path), out var seat) ? seat! : throw new OperationalException("OT-7045", $"{path} is no seat: it must be the file that 'otrain validator keys' or 'otrain validator request' wrote.");
+
+    /// <summary>Makes the four keys of a seat.</summary>
+    /// <exception cref="OperationalException">OT-4033: there are keys already.</exception>
+    public static Validator MakeSeat(KeyFolder folder) => new(folder.Participant, Make(folder, KeyFolder.IdentityKey), Make(folder, VoteKeys.FirstName), Make(folder, "cosign"), Make(folder, "log"));
+
+    /// <summary>What people read to each other: eight groups of four digits of a seat's digest.</summary>
+    public static string Fingerprint(Validator seat) => string.Join(' ', Digest.Of(seat.Encode()).ToString()[..32].Chunk(4).Select(group => new string(group)));
 
     private static byte[] ReadAll(string path) =>
         !File.Exists(path) ? throw new OperationalException("OT-7045", $"There is no file {path}.")
@@ -73,7 +81,4 @@ internal static class SeatFiles
         (signer as IDisposable)?.Dispose();
         return signer.PublicKey;
     }
-
-    // Eight groups of four digits can be read out.
-    private static string Fingerprint(Validator seat) => string.Join(' ', Digest.Of(seat.Encode()).ToString()[..32].Chunk(4).Select(group => new string(group)));
 }

@@ -29,6 +29,11 @@ internal static class ValidatorCommand
         SeatFiles.Genesis(),
         ApiKey(),
         RunCommand(),
+        JoinCommands.Invite(),
+        JoinCommands.Request(),
+        ChangeCommands.Propose(),
+        ChangeCommands.Vote(),
+        ChangeCommands.Redelegate(),
     };
 
     /// <summary>The folder of one validator.</summary>
@@ -41,6 +46,25 @@ internal static class ValidatorCommand
         name.Validators.Add(result => { if (result.GetValue(name) is not { } text || !ParticipantId.TryParse(text, out _)) result.AddError("--name must be a participant's name: lower-case letters, digits, dots and hyphens."); });
         return name;
     }
+
+    /// <summary>The validator that a command talks to.</summary>
+    internal static Option<Uri?> Address() => HttpAddress("--address", "Where a validator of the shard listens, best the own one: for example http://127.0.0.1:7443.", required: true);
+
+    /// <summary>An address of HTTP.</summary>
+    internal static Option<Uri?> HttpAddress(string name, string description, bool required) => new(name)
+    {
+        Description = description,
+        Required = required,
+        CustomParser = result =>
+        {
+            if (Uri.TryCreate(result.Tokens[^1].Value, UriKind.Absolute, out var address) && (address.Scheme == Uri.UriSchemeHttp || address.Scheme == Uri.UriSchemeHttps)) return address;
+            result.AddError($"{name} must be an address such as https://validator.example:7443.");
+            return null;
+        },
+    };
+
+    /// <summary>The organisation that <see cref="Name"/> was given.</summary>
+    internal static ParticipantId OrganisationOf(string? name) => ParticipantId.TryParse(name, out var organisation) ? organisation : default;
 
     private static Command ApiKey()
     {
@@ -61,7 +85,7 @@ internal static class ValidatorCommand
     private static Command RunCommand()
     {
         var (data, name, genesis) = (Data(), Name(), GenesisFile());
-        var peers = new Option<string>("--peers") { Description = "A file with a line 'seat NAME [ADDRESS]' for each other seat, and 'relay NAME ADDRESS' for relays.", Required = true };
+        var peers = new Option<string>("--peers") { Description = "A file with a line 'seat NAME [ADDRESS [KEY]]' for each other seat, and 'relay NAME ADDRESS' for relays.", Required = true };
         var listen = new Option<string>("--listen") { Description = "Where to listen, for example 0.0.0.0:7443; port 0 for any.", DefaultValueFactory = _ => "127.0.0.1:7443" };
         listen.Validators.Add(result => { if (!IPEndPoint.TryParse(result.GetValue(listen)!, out _)) result.AddError("--listen must be an address and a port, such as 0.0.0.0:7443."); });
         var certificate = new Option<string?>("--tls-certificate") { Description = "PEM file with the certificate for HTTPS." };
@@ -72,7 +96,7 @@ internal static class ValidatorCommand
         command.SetAction((parsed, cancellationToken) => Run(
             new ValidatorPlan(
                 Path.GetFullPath(parsed.GetValue(data)!),
-                ParticipantId.TryParse(parsed.GetValue(name)!, out var organisation) ? organisation : default,
+                OrganisationOf(parsed.GetValue(name)),
                 parsed.GetValue(genesis)!,
                 parsed.GetValue(peers)!,
                 IPEndPoint.Parse(parsed.GetValue(listen)!),
@@ -110,14 +134,15 @@ internal static class ValidatorCommand
         await using var witnesses = witnessing is { Witnesses.Count: > 0 } ? new Witnesses(seat, witnessing, TimeProvider.System, app.Services.GetRequiredService<ILogger<Witnesses>>()) : null;
         app.MapValidator(seat, GatewaySetup.KeyFile(plan.Data), witness, witnesses);
         await app.StartAsync(cancellationToken);
-        Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app)), ("shard", genesis.Shard.ToString()), ("chain", genesis.Chain.ToString()), ("height", seat.Chain.Count - 1), ("witness", witness?.Key.ToString())));
+        Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app)), ("shard", genesis.Shard.ToString()), ("chain", genesis.Chain.ToString()), ("height", seat.Chain.Count - 1), ("seat", seat.Number), ("witness", witness?.Key.ToString())));
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
         // A seat that has ended may not go on answering as if it took part.
         await seat.Completion.WaitAsync(ended.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         await app.StopAsync(patience.Token);
-        if (!ended.IsCancellationRequested) await seat.Completion;
+        // Stopping the application looks like being told to stop: what ended the seat counts.
+        if (seat.Completion.IsFaulted) await seat.Completion;
         return ExitCode.Ok;
     }
 }

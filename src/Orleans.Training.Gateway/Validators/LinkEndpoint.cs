@@ -45,7 +45,10 @@ internal sealed class LinkEndpoint(Func<Identifier, Genesis?> find, ValidatorSea
         await seat!.Accept(pipe, http.RequestAborted);
     }, (genesis, name) => seat is not null && seat.Genesis.Shard == genesis.Shard && seat.Organisation == name);
 
-    private Task Relay(HttpContext http, bool waits) => Serve(http, (genesis, name, pipe) => relay.Serve(genesis, name, waits, pipe, http.RequestAborted), (genesis, name) => genesis.Validators.Seats.Any(one => one.Organisation == name));
+    private Task Relay(HttpContext http, bool waits) => Serve(http, (genesis, name, pipe) => relay.Serve(Members(genesis), name, waits, pipe, http.RequestAborted), (genesis, name) => Members(genesis).Contains(name));
+
+    // A gateway follows no shard by itself: at its relay the organisations of genesis meet.
+    private LinkMembers Members(Genesis genesis) => seat?.Members ?? LinkMembers.Of(genesis);
 
     private async Task Serve(HttpContext http, Func<Genesis, ParticipantId, Stream, Task> serve, Func<Genesis, ParticipantId, bool> knows)
     {

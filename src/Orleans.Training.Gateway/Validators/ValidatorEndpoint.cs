@@ -28,7 +28,8 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         endpoints.MapGet("/healthz", http => PlainAnswer.Give(http, "ok\n"));
         endpoints.MapPost(shard + "transactions", http => OfThisShard(http, Submit));
         endpoints.MapGet(shard + "genesis", http => Read(http, () => PlainAnswer.Give(http, seat.Genesis.Encode(), forEver: true)));
-        endpoints.MapGet(shard + "policy", http => Read(http, () => PlainAnswer.Give(http, TrustPolicy.Text(seat.Genesis.Origin, seat.Genesis.Validators))));
+        endpoints.MapGet(shard + "policy", http => Read(http, () => PlainAnswer.Give(http, TrustPolicy.Text(seat.Genesis.Origin, seat.Members.Present))));
+        endpoints.MapGet(shard + "governance", http => Read(http, () => PlainAnswer.Give(http, GovernanceState.Of(LedgerState.Of(seat.Chain.Head.Executed)).Encode(), forEver: false)));
         endpoints.MapGet(shard + "checkpoint", http => Read(http, () => (witnesses is null ? seat.Checkpoint : witnesses.Newest) is { } note ? PlainAnswer.Give(http, note.ToString()) : Missing(http)));
         endpoints.MapGet(shard + "tile/{**path}", http => Read(http, () => Tile(http)));
         endpoints.MapGet(shard + "receipts/{index}", http => Read(http, () => Receipt(http)));

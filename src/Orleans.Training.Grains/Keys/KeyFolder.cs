@@ -16,6 +16,7 @@ public sealed class KeyFolder
 
     private const UnixFileMode Others = (UnixFileMode)0b000_111_111;
     private const string PassphraseFile = "passphrase.source";
+    private const string Doomed = ".destroyed";
 
     private readonly string _folder;
     private readonly PassphraseCost _cost;
@@ -57,7 +58,12 @@ public sealed class KeyFolder
         var plain = KeyFile.Create(algorithm);
         try
         {
-            Write(path, _passphrase is null ? plain : Seal(plain, _passphrase));
+            // Whoever looks into the folder meanwhile sees the whole key or none.
+            if (File.Exists(path)) throw Exists(path);
+            var unfinished = path + ".new";
+            File.Delete(unfinished);
+            Write(unfinished, _passphrase is null ? plain : Seal(plain, _passphrase));
+            MoveToFree(unfinished, path);
         }
         finally
         {
@@ -120,15 +126,29 @@ public sealed class KeyFolder
         _passphrase = source;
     }
 
-    /// <summary>Overwrites the key with zeros and removes it; false when there is none. A copy-on-write disk may keep the old bytes.</summary>
+    /// <summary>
+    /// Overwrites the key with zeros and removes it; false when there is none. It has lost its name durably before its first byte is overwritten, so that a crash leaves the key or no key
+    /// (<see cref="FinishDestroying"/>). A copy-on-write disk may keep the old bytes.
+    /// </summary>
     public bool Destroy(string name)
     {
         var path = PathOf(name);
         if (!File.Exists(path)) return false;
-        using (var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Write)) Overwrite(handle);
-        File.Delete(path);
-        DurableFiles.SyncFolder(_folder);
+        DurableFiles.Rename(path, Path.ChangeExtension(path, Doomed));
+        CrashPoints.Reach("key-unnamed-before-overwritten");
+        FinishDestroying();
         return true;
+    }
+
+    /// <summary>Destroys what a crash has left of keys that were being destroyed.</summary>
+    public void FinishDestroying()
+    {
+        foreach (var path in Directory.EnumerateFiles(_folder, $"*{Doomed}"))
+        {
+            using (var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Write)) Overwrite(handle);
+            File.Delete(path);
+            DurableFiles.SyncFolder(_folder);
+        }
     }
 
     internal static void RequireOwnerOnly(SafeFileHandle handle, string path)
@@ -211,9 +231,23 @@ public sealed class KeyFolder
         }
         catch (IOException) when (File.Exists(path))
         {
-            throw new OperationalException("OT-4033", $"{path} exists; a key is never overwritten.");
+            throw Exists(path);
         }
     }
+
+    private static void MoveToFree(string from, string to)
+    {
+        try
+        {
+            File.Move(from, to, overwrite: false);
+        }
+        catch (IOException) when (File.Exists(to))
+        {
+            throw Exists(to);
+        }
+    }
+
+    private static OperationalException Exists(string path) => new("OT-4033", $"{path} exists; a key is never overwritten.");
 
     // The old bytes are reached through their handle once the new file has the name.
     private static void Replace(string path, byte[] file)

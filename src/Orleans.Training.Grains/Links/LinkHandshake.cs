@@ -2,12 +2,13 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Links;
 
 /// <summary>
-/// TLS 1.3 between two seats over any pipe (docs/spec/links.md §2), both showing a <see cref="SeatCertificate"/>. Whoever carries the pipe can cut or delay it, and
+/// TLS 1.3 between two organisations over any pipe (docs/spec/links.md §2), both showing a <see cref="SeatCertificate"/>. Whoever carries the pipe can cut or delay it, and
 /// neither read nor change what goes through.
 /// </summary>
 internal static class LinkHandshake
@@ -15,18 +16,20 @@ internal static class LinkHandshake
     private static readonly SslApplicationProtocol Protocol = new("otrain-link/1");
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>The side that dialled. Gives the seat at the other end.</summary>
-    /// <exception cref="AuthenticationException">It is not the seat that was wanted.</exception>
-    public static async Task<(SslStream Stream, int Seat)> AsDialler(Genesis genesis, X509Certificate2 own, Stream pipe, int wanted, CancellationToken cancellationToken)
+    /// <summary>The side that dialled. Gives who is at the other end: the organisation that was wanted, with a key that is welcome.</summary>
+    /// <exception cref="AuthenticationException">It is another one, or not welcome.</exception>
+    public static async Task<(SslStream Stream, LinkIdentity Peer)> AsDialler(Genesis genesis, X509Certificate2 own, Stream pipe, ParticipantId wanted, Func<LinkIdentity, bool> welcome, CancellationToken cancellationToken)
     {
+        LinkIdentity? peer = null;
         var stream = new SslStream(pipe, leaveInnerStreamOpen: false);
-        return (await Authenticate(stream, token => stream.AuthenticateAsClientAsync(ClientOptions(own, certificate => SeatCertificate.SeatOf(genesis, certificate) == wanted), token), cancellationToken), wanted);
+        await Authenticate(stream, token => stream.AuthenticateAsClientAsync(ClientOptions(own, certificate => (peer = SeatCertificate.IdentityOf(genesis, certificate)) is { } known && known.Organisation == wanted && welcome(known)), token), cancellationToken);
+        return (stream, peer!.Value);
     }
 
-    /// <summary>The side that was dialled. Gives the seat that dialled; it is never <paramref name="self"/>.</summary>
-    public static async Task<(SslStream Stream, int Seat)> AsListener(Genesis genesis, X509Certificate2 own, Stream pipe, int? self, CancellationToken cancellationToken)
+    /// <summary>The side that was dialled. Gives who dialled: whoever is welcome, and never <paramref name="self"/>.</summary>
+    public static async Task<(SslStream Stream, LinkIdentity Peer)> AsListener(Genesis genesis, X509Certificate2 own, Stream pipe, ParticipantId? self, Func<LinkIdentity, bool> welcome, CancellationToken cancellationToken)
     {
-        int? seat = null;
+        LinkIdentity? peer = null;
         var stream = new SslStream(pipe, leaveInnerStreamOpen: false);
         var options = new SslServerAuthenticationOptions
         {
@@ -36,10 +39,10 @@ internal static class LinkHandshake
             ApplicationProtocols = [Protocol],
             AllowTlsResume = false,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is X509Certificate2 shown && (seat = SeatCertificate.SeatOf(genesis, shown)) is { } known && known != self,
+            RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is X509Certificate2 shown && (peer = SeatCertificate.IdentityOf(genesis, shown)) is { } known && known.Organisation != self && welcome(known),
         };
         await Authenticate(stream, token => stream.AuthenticateAsServerAsync(options, token), cancellationToken);
-        return (stream, seat!.Value);
+        return (stream, peer!.Value);
     }
 
     /// <summary>To a relay, which need not be anybody: it learns who we are, and what goes through it later is protected once more.</summary>

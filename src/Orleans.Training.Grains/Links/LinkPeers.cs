@@ -1,5 +1,4 @@
 using Orleans.Training.Protocol;
-using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Links;
 
@@ -8,18 +7,21 @@ public sealed record RelayAddress(ParticipantId Organisation, Uri Address);
 
 /// <summary>
 /// What one organisation knows about the way to the other seats of a shard; its own affair, on no ledger (docs/spec/links.md §4). A text file, one statement a line:
-/// <c>seat NAME [ADDRESS]</c> for a seat that is reached by links, and where its validator listens if it can be reached; <c>relay NAME ADDRESS</c> for a relay and
-/// the organisation that runs it; <c>#</c> begins a comment.
+/// <c>seat NAME [ADDRESS [KEY]]</c> for a seat that is reached by links, where its validator listens if it can be reached, and the id of its transaction key, which a newcomer cannot
+/// read from the ledger yet; <c>relay NAME ADDRESS</c> for a relay and the organisation that runs it; <c>#</c> begins a comment.
 /// </summary>
 public sealed class LinkPeers
 {
     private const int MaximumBytes = 64 * 1024;
     private const int MaximumRelays = 31;
 
-    private LinkPeers(IReadOnlyDictionary<ParticipantId, Uri?> seats, IReadOnlyList<RelayAddress> relays) => (Seats, Relays) = (seats, relays);
+    private LinkPeers(IReadOnlyDictionary<ParticipantId, Uri?> seats, IReadOnlySet<LinkIdentity> known, IReadOnlyList<RelayAddress> relays) => (Seats, Known, Relays) = (seats, known, relays);
 
     /// <summary>The seats that are reached by links; null for one that listens nowhere we know: it comes to us, or to a relay.</summary>
     public IReadOnlyDictionary<ParticipantId, Uri?> Seats { get; }
+
+    /// <summary>The seats whose keys the file tells. They count as long as the own state gives the own organisation no seat.</summary>
+    public IReadOnlySet<LinkIdentity> Known { get; }
 
     /// <summary>Where to wait for those who cannot reach us, and to look for those whom we cannot reach.</summary>
     public IReadOnlyList<RelayAddress> Relays { get; }
@@ -36,6 +38,7 @@ public sealed class LinkPeers
     internal static LinkPeers Parse(IReadOnlyList<string> lines, string path)
     {
         var seats = new SortedDictionary<ParticipantId, Uri?>();
+        var known = new HashSet<LinkIdentity>();
         var relays = new List<RelayAddress>();
         for (var number = 1; number <= lines.Count; number++)
         {
@@ -45,8 +48,12 @@ public sealed class LinkPeers
                 case []: break;
                 case ["seat", var name]: Add(Name(name), null); break;
                 case ["seat", var name, var address]: Add(Name(name), Address(address)); break;
+                case ["seat", var name, var address, var key]:
+                    Add(Name(name), Address(address));
+                    known.Add(new LinkIdentity(Name(name), Key(key)));
+                    break;
                 case ["relay", var name, var address] when relays.Count < MaximumRelays: relays.Add(new RelayAddress(Name(name), Address(address))); break;
-                default: throw Wrong("is neither 'seat NAME [ADDRESS]' nor 'relay NAME ADDRESS'");
+                default: throw Wrong("is neither 'seat NAME [ADDRESS [KEY]]' nor 'relay NAME ADDRESS'");
             }
 
             void Add(ParticipantId name, Uri? address)
@@ -60,19 +67,11 @@ public sealed class LinkPeers
                 ? address
                 : throw Wrong($"has '{text}', which is no address such as https://validator.example:7443");
 
+            Identifier Key(string text) => Identifier.TryParse(text, out var key) ? key : throw Wrong($"has '{text}', which is no id of a key");
+
             OperationalException Wrong(string what) => new("OT-7040", $"Line {number} of {path} {what}.");
         }
 
-        return new LinkPeers(seats, relays);
-    }
-
-    /// <summary>Requires that every named seat is one of the shard's.</summary>
-    /// <exception cref="OperationalException">OT-7041: one is not.</exception>
-    public void Require(Genesis genesis)
-    {
-        foreach (var name in Seats.Keys)
-        {
-            if (!genesis.Validators.Seats.Any(seat => seat.Organisation == name)) throw new OperationalException("OT-7041", $"Shard {genesis.Shard} has no seat {name}: its seats are {string.Join(", ", genesis.Validators.Seats.Select(seat => seat.Organisation))}.");
-        }
+        return new LinkPeers(seats, known, relays);
     }
 }

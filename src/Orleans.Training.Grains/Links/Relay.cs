@@ -40,13 +40,13 @@ public sealed partial class Relay(TimeProvider time, ILogger<Relay> logger) : ID
 
     /// <summary>Serves a pipe to its end: of the seat itself, which waits, or of another that looks for it.</summary>
     /// <returns>False when the pipe's owner has not shown that it may do this.</returns>
-    public async Task<bool> Serve(Genesis genesis, ParticipantId name, bool waits, Stream pipe, CancellationToken cancellationToken)
+    public async Task<bool> Serve(LinkMembers members, ParticipantId name, bool waits, Stream pipe, CancellationToken cancellationToken)
     {
         SslStream stream;
         try
         {
-            (stream, var seat) = await LinkHandshake.AsListener(genesis, _certificate, pipe, self: null, cancellationToken);
-            if (genesis.Validators.Seats[seat].Organisation == name != waits)
+            (stream, var peer) = await LinkHandshake.AsListener(members.Genesis, _certificate, pipe, self: null, members.Admits, cancellationToken);
+            if (peer.Organisation == name != waits)
             {
                 await stream.DisposeAsync();
                 return false;
@@ -57,10 +57,11 @@ public sealed partial class Relay(TimeProvider time, ILogger<Relay> logger) : ID
             return false;
         }
 
+        var shard = members.Genesis.Shard;
         await using (stream)
         {
-            if (waits) await Wait((genesis.Shard, name), stream, cancellationToken);
-            else await Join((genesis.Shard, name), stream, cancellationToken);
+            if (waits) await Wait((shard, name), stream, cancellationToken);
+            else await Join((shard, name), stream, cancellationToken);
         }
 
         return true;

@@ -23,7 +23,7 @@ internal enum LinkFrameKind : byte
 /// One authenticated stream to another seat (docs/spec/links.md §3): frames of a length (u32, big-endian), a kind and content. Consensus messages go before blobs;
 /// what does not fit into the queue is dropped, as a network may drop it.
 /// </summary>
-internal sealed class SeatLink(int seat, SslStream stream) : IAsyncDisposable
+internal sealed class SeatLink(LinkIdentity peer, SslStream stream) : IAsyncDisposable
 {
     private const int HeadBytes = 5;
     private const int QueuedBytes = 2 * Limits.MessageBytes;
@@ -37,8 +37,8 @@ internal sealed class SeatLink(int seat, SslStream stream) : IAsyncDisposable
     private readonly SemaphoreSlim _wake = new(0);
     private long _queuedBytes;
 
-    /// <summary>The seat at the other end, as its certificate shows.</summary>
-    public int Seat => seat;
+    /// <summary>Who is at the other end, as the certificate shows.</summary>
+    public LinkIdentity Peer => peer;
 
     /// <summary>Queues a frame; false when there is no room, or the link is over.</summary>
     public bool TrySend(LinkFrameKind kind, ReadOnlyMemory<byte> content)
@@ -60,11 +60,14 @@ internal sealed class SeatLink(int seat, SslStream stream) : IAsyncDisposable
     }
 
     /// <summary>Sends and receives until either side ends the link or says nothing for too long. What is received belongs to the receiver.</summary>
-    public async Task Run(Action<SeatLink, LinkFrameKind, ReadOnlyMemory<byte>> receive, CancellationToken cancellationToken)
+    /// <param name="receive">Takes what is received.</param>
+    /// <param name="welcome">Asked at every frame, signs of life included: whether the other side may still have a link.</param>
+    /// <param name="cancellationToken">Ends the link.</param>
+    public async Task Run(Action<SeatLink, LinkFrameKind, ReadOnlyMemory<byte>> receive, Func<LinkIdentity, bool> welcome, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var writing = Write(either.Token);
-        var reading = Read(receive, either.Token);
+        var reading = Read(receive, welcome, either.Token);
         await Task.WhenAny(writing, reading);
         await either.CancelAsync();
         // A stream that is written to or read from after a failure fails at once.
@@ -99,7 +102,7 @@ internal sealed class SeatLink(int seat, SslStream stream) : IAsyncDisposable
         }
     }
 
-    private async Task Read(Action<SeatLink, LinkFrameKind, ReadOnlyMemory<byte>> receive, CancellationToken cancellationToken)
+    private async Task Read(Action<SeatLink, LinkFrameKind, ReadOnlyMemory<byte>> receive, Func<LinkIdentity, bool> welcome, CancellationToken cancellationToken)
     {
         var buffered = new BufferedStream(stream, Together);
         var head = new byte[HeadBytes];
@@ -110,7 +113,8 @@ internal sealed class SeatLink(int seat, SslStream stream) : IAsyncDisposable
             await buffered.ReadExactlyAsync(head, silence.Token);
             var length = BinaryPrimitives.ReadUInt32BigEndian(head);
             var kind = (LinkFrameKind)head[4];
-            if (length > Limits.MessageBytes || kind > LinkFrameKind.BlobPart) throw new InvalidDataException($"Seat {seat} sent a frame of kind {head[4]} and {length} bytes.");
+            if (length > Limits.MessageBytes || kind > LinkFrameKind.BlobPart) throw new InvalidDataException($"{peer.Organisation} sent a frame of kind {head[4]} and {length} bytes.");
+            if (!welcome(peer)) throw new InvalidDataException($"{peer.Organisation} has no seat any more.");
             var content = length == 0 ? [] : new byte[length];
             await buffered.ReadExactlyAsync(content, silence.Token);
             if (kind is not LinkFrameKind.Alive) receive(this, kind, content);

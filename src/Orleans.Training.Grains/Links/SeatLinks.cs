@@ -5,6 +5,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
@@ -12,8 +13,8 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Grains.Links;
 
 /// <summary>
-/// The links of one seat to the seats that live elsewhere: dials those whose address is known, finds the others at relays, waits at relays to be found, and takes what comes
-/// (docs/spec/links.md). One more link than needed does no harm (<see cref="PeerLinks"/>).
+/// The links of one organisation's validator to those that live elsewhere: dials those whose address is known, finds the others at relays, waits at relays to be found, and takes what
+/// comes from whoever may have links (<see cref="LinkMembers"/>, docs/spec/links.md). One more link than needed does no harm (<see cref="PeerLinks"/>).
 /// </summary>
 public sealed partial class SeatLinks : ITransport, IAsyncDisposable
 {
@@ -24,79 +25,81 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
     private static readonly TimeSpan RelaySilence = TimeSpan.FromSeconds(30);
 
     private readonly Genesis _genesis;
-    private readonly int _seat;
+    private readonly ParticipantId _own;
     private readonly X509Certificate2 _certificate;
     private readonly LinkPeers _peers;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly BlobExchange _exchange;
     private readonly CancellationTokenSource _stop = new();
-    private readonly PeerLinks[] _links;
+    private readonly ConcurrentDictionary<ParticipantId, PeerLinks> _links = [];
     private readonly ConcurrentDictionary<Task, bool> _running = [];
-    private Action<int, ReadOnlyMemory<byte>>? _receive;
+    private Action<ParticipantId, ReadOnlyMemory<byte>>? _receive;
+    private Func<LinkMembers> _members;
 
-    private SeatLinks(Genesis genesis, int seat, X509Certificate2 certificate, LinkPeers peers, IBlobStore blobs, TimeProvider time, ILogger logger)
+    private SeatLinks(Genesis genesis, ParticipantId own, X509Certificate2 certificate, LinkPeers peers, IBlobStore blobs, TimeProvider time, ILogger logger)
     {
-        (_genesis, _seat, _certificate, _peers, _time, _logger) = (genesis, seat, certificate, peers, time, logger);
-        _links = [.. genesis.Validators.Seats.Select(_ => new PeerLinks())];
+        (_genesis, _own, _certificate, _peers, _time, _logger) = (genesis, own, certificate, peers, time, logger);
+        var members = LinkMembers.Of(genesis);
+        _members = () => members;
         _exchange = new BlobExchange(blobs, time);
     }
 
-    /// <summary>The links of a seat, which begin with <see cref="Start"/>. The seat's transaction key signs once.</summary>
-    /// <exception cref="OperationalException">OT-7041: the peers are not of this shard.</exception>
-    public static async Task<SeatLinks> Create(Genesis genesis, ValidatorKeys keys, LinkPeers peers, IBlobStore blobs, TimeProvider time, ILogger logger, CancellationToken cancellationToken)
-    {
-        peers.Require(genesis);
-        var seat = ValidatorHost.SeatOf(genesis, keys);
-        return new SeatLinks(genesis, seat, await SeatCertificate.Create(genesis, seat, keys.Transaction, cancellationToken), peers, blobs, time, logger);
-    }
+    /// <summary>The links of an organisation, which begin with <see cref="Start"/>. Its transaction key signs once.</summary>
+    public static async Task<SeatLinks> Create(Genesis genesis, ParticipantId own, ISigner transactionKey, LinkPeers peers, IBlobStore blobs, TimeProvider time, ILogger logger, CancellationToken cancellationToken) =>
+        new(genesis, own, await SeatCertificate.Create(genesis, own, transactionKey, cancellationToken), peers, blobs, time, logger);
 
-    /// <summary>The seats that are reached by links.</summary>
-    public bool Reaches(int seat) => _peers.Seats.ContainsKey(_genesis.Validators.Seats[seat].Organisation);
+    /// <summary>Whether an organisation is reached by links: the file of peers says so, or it has one.</summary>
+    public bool Reaches(ParticipantId organisation) => _peers.Seats.ContainsKey(organisation) || NewestTo(organisation) is not null;
 
-    /// <summary>The seats with a link at this moment, in order.</summary>
-    public IReadOnlyList<int> Linked => [.. Enumerable.Range(0, _links.Length).Where(seat => _links[seat].Newest is not null)];
+    /// <summary>The organisations with a link at this moment, in order.</summary>
+    public IReadOnlyList<ParticipantId> Linked => [.. _links.Where(pair => pair.Value.Newest is not null).Select(pair => pair.Key).Order()];
 
     /// <summary>Begins to dial, to wait and to receive.</summary>
-    public void Start(Action<int, ReadOnlyMemory<byte>> receive)
+    /// <param name="receive">Takes what a peer sent.</param>
+    /// <param name="members">Who may have links now, by the newest final state.</param>
+    public void Start(Action<ParticipantId, ReadOnlyMemory<byte>> receive, Func<LinkMembers> members)
     {
-        _receive = receive;
-        for (var seat = 0; seat < _genesis.Validators.Count; seat++)
-        {
-            if (seat != _seat && Reaches(seat)) Keep(Dial(seat));
-        }
-
-        foreach (var relay in _peers.Relays.Where(relay => relay.Organisation != Own)) Keep(WaitAt(relay));
-        var needed = _genesis.Validators.MaxFaulty + 1;
-        var paths = _peers.Relays.Select(relay => relay.Organisation).Append(Own).Distinct().Count();
-        var unreachable = _peers.Seats.Where(peer => peer.Value is null && peer.Key != Own).Select(peer => peer.Key.Name).ToArray();
-        if (unreachable.Length > 0 && paths < needed) LogFewPaths(_logger, _seat, string.Join(", ", unreachable), needed);
+        (_receive, _members) = (receive, members);
+        foreach (var peer in _peers.Seats.Keys.Where(peer => peer != _own)) Keep(Dial(peer));
+        foreach (var relay in _peers.Relays.Where(relay => relay.Organisation != _own)) Keep(WaitAt(relay));
+        var needed = members().Present.MaxFaulty + 1;
+        var paths = _peers.Relays.Select(relay => relay.Organisation).Append(_own).Distinct().Count();
+        var unreachable = _peers.Seats.Where(peer => peer.Value is null && peer.Key != _own).Select(peer => peer.Key.Name).ToArray();
+        var strangers = _peers.Seats.Keys.Where(peer => peer != _own && !members().Contains(peer) && _peers.Known.All(known => known.Organisation != peer)).Select(peer => peer.Name).ToArray();
+        if (strangers.Length > 0) LogStrangers(_logger, _own, string.Join(", ", strangers));
+        if (unreachable.Length > 0 && paths < needed) LogFewPaths(_logger, _own, string.Join(", ", unreachable), needed);
     }
 
     /// <inheritdoc/>
-    public void Send(int seat, ReadOnlyMemory<byte> message)
+    public void Send(ParticipantId to, ReadOnlyMemory<byte> message)
     {
-        _links[seat].TrySend(LinkFrameKind.Message, message);
+        if (_links.TryGetValue(to, out var links)) links.TrySend(LinkFrameKind.Message, message);
     }
 
-    /// <summary>Takes a pipe that somebody opened to this seat, and serves it to its end.</summary>
+    /// <summary>Takes a pipe that somebody opened to this organisation, and serves it to its end.</summary>
     public async Task Accept(Stream pipe, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
         try
         {
-            var (stream, seat) = await LinkHandshake.AsListener(_genesis, _certificate, pipe, _seat, either.Token);
-            await Run(seat, stream, either.Token);
+            var (stream, peer) = await LinkHandshake.AsListener(_genesis, _certificate, pipe, _own, IsMember, either.Token);
+            await Run(peer, stream, IsMember, either.Token);
         }
         catch (Exception exception) when (IsNetwork(exception))
         {
-            LogRefused(_logger, _seat, exception.Message);
+            LogRefused(_logger, _own, exception.Message);
         }
     }
 
-    /// <summary>Fetches a blob from whichever linked seat has it.</summary>
-    public Task<bool> Fetch(Digest name, CancellationToken cancellationToken) =>
-        _exchange.Fetch(name, [.. Enumerable.Range(1, _links.Length - 1).Select(after => _links[(_seat + after) % _links.Length].Newest).OfType<SeatLink>()], cancellationToken);
+    /// <summary>Fetches a blob from whichever linked organisation has it.</summary>
+    public Task<bool> Fetch(Digest name, CancellationToken cancellationToken)
+    {
+        // Not everybody begins with the same one.
+        var linked = Linked;
+        var first = linked.Count(peer => peer < _own);
+        return _exchange.Fetch(name, [.. linked.Skip(first).Concat(linked.Take(first)).Select(NewestTo).OfType<SeatLink>()], cancellationToken);
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -107,7 +110,18 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
         _stop.Dispose();
     }
 
-    private ParticipantId Own => _genesis.Validators.Seats[_seat].Organisation;
+    private SeatLink? NewestTo(ParticipantId peer) => _links.TryGetValue(peer, out var links) ? links.Newest : null;
+
+    private PeerLinks LinksTo(ParticipantId peer) => _links.GetOrAdd(peer, _ => new PeerLinks());
+
+    internal bool IsMember(LinkIdentity peer) => _members().Admits(peer);
+
+    // Who has no seat as far as its own state goes cannot know yet who has: it goes to those whom its house names. Nobody is let in for that.
+    internal bool IsWanted(LinkIdentity peer)
+    {
+        var members = _members();
+        return members.Admits(peer) || (_peers.Known.Contains(peer) && members.Present.Seats.All(seat => seat.Organisation != _own));
+    }
 
     private void Keep(Task task)
     {
@@ -115,62 +129,62 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
         _ = task.ContinueWith(ended => _running.TryRemove(ended, out _), TaskScheduler.Default);
     }
 
-    private async Task Dial(int seat)
+    private async Task Dial(ParticipantId peer)
     {
-        var wait = _seat < seat ? TimeSpan.Zero : Courtesy;
+        var (links, first) = (LinksTo(peer), _own < peer);
+        var wait = first ? TimeSpan.Zero : Courtesy;
         while (!_stop.IsCancellationRequested)
         {
             await Task.Delay(wait, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (_links[seat].Newest is not null)
+            if (links.Newest is not null)
             {
-                await _links[seat].None.WaitAsync(_stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                wait = _seat < seat ? FirstRetry : Courtesy;
+                await links.None.WaitAsync(_stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                wait = first ? FirstRetry : Courtesy;
                 continue;
             }
 
-            foreach (var way in Ways(seat))
+            foreach (var way in Ways(peer))
             {
-                if (_stop.IsCancellationRequested || _links[seat].Newest is not null || await Try(seat, way)) break;
+                if (_stop.IsCancellationRequested || links.Newest is not null || await Try(peer, way)) break;
             }
 
-            wait = _links[seat].Newest is not null ? TimeSpan.Zero : wait * 2 < FirstRetry ? FirstRetry : wait * 2 > LastRetry ? LastRetry : wait * 2;
+            wait = links.Newest is not null ? TimeSpan.Zero : wait * 2 < FirstRetry ? FirstRetry : wait * 2 > LastRetry ? LastRetry : wait * 2;
         }
     }
 
-    private IEnumerable<Func<Task<Stream>>> Ways(int seat)
+    private IEnumerable<Func<Task<Stream>>> Ways(ParticipantId peer)
     {
-        var name = _genesis.Validators.Seats[seat].Organisation;
-        if (_peers.Seats[name] is { } address) yield return () => LinkPipe.ToSeat(address, _genesis, name, _stop.Token);
+        if (_peers.Seats[peer] is { } address) yield return () => LinkPipe.ToSeat(address, _genesis, peer, _stop.Token);
         foreach (var relay in _peers.Relays)
         {
             yield return async () =>
             {
-                var stream = await LinkHandshake.ToRelay(_certificate, await LinkPipe.ThroughRelay(relay.Address, _genesis, name, _stop.Token), _stop.Token);
+                var stream = await LinkHandshake.ToRelay(_certificate, await LinkPipe.ThroughRelay(relay.Address, _genesis, peer, _stop.Token), _stop.Token);
                 var answer = new byte[1];
                 using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 patience.CancelAfter(RelaySilence);
                 await stream.ReadExactlyAsync(answer, patience.Token);
                 if (answer[0] is Relay.Together) return stream;
                 await stream.DisposeAsync();
-                throw new IOException($"Seat {name} does not wait at {relay.Address}.");
+                throw new IOException($"{peer} does not wait at {relay.Address}.");
             };
         }
     }
 
     // True when there was a link for a while.
-    private async Task<bool> Try(int seat, Func<Task<Stream>> way)
+    private async Task<bool> Try(ParticipantId wanted, Func<Task<Stream>> way)
     {
         try
         {
             var pipe = await way();
-            var (stream, _) = await LinkHandshake.AsDialler(_genesis, _certificate, pipe, seat, _stop.Token);
-            await Run(seat, stream, _stop.Token);
+            var (stream, peer) = await LinkHandshake.AsDialler(_genesis, _certificate, pipe, wanted, IsWanted, _stop.Token);
+            await Run(peer, stream, IsWanted, _stop.Token);
             return true;
         }
         catch (Exception exception)
         {
             // Whatever it was, it is tried again: a seat that gives up dialling is cut off.
-            LogUnreachable(_logger, _seat, seat, exception.Message);
+            LogUnreachable(_logger, _own, wanted, exception.Message);
             return false;
         }
     }
@@ -181,14 +195,14 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
         {
             try
             {
-                var stream = await LinkHandshake.ToRelay(_certificate, await LinkPipe.ToWait(relay.Address, _genesis, Own, _stop.Token), _stop.Token);
+                var stream = await LinkHandshake.ToRelay(_certificate, await LinkPipe.ToWait(relay.Address, _genesis, _own, _stop.Token), _stop.Token);
                 wait = FirstRetry;
                 await UntilSomebodyComes(stream);
                 Keep(Accept(stream, _stop.Token));
             }
             catch (Exception exception)
             {
-                LogNoRelay(_logger, _seat, relay.Address, exception.Message);
+                LogNoRelay(_logger, _own, relay.Address, exception.Message);
                 await Task.Delay(wait, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 wait = wait * 2 < LastRetry ? wait * 2 : LastRetry;
             }
@@ -216,48 +230,52 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
         }
     }
 
-    private async Task Run(int seat, SslStream stream, CancellationToken cancellationToken)
+    private async Task Run(LinkIdentity peer, SslStream stream, Func<LinkIdentity, bool> welcome, CancellationToken cancellationToken)
     {
-        await using var link = new SeatLink(seat, stream);
-        _links[seat].Add(link);
-        LogLinked(_logger, _seat, seat);
+        var links = LinksTo(peer.Organisation);
+        await using var link = new SeatLink(peer, stream);
+        links.Add(link);
+        LogLinked(_logger, _own, peer.Organisation);
         try
         {
-            await link.Run(Receive, cancellationToken);
+            await link.Run(Receive, welcome, cancellationToken);
         }
         catch (Exception exception) when (IsNetwork(exception))
         {
-            LogLost(_logger, _seat, seat, exception.Message);
+            LogLost(_logger, _own, peer.Organisation, exception.Message);
         }
         finally
         {
-            _links[seat].Remove(link);
+            links.Remove(link);
         }
     }
 
     private void Receive(SeatLink link, LinkFrameKind kind, ReadOnlyMemory<byte> content)
     {
-        if (kind is LinkFrameKind.Message) _receive!(link.Seat, content);
+        if (kind is LinkFrameKind.Message) _receive!(link.Peer.Organisation, content);
         else _exchange.Receive(link, kind, content);
     }
 
     private static bool IsNetwork(Exception exception) => exception is IOException or WebSocketException or AuthenticationException or OperationCanceledException or ObjectDisposedException or InvalidDataException or HttpRequestException;
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Seat {Seat} has a link to seat {Peer}")]
-    private static partial void LogLinked(ILogger logger, int seat, int peer);
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Own} has a link to {Peer}")]
+    private static partial void LogLinked(ILogger logger, ParticipantId own, ParticipantId peer);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Seat {Seat} has lost its link to seat {Peer}: {Reason}")]
-    private static partial void LogLost(ILogger logger, int seat, int peer, string reason);
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Own} has lost its link to {Peer}: {Reason}")]
+    private static partial void LogLost(ILogger logger, ParticipantId own, ParticipantId peer, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Seat {Seat} does not reach seat {Peer}: {Reason}")]
-    private static partial void LogUnreachable(ILogger logger, int seat, int peer, string reason);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Own} does not reach {Peer}: {Reason}")]
+    private static partial void LogUnreachable(ILogger logger, ParticipantId own, ParticipantId peer, string reason);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Seat {Seat} cannot wait at {Relay}: {Reason}")]
-    private static partial void LogNoRelay(ILogger logger, int seat, Uri relay, string reason);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Own} cannot wait at {Relay}: {Reason}")]
+    private static partial void LogNoRelay(ILogger logger, ParticipantId own, Uri relay, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Seat {Seat} refused a link: {Reason}")]
-    private static partial void LogRefused(ILogger logger, int seat, string reason);
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Own} refused a link: {Reason}")]
+    private static partial void LogRefused(ILogger logger, ParticipantId own, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat} can reach {Peers} only through relays of fewer than {Needed} organisations: these could cut them off")]
-    private static partial void LogFewPaths(ILogger logger, int seat, string peers, int needed);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Own} is told of {Strangers} in its file of peers, who may have no links as far as it knows now: a typing error, or they have left, or are yet to come")]
+    private static partial void LogStrangers(ILogger logger, ParticipantId own, string strangers);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Own} can reach {Peers} only through relays of fewer than {Needed} organisations: these could cut them off")]
+    private static partial void LogFewPaths(ILogger logger, ParticipantId own, string peers, int needed);
 }

@@ -1,3 +1,5 @@
+using Orleans.Training.Protocol;
+
 namespace Orleans.Training.Grains.Validators;
 
 /// <summary>
@@ -5,6 +7,6 @@ namespace Orleans.Training.Grains.Validators;
 /// </summary>
 public interface ITransport
 {
-    /// <summary>Sends without waiting and without a promise; never throws for what goes wrong on the way.</summary>
-    void Send(int seat, ReadOnlyMemory<byte> message);
+    /// <summary>Sends to an organisation without waiting and without a promise; never throws for what goes wrong on the way.</summary>
+    void Send(ParticipantId to, ReadOnlyMemory<byte> message);
 }

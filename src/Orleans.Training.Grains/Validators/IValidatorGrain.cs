@@ -14,9 +14,9 @@ public interface IValidatorGrain : IGrainWithStringKey
     [AlwaysInterleave, Alias("Start")]
     Task Start();
 
-    /// <summary>A message from another seat; may be lost.</summary>
+    /// <summary>A message from another organisation's validator, by its name; may be lost.</summary>
     [AlwaysInterleave, OneWay, Alias("Receive")]
-    Task Receive(int from, [Immutable] byte[] message);
+    Task Receive(string from, [Immutable] byte[] message);
 
     /// <summary>Hands in transactions; gives a rejection's number for each, 0 when it waits for a block. Malformed ones are answered as such.</summary>
     [AlwaysInterleave, Alias("Submit")]

@@ -25,7 +25,7 @@ internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, I
         var genesis = files.Genesis(shard);
         var folder = new KeyFolder(files.KeyRoot, organisation);
         var store = await stores.Open(shard, organisation, cancellationToken);
-        _seat = await ValidatorSeat.Open(genesis, folder, store, blobs, files.EvidenceFolder(shard), files.PeersOf(shard), seat => new GrainTransport(GrainFactory, genesis, seat), time, loggers, cancellationToken);
+        _seat = await ValidatorSeat.Open(genesis, folder, store, blobs, files.EvidenceFolder(shard), files.PeersOf(shard), new GrainTransport(GrainFactory, genesis.Shard, organisation), time, loggers, cancellationToken);
         _ = EndWithTheSeat();
     }
 
@@ -36,9 +36,9 @@ internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, I
 
     public Task Start() => Task.CompletedTask;
 
-    public Task Receive(int from, byte[] message)
+    public Task Receive(string from, byte[] message)
     {
-        _seat!.Receive(from, message);
+        if (ParticipantId.TryParse(from, out var organisation)) _seat!.Receive(organisation, message);
         return Task.CompletedTask;
     }
 
@@ -55,17 +55,15 @@ internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, I
         DeactivateOnIdle();
     }
 
-    private sealed class GrainTransport(IGrainFactory grains, Genesis genesis, int from) : ITransport
+    private sealed class GrainTransport(IGrainFactory grains, Identifier shard, ParticipantId from) : ITransport
     {
-        private readonly IValidatorGrain[] _seats = [.. genesis.Validators.Seats.Select(seat => grains.GetGrain<IValidatorGrain>(GrainKeys.Of(genesis.Shard, seat.Organisation.Name)))];
+        public void Send(ParticipantId to, ReadOnlyMemory<byte> message) => _ = SendQuietly(to, message.ToArray());
 
-        public void Send(int seat, ReadOnlyMemory<byte> message) => _ = SendQuietly(seat, message.ToArray());
-
-        private async Task SendQuietly(int seat, byte[] message)
+        private async Task SendQuietly(ParticipantId to, byte[] message)
         {
             try
             {
-                await _seats[seat].Receive(from, message);
+                await grains.GetGrain<IValidatorGrain>(GrainKeys.Of(shard, to.Name)).Receive(from.Name, message);
             }
             catch (Exception)
             {

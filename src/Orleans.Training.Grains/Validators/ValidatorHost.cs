@@ -1,16 +1,15 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Links;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Validators;
 
-/// <summary>The keys of one seat that its host signs with; each has one role (docs/spec/receipt.md).</summary>
-public sealed record ValidatorKeys(ISigner Transaction, ISigner Vote, ISigner Cosign, ISigner Log);
-
 /// <summary>
-/// Runs one seat: takes inputs one at a time, appends what the core writes, and only when that is durable signs and sends (docs/spec/consensus.md). The same class
+/// Runs one organisation's seat through all eras, those in which it has none included: takes inputs one at a time, appends what the core writes, and only when that is durable signs and sends (docs/spec/consensus.md). The same class
 /// serves the grain and the stand-alone process. When anything is uncertain (a failed append, a lost guard) it ends and never signs again; whoever owns it
 /// opens the store anew.
 /// </summary>
@@ -23,7 +22,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     public const string GuardLostCode = "OT-4011";
 
     private readonly Genesis _genesis;
-    private readonly int _seat;
+    private readonly ParticipantId _self;
+    private readonly IReadOnlyCollection<ParticipantId> _known;
     private readonly ValidatorKeys _keys;
     private readonly IValidatorStore _store;
     private readonly ITransport _transport;
@@ -33,6 +33,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private volatile ConsensusCore _core;
     private EraPeers _peers;
     private CheckpointKeeper _checkpoints;
+    // The present era's, when this validator has a seat in it.
+    private ISigner? _vote;
     private readonly CancellationTokenSource _stop = new();
     // Messages of peers may be dropped; what this validator itself waits for may not.
     private readonly Inbox _messages;
@@ -45,19 +47,24 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private long _cosignedSize;
     private long _cosignedAt;
     private volatile SignedNote? _newest;
+    private volatile LinkMembers _members;
+    // The final heights that peers have named last.
+    private readonly ConcurrentDictionary<ParticipantId, ulong> _heights = [];
 
     // Time to look whether a quorum has confirmed the head; and after a longer while to cosign it anew, so that everybody sees that it is still the head.
     private sealed record LookAgain;
 
     private sealed record Submission(IReadOnlyList<Transaction> Transactions, TaskCompletionSource<IReadOnlyList<Rejection>> Answer);
 
-    private ValidatorHost(Genesis genesis, int seat, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal, Action<Evidence>? convict)
+    private ValidatorHost(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal, Action<Evidence>? convict)
     {
-        (_genesis, _seat, _keys, _store, _transport, _time, _logger, _convict) = (genesis, seat, keys, store, transport, time, logger, convict);
-        _messages = new Inbox(genesis.Validators.Count);
+        (_genesis, _self, _known, _keys, _store, _transport, _time, _logger, _convict) = (genesis, self, known, keys, store, transport, time, logger, convict);
+        _messages = new Inbox(from => _members!.Contains(from) || _known.Contains(from));
         Chain = new CommittedChain(setup.Genesis);
         _core = ConsensusCore.Restore(setup, journal, committed => Chain.Append(new CommittedBlock(committed.Executed, committed.Finalization)));
+        _members = MembersNow();
         (_peers, _checkpoints) = OfEra();
+        DestroyPastVoteKeys();
         Completion = Task.Run(Run);
     }
 
@@ -73,26 +80,52 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     /// <summary>The seat that this validator's transactions are for in a set, or −1.</summary>
     public int SeatIn(ValidatorSet validators) => validators.SeatOf(_keys.Transaction.PublicKey.Id);
 
+    /// <summary>Who may have links now, by the newest final state.</summary>
+    public LinkMembers Members => _members;
+
+    /// <summary>
+    /// Whether so many seats have said that they are no further than this validator that a quorum, with it, is not. What a seat says of itself is not proven, but f of them cannot
+    /// make a validator believe that it has caught up.
+    /// </summary>
+    public bool HasCaughtUp
+    {
+        get
+        {
+            var (present, height) = (_members.Present, Chain.Head.Executed.Block.Header.Height);
+            var others = present.Seats.Select(seat => seat.Organisation).Where(organisation => organisation != _self).Distinct().Count(organisation => _heights.TryGetValue(organisation, out var said) && said <= height);
+            return others + (Seat < 0 ? 0 : 1) >= present.Quorum;
+        }
+    }
+
     /// <summary>Ends when the host does; faulted when something went wrong.</summary>
     public Task Completion { get; }
 
-    /// <summary>Opens a seat: reads its whole journal, then takes part.</summary>
+    /// <summary>Opens a seat: reads its whole journal, then takes part. Without a seat in the newest era that the journal knows, it follows until it has one.</summary>
+    /// <param name="genesis">The shard's genesis.</param>
+    /// <param name="self">The organisation.</param>
+    /// <param name="known">The organisations that the transport has a way to, beside those with a seat: they are asked too.</param>
+    /// <param name="keys">The organisation's keys.</param>
+    /// <param name="store">The journal.</param>
+    /// <param name="transport">The way to the others.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Where to log.</param>
+    /// <param name="cancellationToken">Ends the opening.</param>
+    /// <param name="convict">Takes proofs of other seats' faults.</param>
     /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorHost> Start(Genesis genesis, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken, Action<Evidence>? convict = null)
+    public static async Task<ValidatorHost> Start(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken, Action<Evidence>? convict = null)
     {
-        var seat = SeatOf(genesis, keys);
         var machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
-        var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = seat, Genesis = machine.CreateGenesis(), Machine = machine, SeatIn = validators => FindSeat(validators, keys) };
+        var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = keys.SeatIn(genesis.Validators), Genesis = machine.CreateGenesis(), Machine = machine, SeatIn = keys.SeatIn, OtherPeers = known.Count };
         var journal = new List<JournalRecord>();
         await foreach (var records in store.Read(cancellationToken)) journal.AddRange(records);
         var started = time.GetTimestamp();
-        var host = Restore(() => new ValidatorHost(genesis, seat, keys, store, transport, time, logger, setup, journal, convict), seat);
-        LogStarted(logger, seat, host.Chain.Head.Executed.Block.Header.Height, journal.Count, (long)time.GetElapsedTime(started).TotalMilliseconds);
+        var host = Restore(() => new ValidatorHost(genesis, self, known, keys, store, transport, time, logger, setup, journal, convict), self);
+        LogStarted(logger, self, host.Seat, host.Chain.Head.Executed.Block.Header.Height, journal.Count, (long)time.GetElapsedTime(started).TotalMilliseconds);
         return host;
     }
 
     /// <summary>Takes a message from the network.</summary>
-    public void Receive(int from, ReadOnlyMemory<byte> message)
+    public void Receive(ParticipantId from, ReadOnlyMemory<byte> message)
     {
         if (_messages.TryAdd(from, message)) _wake.Release();
     }
@@ -118,16 +151,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         _wake.Dispose();
     }
 
-    /// <summary>The seat that has these keys.</summary>
-    /// <exception cref="OperationalException">OT-7021: none has.</exception>
-    public static int SeatOf(Genesis genesis, ValidatorKeys keys) =>
-        FindSeat(genesis.Validators, keys) is >= 0 and var seat ? seat : throw new OperationalException("OT-7021", "No seat of this genesis has these keys: start the validator with the key folder that the genesis was made from.");
-
-    private static int FindSeat(ValidatorSet validators, ValidatorKeys keys) => validators.Seats.ToList().FindIndex(seat =>
-        seat.VoteKey == keys.Vote.PublicKey && seat.CosignKey == keys.Cosign.PublicKey && seat.LogKey == keys.Log.PublicKey && seat.TransactionKey == keys.Transaction.PublicKey);
-
     // Every frame was whole, so what does not fit was written so, or belongs to another genesis.
-    private static ValidatorHost Restore(Func<ValidatorHost> create, int seat)
+    private static ValidatorHost Restore(Func<ValidatorHost> create, ParticipantId self)
     {
         try
         {
@@ -135,7 +160,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         }
         catch (InvalidDataException exception)
         {
-            throw new LedgerCorruptException("OT-4012", $"The journal of seat {seat} does not add up: {exception.Message}", exception);
+            throw new LedgerCorruptException("OT-4012", $"The journal of {self} does not add up: {exception.Message}", exception);
         }
     }
 
@@ -168,7 +193,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            LogFailed(_logger, _seat, exception);
+            LogFailed(_logger, _self, exception);
             throw;
         }
         finally
@@ -211,9 +236,11 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 submission.Answer.TrySetResult([.. step.Outputs.OfType<TransactionChecked>().Select(output => output.Rejection)]);
                 break;
             case PeerMessage(var from, var bytes):
-                if (!ConsensusMessage.TryParse(bytes, out var message)) LogMalformed(_logger, _seat, from);
-                else if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
-                else if (_core.News(message!) is { } news && MessageVerifier.Verify(_core.Setup, news)) Apply(new MessageReceived(NowMs, _peers.PeerOf(from), news), outputs);
+                if (!ConsensusMessage.TryParse(bytes, out var message)) LogMalformed(_logger, _self, from);
+                if (message is StatusMessage status) _heights[from] = status.FinalHeight;
+                if (message is null) break;
+                if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
+                else if (_core.News(message) is { } news && MessageVerifier.Verify(_core.Setup, news)) Apply(new MessageReceived(NowMs, _peers.PeerOf(from), news), outputs);
                 break;
             case LookAgain when _checkpoints.Unconfirmed is { } own:
                 Broadcast(own);
@@ -273,27 +300,35 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                     // The old set's word for the block that names the new one.
                     await Cosign();
                     _core = _core.Successor();
+                    _members = MembersNow();
                     (_peers, _checkpoints) = OfEra();
+                    CrashPoints.Reach("era-ended-before-keys-destroyed");
+                    DestroyPastVoteKeys();
+                    LogEra(_logger, _self, _core.Setup.Validators.Era, Seat);
                     signed.Insert(0, new Started(NowMs));
                     break;
                 case ServeBlocks serve:
                     Serve(serve);
                     break;
                 case RaiseAlarm alarm:
-                    LogAlarm(_logger, _seat, alarm.Text);
+                    LogAlarm(_logger, _self, alarm.Text);
                     break;
                 case EvidenceFound found:
                     _convict?.Invoke(found.Evidence);
-                    LogAlarm(_logger, _seat, $"Seat {found.Seat} has signed two votes of view {found.Evidence.First.Vote.View} that contradict each other: the proof names its key {found.Evidence.Key.Id}.");
+                    LogAlarm(_logger, _self, $"Seat {found.Seat} has signed two votes of view {found.Evidence.First.Vote.View} that contradict each other: the proof names its key {found.Evidence.Key.Id}.");
                     break;
                 case GuardLost lost:
                     // A newer opener of the journal may be the one that signed it. Then the store refuses this record (OT-4003), and the key is as good as before.
                     await _store.Append([new JournalRecord(JournalRecordKind.Guard, _core.Guard.Encode())], _stop.Token);
-                    throw new OperationalException(GuardLostCode, $"The vote key of seat {_seat} has signed a vote of view {lost.Evidence.Vote.View} that this journal does not hold: the journal was restored or copied. This seat must get a new vote key.");
+                    // So nobody else voted: the journal was restored or copied, and the key may never vote again.
+                    _keys.Votes.Destroy(_vote!.PublicKey);
+                    throw new OperationalException(GuardLostCode, $"The vote key of {_self} has signed a vote of view {lost.Evidence.Vote.View} that this journal does not hold: the journal was restored or copied. The key is destroyed; make another with 'otrain validator redelegate'.");
             }
         }
 
-        if (committed) await Cosign();
+        if (!committed) return signed;
+        _members = MembersNow();
+        await Cosign();
         return signed;
     }
 
@@ -301,27 +336,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     {
         var preimage = new byte[Vote.PreimageSize];
         vote.WritePreimage(_genesis.Chain, _genesis.Shard, preimage);
-        return new SignedVote(vote, _core.Setup.Seat, await _keys.Vote.Sign(preimage, _stop.Token));
-    }
-
-    private void Broadcast(ConsensusMessage message)
-    {
-        var encoded = message.Encode();
-        for (var seat = 0; seat < _core.Setup.Validators.Count; seat++)
-        {
-            if (seat != _core.Setup.Seat) Send(seat, encoded);
-        }
-    }
-
-    private void Send(int peer, ReadOnlyMemory<byte> encoded)
-    {
-        if (_peers.TransportOf(peer) is >= 0 and var transport && transport != _seat) _transport.Send(transport, encoded);
-    }
-
-    private (EraPeers, CheckpointKeeper) OfEra()
-    {
-        var setup = _core.Setup;
-        return (new EraPeers(_genesis, setup.Validators), new CheckpointKeeper(_genesis, setup.Validators, setup.Seat, _keys.Log, _keys.Cosign, Chain));
+        return new SignedVote(vote, _core.Setup.Seat, await _vote!.Sign(preimage, _stop.Token));
     }
 
     private async ValueTask Cosign()
@@ -341,60 +356,11 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         _newest = _checkpoints.Newest ?? _newest;
     }
 
-    private async ValueTask ReceiveCosignature(int from, CosignatureMessage message)
+    private async ValueTask ReceiveCosignature(ParticipantId from, CosignatureMessage message)
     {
         if (await _checkpoints.Receive(_peers.PeerOf(from), message, _stop.Token) is { } own) _transport.Send(from, own.Encode());
         _newest = _checkpoints.Newest ?? _newest;
     }
 
-    private void SetTimer(SetTimer timer)
-    {
-        _timers[timer.Token] = _time.CreateTimer(_ => Enqueue(new TimerExpired(NowMs, timer.Token)), null, TimeSpan.FromMilliseconds(timer.DurationMs), Timeout.InfiniteTimeSpan);
-    }
-
-    private void SetDeadline(long? timeMs)
-    {
-        _deadline?.Dispose();
-        _deadline = timeMs is { } due ? _time.CreateTimer(_ => Enqueue(new DeadlineReached(NowMs)), null, TimeSpan.FromMilliseconds(Math.Clamp(due - NowMs, 1, int.MaxValue)), Timeout.InfiniteTimeSpan) : null;
-    }
-
-    /// <summary>As many final blocks of one era from a height on as fit into a message, and the finalization of the last; none when there are none.</summary>
-    public (IReadOnlyList<Block> Blocks, Certificate? Finalization) FinalFrom(long height)
-    {
-        var blocks = new List<Block>();
-        Certificate? final = null;
-        var (bytes, fitting) = (0, 0);
-        foreach (var committed in Chain.From(height, 1024))
-        {
-            bytes += committed.Executed.Block.Body.Length + 4096;
-            if (bytes > Limits.BlockBytes && fitting > 0) break;
-            blocks.Add(committed.Executed.Block);
-            if (committed.Finalization?.Digest != committed.Executed.Block.Digest) continue;
-            (final, fitting) = (committed.Finalization, blocks.Count);
-            // What comes behind is for the next era's validators to finalize.
-            if (committed.Executed.Block.IsSealing) break;
-        }
-
-        return (blocks.GetRange(0, fitting), final);
-    }
-
-    private void Serve(ServeBlocks serve)
-    {
-        var (blocks, final) = FinalFrom((long)serve.FirstHeight);
-        if (final is not null) Send(serve.To, new BlocksMessage(final, blocks).Encode());
-    }
-
     private long NowMs => _time.GetUtcNow().ToUnixTimeMilliseconds();
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Validator of seat {Seat} starts at height {Height}: {Records} records replayed in {Milliseconds} ms")]
-    private static partial void LogStarted(ILogger logger, int seat, ulong height, int records, long milliseconds);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat} dropped a malformed message from seat {From}")]
-    private static partial void LogMalformed(ILogger logger, int seat, int from);
-
-    [LoggerMessage(Level = LogLevel.Critical, Message = "Seat {Seat}: {Text}")]
-    private static partial void LogAlarm(ILogger logger, int seat, string text);
-
-    [LoggerMessage(Level = LogLevel.Critical, Message = "Validator of seat {Seat} has stopped")]
-    private static partial void LogFailed(ILogger logger, int seat, Exception exception);
 }

@@ -9,24 +9,23 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Grains.Validators;
 
 /// <summary>
-/// One seat at work: its keys, its journal, its votes, its part in rounds, and its links to seats that live elsewhere. A silo runs it in a grain, <c>otrain validator</c> without one.
+/// One organisation's seat at work: its keys, its journal, its votes, its part in rounds and in changes of the set, and its links to seats that live elsewhere. A silo runs it in a grain, <c>otrain validator</c> without one.
 /// </summary>
 public sealed class ValidatorSeat : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
-    private readonly KeyFolder _folder;
     private readonly ValidatorHost _host;
-    private readonly RoundWorker _worker;
+    private readonly RoundWorker _rounds;
+    private readonly EraWorker _eras;
     private readonly SeatLinks? _links;
     private readonly TimeProvider _time;
     private readonly Statements _statements;
     private readonly ISigner _signer;
 
-    private ValidatorSeat(Genesis genesis, ISigner signer, KeyFolder folder, ValidatorHost host, RoundWorker worker, SeatLinks? links, IBlobStore blobs, TimeProvider time)
+    private ValidatorSeat(Genesis genesis, ParticipantId organisation, ISigner signer, ValidatorHost host, RoundWorker rounds, EraWorker eras, SeatLinks? links, IBlobStore blobs, TimeProvider time)
     {
-        (Genesis, Organisation, _signer, _folder, _host, _worker, _links, Blobs, _time) = (genesis, folder.Participant, signer, folder, host, worker, links, blobs, time);
+        (Genesis, Organisation, _signer, _host, _rounds, _eras, _links, Blobs, _time) = (genesis, organisation, signer, host, rounds, eras, links, blobs, time);
         _statements = new Statements(genesis, host.Chain, blobs);
-        Completion = End();
     }
 
     /// <summary>The shard's genesis.</summary>
@@ -44,11 +43,17 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <summary>The blobs that this seat serves, and fetches from others when it has links.</summary>
     public IBlobStore Blobs { get; }
 
-    /// <summary>The seats with a link at this moment.</summary>
-    public IReadOnlyList<int> Linked => _links?.Linked ?? [];
+    /// <summary>The organisations with a link at this moment.</summary>
+    public IReadOnlyList<ParticipantId> Linked => _links?.Linked ?? [];
+
+    /// <summary>The seat's number in the present era; −1 when it has none.</summary>
+    public int Number => _host.Seat;
+
+    /// <summary>Who may have links now, by the newest final state.</summary>
+    public LinkMembers Members => _host.Members;
 
     /// <summary>Ends when the seat can no longer take part; faulted when something went wrong. If its vote guard was lost, its vote key has been destroyed by then.</summary>
-    public Task Completion { get; }
+    public Task Completion => _host.Completion;
 
     /// <summary>Opens a seat. It takes part from now on.</summary>
     /// <param name="genesis">The shard's genesis.</param>
@@ -57,32 +62,35 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <param name="blobs">The blobs of this machine.</param>
     /// <param name="evidenceFolder">Where proofs of other seats' faults are kept.</param>
     /// <param name="peers">The seats that are reached by links; null for none.</param>
-    /// <param name="neighbours">The way to the other seats: given this seat's number. Null when all are reached by links.</param>
+    /// <param name="neighbours">The way to the other seats of the same house. Null when all are reached by links.</param>
     /// <param name="time">The clock.</param>
     /// <param name="loggers">Where to log.</param>
     /// <param name="cancellationToken">Ends the opening.</param>
     /// <exception cref="OperationalException">The keys or the journal cannot be had.</exception>
     /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, string evidenceFolder, LinkPeers? peers, Func<int, ITransport>? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, string evidenceFolder, LinkPeers? peers, ITransport? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         SeatLinks? links = null;
         try
         {
             var keys = ShardFiles.OpenSeat(folder);
-            var near = neighbours?.Invoke(ValidatorHost.SeatOf(genesis, keys));
-            if (peers is not null) links = await SeatLinks.Create(genesis, keys, peers, blobs, time, loggers.CreateLogger<SeatLinks>(), cancellationToken);
-            ITransport transport = (near, links) switch
+            var self = folder.Participant;
+            if (peers is not null) links = await SeatLinks.Create(genesis, self, keys.Transaction, peers, blobs, time, loggers.CreateLogger<SeatLinks>(), cancellationToken);
+            ITransport transport = (neighbours, links) switch
             {
                 (null, null) => throw new ArgumentException("A seat needs a way to the others.", nameof(peers)),
                 ({ } grains, null) => grains,
                 (null, { } all) => all,
                 ({ } grains, { } some) => new BothWays(grains, some),
             };
-            var host = await ValidatorHost.Start(genesis, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence => Keep(evidenceFolder, evidence));
-            links?.Start(host.Receive);
+            ParticipantId[] known = [.. (neighbours is null ? [] : genesis.Validators.Seats.Select(seat => seat.Organisation)).Concat(peers?.Seats.Keys ?? []).Where(organisation => organisation != self).Distinct()];
+            var host = await ValidatorHost.Start(genesis, self, known, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence => Keep(evidenceFolder, evidence));
+            links?.Start(host.Receive, () => host.Members);
             var everywhere = links is null ? blobs : new LinkedBlobs(blobs, links);
-            var writer = new TransactionWriter(genesis.Chain, genesis.Shard, folder.Participant, keys.Transaction, time);
-            return new ValidatorSeat(genesis, keys.Transaction, folder, host, new RoundWorker(host, genesis, writer, everywhere, blobs, time, loggers.CreateLogger<RoundWorker>()), links, everywhere, time);
+            var writer = new TransactionWriter(genesis.Chain, genesis.Shard, self, keys.Transaction, time);
+            var rounds = new RoundWorker(host, genesis, writer, everywhere, blobs, time, loggers.CreateLogger<RoundWorker>());
+            var eras = new EraWorker(host, genesis, keys, writer, time, loggers.CreateLogger<EraWorker>());
+            return new ValidatorSeat(genesis, self, keys.Transaction, host, rounds, eras, links, everywhere, time);
         }
         catch
         {
@@ -93,7 +101,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
     }
 
     /// <summary>A message from another seat of the same house.</summary>
-    public void Receive(int from, ReadOnlyMemory<byte> message) => _host.Receive(from, message);
+    public void Receive(ParticipantId from, ReadOnlyMemory<byte> message) => _host.Receive(from, message);
 
     /// <summary>Serves a pipe that another seat opened, to its end; at once when this seat has no links.</summary>
     public Task Accept(Stream pipe, CancellationToken cancellationToken) => _links?.Accept(pipe, cancellationToken) ?? Task.CompletedTask;
@@ -138,23 +146,9 @@ public sealed class ValidatorSeat : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (_links is not null) await _links.DisposeAsync();
-        await _worker.DisposeAsync();
+        await _rounds.DisposeAsync();
+        await _eras.DisposeAsync();
         await _host.DisposeAsync();
-        await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-    }
-
-    // The host has made sure that the journal is still its own, so nobody else can be the one that voted: the journal was restored or copied, and its key may never vote again.
-    private async Task End()
-    {
-        try
-        {
-            await _host.Completion;
-        }
-        catch (OperationalException exception) when (exception.Code == ValidatorHost.GuardLostCode)
-        {
-            _folder.Destroy("vote");
-            throw;
-        }
     }
 
     // A file for a key and era: one proof is enough.
@@ -175,6 +169,6 @@ public sealed class ValidatorSeat : IAsyncDisposable
 
     private sealed class BothWays(ITransport grains, SeatLinks links) : ITransport
     {
-        public void Send(int seat, ReadOnlyMemory<byte> message) => (links.Reaches(seat) ? links : grains).Send(seat, message);
+        public void Send(ParticipantId to, ReadOnlyMemory<byte> message) => (links.Reaches(to) ? links : grains).Send(to, message);
     }
 }

@@ -50,7 +50,7 @@ public sealed record ProposeChange(SeatChange Change) : ContractCall
     // The keys of a seat have one use each: the transaction key is its organisation's on this ledger, the others are nobody's.
     private static Rejection CheckEntry(ContractContext context, Validator entry)
     {
-        if (context.Find<ParticipantRecord>(ParticipantRecord.Key(entry.Organisation)) is not { } participant) return Rejection.NotFound;
+        if (context.Find<ParticipantRecord>(ParticipantRecord.Key(entry.Organisation)) is not { } participant) return entry.KeyIds.Any(id => context.Find<KeyRecord>(KeyRecord.Key(id)) is not null) ? Rejection.KeyInUse : Rejection.None;
         if ((participant.Roles & Roles.Validator) == 0) return Rejection.MissingRole;
         if (context.Find<KeyRecord>(KeyRecord.Key(entry.TransactionKey.Id)) is not { Revoked: false } key || key.Owner != entry.Organisation) return Rejection.NotFound;
         return entry.KeyIds.Where(id => id != entry.TransactionKey.Id).Any(id => context.Find<KeyRecord>(KeyRecord.Key(id)) is not null) ? Rejection.KeyInUse : Rejection.None;
@@ -104,6 +104,7 @@ public sealed record VoteOnChange(Digest Change, bool InFavour) : ContractCall
             var agenda = EraContract.Agenda(context);
             context.Put(AgendaRecord.Key, agenda with { Approved = [.. agenda.Approved, digest] });
             context.Put(key, record with { State = ChangeState.Approved }, "ChangeApproved");
+            if (record.Change.Entry is { } entry) Admit(context, entry);
         }
         else if (record.Against.Count > validators.Count - validators.Quorum)
         {
@@ -115,6 +116,16 @@ public sealed record VoteOnChange(Digest Change, bool InFavour) : ContractCall
         {
             context.Put(key, record);
         }
+    }
+
+    // The quorum that gives somebody a seat is the one that admits him. If his key has become another's meanwhile, the change can never be sealed, and lapses.
+    private static void Admit(ContractContext context, Validator entry)
+    {
+        var participant = ParticipantRecord.Key(entry.Organisation);
+        var key = KeyRecord.Key(entry.TransactionKey.Id);
+        if (context.Find<ParticipantRecord>(participant) is not null || context.Find<KeyRecord>(key) is not null || !context.TryCount(CountRecord.Participants, Limits.Participants)) return;
+        context.Put(key, new KeyRecord(entry.Organisation, entry.TransactionKey, Revoked: false));
+        context.Put(participant, new ParticipantRecord(entry.Organisation, entry.Organisation.Name, Roles.Validator, [entry.TransactionKey]), "ParticipantAdmitted");
     }
 }
 

@@ -15,12 +15,10 @@ internal sealed class SeatFederation : IAsyncDisposable
     private static readonly string[] Names = ["alpha", "beta", "gamma", "delta"];
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
     private readonly string _folder = Directory.CreateTempSubdirectory("otrain-seats-").FullName;
-    private readonly CancellationTokenSource _limit = new(Patience);
+    private readonly CancellationTokenSource _limit;
     private int _written;
 
-    private SeatFederation()
-    {
-    }
+    private SeatFederation(TimeSpan patience) => _limit = new CancellationTokenSource(patience);
 
     public Genesis Genesis { get; private set; } = null!;
 
@@ -28,16 +26,22 @@ internal sealed class SeatFederation : IAsyncDisposable
 
     public TrustPolicy Policy { get; private set; } = null!;
 
+    /// <summary>The folder that everything is below.</summary>
+    public string Folder => _folder;
+
+    /// <summary>The genesis file.</summary>
+    public string GenesisFile => Path.Combine(_folder, "genesis.cbor");
+
     /// <summary>Ends when a test has taken too long.</summary>
     public CancellationToken Limit => _limit.Token;
 
     /// <summary>Makes keys, genesis and folders; starts nothing.</summary>
-    public static async Task<SeatFederation> Create()
+    public static async Task<SeatFederation> Create(TimeSpan? patience = null)
     {
-        var federation = new SeatFederation();
+        var federation = new SeatFederation(patience ?? Patience);
         var folder = federation._folder;
         await Task.WhenAll(Names.Select(name => Run("validator", "keys", "--data", Path.Combine(folder, name), "--name", name, "--output", Path.Combine(folder, name + ".seat"))));
-        var genesisFile = Path.Combine(folder, "genesis.cbor");
+        var genesisFile = federation.GenesisFile;
         await Run(["validator", "genesis", "--origin", "fed.example/seats", "--at", "2026-11-01T00:00:00Z", "--output", genesisFile, .. Names.Select(name => Path.Combine(folder, name + ".seat"))]);
         Assert.True(Genesis.TryParse(await File.ReadAllBytesAsync(genesisFile), out var genesis));
         federation.Genesis = genesis!;
@@ -66,8 +70,16 @@ internal sealed class SeatFederation : IAsyncDisposable
     {
         var (rejection, receipt) = await through.Submit(await Something(through), Limit);
         Assert.Equal(Rejection.None, rejection);
-        Assert.Equal(ReceiptCheck.Good, receipt!.Verify(Policy));
-        return receipt.Index + 1;
+        Assert.Contains(through.Policies, policy => receipt!.Verify(policy) is ReceiptCheck.Good);
+        return receipt!.Index + 1;
+    }
+
+    /// <summary>Has something committed through a seat, and gives the receipt.</summary>
+    public async Task<Receipt> Last(SeatProcess through)
+    {
+        var (rejection, receipt) = await through.Submit(await Something(through), Limit);
+        Assert.Equal(Rejection.None, rejection);
+        return receipt!;
     }
 
     /// <summary>Requires that these seats hold the same blocks, byte for byte.</summary>
@@ -84,11 +96,21 @@ internal sealed class SeatFederation : IAsyncDisposable
         if (Environment.GetEnvironmentVariable("OTRAIN_KEEP_DRILLS") is null) Directory.Delete(_folder, recursive: true);
     }
 
-    private static async Task Run(params string[] arguments)
+    /// <summary>Runs a command that succeeds, and gives what it says.</summary>
+    public static async Task<string> Run(params string[] arguments)
+    {
+        var (code, said, error) = await Try(arguments);
+        Assert.True(code == 0, error);
+        return said;
+    }
+
+    /// <summary>Runs a command, and gives its exit code and what it says.</summary>
+    public static async Task<(int Code, string Said, string Error)> Try(params string[] arguments)
     {
         using var process = Process.Start(new ProcessStartInfo("dotnet", [DrillSilo.Executable, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var said = process.StandardOutput.ReadToEndAsync();
         var error = await process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
-        Assert.True(process.ExitCode == 0, error);
+        return (process.ExitCode, await said, error);
     }
 }

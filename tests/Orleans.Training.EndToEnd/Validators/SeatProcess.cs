@@ -8,6 +8,7 @@ using Orleans.Training.EndToEnd.Drills;
 using Orleans.Training.Gateway.Keys;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
@@ -28,10 +29,20 @@ internal sealed class SeatProcess : IAsyncDisposable
     public SeatProcess(string root, Genesis genesis, string genesisFile, ParticipantId organisation, int port)
     {
         (_root, Genesis, _genesisFile, Organisation, _port) = (root, genesis, genesisFile, organisation, port);
+        Policies.Add(TrustPolicy.Of(genesis.Origin, genesis.Validators));
         _apiKey = ApiKeys.Create(GatewaySetup.KeyFile(root), "tests", [genesis.Shard], Scopes.All, TimeProvider.System);
     }
 
     public Genesis Genesis { get; }
+
+    /// <summary>The policies of the eras that are known so far; a checkpoint is one of theirs.</summary>
+    public List<TrustPolicy> Policies { get; } = [];
+
+    /// <summary>The folder of this organisation.</summary>
+    public string Root => _root;
+
+    /// <summary>The names of its keys.</summary>
+    public IReadOnlyList<string> Keys => new KeyFolder(new ShardFiles(_root).KeyRoot, Organisation).Names;
 
     public ParticipantId Organisation { get; }
 
@@ -42,6 +53,9 @@ internal sealed class SeatProcess : IAsyncDisposable
     public string ApiKey => _apiKey;
 
     public int ProcessId => _process!.Id;
+
+    /// <summary>How often it was started.</summary>
+    public int Starts { get; private set; }
 
     public string JournalFolder => new ShardFiles(_root).JournalFolder(Genesis.Shard, Organisation);
 
@@ -55,11 +69,17 @@ internal sealed class SeatProcess : IAsyncDisposable
     }
 
     /// <summary>Starts it with these peers, and waits until it is ready.</summary>
-    public async Task<JsonElement> Start(IEnumerable<string> peers, string program = "dotnet", IReadOnlyList<string>? before = null, IReadOnlyList<string>? witness = null)
+    /// <param name="peers">The lines of its file of peers.</param>
+    /// <param name="program">What is started.</param>
+    /// <param name="before">Arguments before the program of ours.</param>
+    /// <param name="crashAt">The point at which it kills itself (docs/spec/drills.md).</param>
+    /// <param name="witness">The lines of its file of logs to watch and witnesses to ask.</param>
+    public async Task<JsonElement> Start(IEnumerable<string> peers, string program = "dotnet", IReadOnlyList<string>? before = null, string? crashAt = null, IReadOnlyList<string>? witness = null)
     {
         var file = Path.Combine(_root, "peers");
         await File.WriteAllLinesAsync(file, peers);
         _process?.Dispose();
+        Starts++;
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
         string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", file, "--listen", $"127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}"];
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
@@ -70,6 +90,7 @@ internal sealed class SeatProcess : IAsyncDisposable
             await File.WriteAllLinesAsync(Path.Combine(_root, "witnesses"), witness);
         }
 
+        if (crashAt is not null) start.Environment["OTRAIN_CRASH_AT"] = crashAt;
         var process = Process.Start(start) ?? throw new InvalidOperationException("The validator's process did not start.");
         _process = process;
         var log = TextWriter.Synchronized(new StreamWriter(new FileStream(Log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true });
@@ -150,11 +171,30 @@ internal sealed class SeatProcess : IAsyncDisposable
             if (await Get("checkpoint", cancellationToken) is { } note)
             {
                 Assert.True(SignedNote.TryParse(System.Text.Encoding.UTF8.GetString(note), out var signed));
-                Assert.Equal(ReceiptCheck.Good, TrustPolicy.Of(Genesis.Origin, Genesis.Validators).Accepts(signed!));
+                Assert.Contains(Policies, policy => policy.Accepts(signed!) is ReceiptCheck.Good);
                 Assert.True(Checkpoint.TryParse(signed!.Text, out var checkpoint));
                 if (checkpoint!.Size >= size) return checkpoint;
             }
 
+            await pause.WaitForNextTickAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>The command line's options of this organisation; its commands talk to this validator, or to another that it has a key for.</summary>
+    public string[] Command(SeatProcess? through = null)
+    {
+        File.WriteAllText(Path.Combine(Path.GetDirectoryName(new ShardFiles(_root).GenesisFile(Genesis.Shard))!, "reading.key"), (through ?? this)._apiKey);
+        return ["--data", _root, "--name", Organisation.Name, "--address", (through ?? this).Address.AbsoluteUri];
+    }
+
+    /// <summary>The validators that this one knows as the present ones, once their era has come.</summary>
+    public async Task<ValidatorSet> ReachEra(ulong era, CancellationToken cancellationToken)
+    {
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        while (true)
+        {
+            Assert.True(GovernanceState.TryParse(await Get("governance", cancellationToken), out var state));
+            if (state!.Present.Era >= era) return state.Present;
             await pause.WaitForNextTickAsync(cancellationToken);
         }
     }

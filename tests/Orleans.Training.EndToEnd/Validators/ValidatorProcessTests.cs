@@ -126,7 +126,7 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
         await gamma.Kill();
         var size = (await Task.WhenAll(new[] { alpha, beta, delta }.Select(federation.Commit))).Max();
         await federation.RequireSameBlocks([alpha, beta, delta], size);
-        Assert.True(alpha.HasSaid("Seat 0 has a link to seat 1"));
+        Assert.True(alpha.HasSaid("alpha has a link to beta"));
         Assert.False(alpha.HasSaid("only through relays of fewer"));
     }
 

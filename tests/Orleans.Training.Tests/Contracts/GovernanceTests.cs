@@ -43,6 +43,42 @@ public sealed class GovernanceTests
         Assert.Equal(Rejection.None, _shard.Send("newcomer", new ProposeChange(SeatChange.Remove(newcomer.TransactionKey.Id))));
     }
 
+    // One decision, not two: who gets a seat is admitted with it.
+    [Fact]
+    public void Newcomer_IsAdmitted_ByTheQuorumThatApprovesItsSeat()
+    {
+        var entry = _governance.Entry("stranger");
+        var key = ParticipantRecord.Key(entry.Organisation);
+        var change = SeatChange.Add(entry);
+        Assert.Equal(Rejection.None, _shard.Send("va", new ProposeChange(change)));
+        Assert.Equal(Rejection.None, _shard.Send("cleveland", new VoteOnChange(change.ComputeDigest(), true)));
+        Assert.Null(_shard.State.Find<ParticipantRecord>(key));
+        var before = _shard.State.Find<CountRecord>(CountRecord.Participants)!.Value;
+        Assert.Equal(Rejection.None, _shard.Send("hungarian", new VoteOnChange(change.ComputeDigest(), true)));
+        Assert.Equal(["ChangeApproved", "ParticipantAdmitted"], LedgerState.Of(_shard.Head).Events[1].Select(item => item.Type));
+        var participant = _shard.State.Find<ParticipantRecord>(key)!;
+        Assert.Equal((Roles.Validator, "stranger", entry.TransactionKey), (participant.Roles, participant.DisplayName, Assert.Single(participant.Keys)));
+        Assert.Equal(before + 1, _shard.State.Find<CountRecord>(CountRecord.Participants)!.Value);
+        Assert.Equal(Rejection.None, _governance.Ready(entry));
+        Assert.True(IsSealed);
+        Assert.Equal(5, _shard.Head.Seals!.Count);
+    }
+
+    // Between proposal and approval somebody else may have taken the key. Then nobody is admitted, and nothing is sealed.
+    [Fact]
+    public void Newcomer_WhoseKeyHasBecomeAnothers_IsNotAdmitted()
+    {
+        var entry = _governance.Entry("stranger");
+        var change = SeatChange.Add(entry);
+        Assert.Equal(Rejection.None, _shard.Send("va", new ProposeChange(change)));
+        Assert.Equal(Rejection.None, _shard.Send("switzerland", new AddKey(entry.TransactionKey)));
+        foreach (var seat in new[] { "cleveland", "hungarian" }) Assert.Equal(Rejection.None, _shard.Send(seat, new VoteOnChange(change.ComputeDigest(), true)));
+        Assert.Equal(ChangeState.Approved, _governance.Change(change.ComputeDigest()).State);
+        Assert.Null(_shard.State.Find<ParticipantRecord>(ParticipantRecord.Key(entry.Organisation)));
+        Assert.NotEqual(Rejection.None, _shard.Commit(10, _shard.Sign("switzerland", new Ready(2, entry, _governance.Proof(entry, _shard.KeyOf("stranger", "/vote"))), key: _shard.KeyOf("stranger")))[0].Result);
+        Assert.False(IsSealed);
+    }
+
     [Fact]
     public void PolicyEvent_NamesTheTextThatClientsMustTrustNext()
     {
@@ -190,8 +226,9 @@ public sealed class GovernanceTests
     [Fact]
     public void Set_KeepsItsBounds()
     {
-        Assert.Equal(Rejection.NotFound, _shard.Send("va", new ProposeChange(SeatChange.Add(_governance.Entry("stranger")))));
         AgreementTests.Admit(_shard, "trainer", Roles.Trainer);
+        Assert.Equal(Rejection.KeyInUse, _shard.Send("va", new ProposeChange(SeatChange.Add(_governance.Entry("stranger") with { CosignKey = _shard.KeyOf("trainer").Public }))));
+        Assert.Equal(Rejection.KeyInUse, _shard.Send("va", new ProposeChange(SeatChange.Add(_governance.Entry("stranger") with { TransactionKey = _shard.KeyOf("trainer").Public }))));
         Assert.Equal(Rejection.MissingRole, _shard.Send("va", new ProposeChange(SeatChange.Add(_governance.Entry("trainer")))));
         var newcomer = _governance.Newcomer("newcomer");
         Assert.Equal(Rejection.MissingRole, _shard.Send("newcomer", new ProposeChange(SeatChange.Add(newcomer))));

@@ -25,7 +25,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
         (_theirs, _ours) = (new FileBlobStore(Path.Combine(_folder, "theirs")), new FileBlobStore(Path.Combine(_folder, "ours")));
         _exchange = new BlobExchange(_ours, TimeProvider.System);
         (_toThem, _toUs) = await Linked();
-        _running.Add(_toThem.Run(_exchange.Receive, _limit.Token));
+        _running.Add(_toThem.Run(_exchange.Receive, _ => true, _limit.Token));
     }
 
     public async Task DisposeAsync()
@@ -84,6 +84,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
                 part.CopyTo(answer, 12);
                 link.TrySend(LinkFrameKind.BlobPart, answer);
             },
+            _ => true,
             _limit.Token));
         Assert.False(await _exchange.Fetch(name, [_toThem], _limit.Token));
         Assert.Null(await _ours.Find(name, _limit.Token));
@@ -95,10 +96,10 @@ public sealed class BlobExchangeTests : IAsyncLifetime
         var pipe = new PipePair();
         using var one = await TestSeats.Certificate(0);
         using var other = await TestSeats.Certificate(1);
-        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, pipe.Right, 1, _limit.Token);
-        var (stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, one, pipe.Left, 1, _limit.Token);
-        await using var link = new SeatLink(0, (await listening).Stream);
-        var running = link.Run((_, _, _) => { }, _limit.Token);
+        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, pipe.Right, TestSeats.Name(1), TestSeats.Members.Admits, _limit.Token);
+        var (stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, one, pipe.Left, TestSeats.Name(1), TestSeats.Members.Admits, _limit.Token);
+        await using var link = new SeatLink(TestSeats.Identity(0), (await listening).Stream);
+        var running = link.Run((_, _, _) => { }, _ => true, _limit.Token);
         await stream.WriteAsync(new byte[] { 0x7F, 0xFF, 0xFF, 0xFF, 1 }, _limit.Token);
         await Assert.ThrowsAsync<InvalidDataException>(() => running);
     }
@@ -106,7 +107,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
     private void Honest()
     {
         var exchange = new BlobExchange(_theirs, TimeProvider.System);
-        _running.Add(_toUs.Run(exchange.Receive, _limit.Token));
+        _running.Add(_toUs.Run(exchange.Receive, _ => true, _limit.Token));
     }
 
     private async Task<(SeatLink One, SeatLink Other)> Linked()
@@ -114,8 +115,8 @@ public sealed class BlobExchangeTests : IAsyncLifetime
         var pipe = new PipePair();
         using var one = await TestSeats.Certificate(0);
         using var other = await TestSeats.Certificate(1);
-        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, pipe.Right, 1, _limit.Token);
-        (SslStream stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, one, pipe.Left, 1, _limit.Token);
-        return (new SeatLink(1, stream), new SeatLink(0, (await listening).Stream));
+        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, pipe.Right, TestSeats.Name(1), TestSeats.Members.Admits, _limit.Token);
+        (SslStream stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, one, pipe.Left, TestSeats.Name(1), TestSeats.Members.Admits, _limit.Token);
+        return (new SeatLink(TestSeats.Identity(1), stream), new SeatLink(TestSeats.Identity(0), (await listening).Stream));
     }
 }

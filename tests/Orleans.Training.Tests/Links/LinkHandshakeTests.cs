@@ -16,8 +16,8 @@ public sealed class LinkHandshakeTests
         using var one = await TestSeats.Certificate(1);
         using var other = await TestSeats.Certificate(3);
         var (dialled, listened) = await Shake(one, wanted: 3, other, self: 3);
-        Assert.Equal(3, dialled.Seat);
-        Assert.Equal(1, listened.Seat);
+        Assert.Equal(TestSeats.Identity(3), dialled.Peer);
+        Assert.Equal(TestSeats.Identity(1), listened.Peer);
         Assert.Equal(SslProtocols.Tls13, dialled.Stream.SslProtocol);
         await dialled.Stream.WriteAsync(new byte[] { 42 });
         Assert.Equal(42, await ReadByte(listened.Stream));
@@ -69,8 +69,8 @@ public sealed class LinkHandshakeTests
         for (var seat = 0; seat < TestSeats.Genesis.Validators.Count; seat++)
         {
             using var certificate = await TestSeats.Certificate(seat);
-            Assert.Equal(seat, SeatCertificate.SeatOf(TestSeats.Genesis, certificate));
-            Assert.Null(SeatCertificate.SeatOf(TestSeats.Of("another"), certificate));
+            Assert.Equal(TestSeats.Identity(seat), SeatCertificate.IdentityOf(TestSeats.Genesis, certificate));
+            Assert.Null(SeatCertificate.IdentityOf(TestSeats.Of("another"), certificate));
         }
     }
 
@@ -86,11 +86,11 @@ public sealed class LinkHandshakeTests
             var changed = extension.ToArray();
             changed[i] ^= 1;
             using var forged = WithExtension(certificate, changed);
-            Assert.Null(SeatCertificate.SeatOf(TestSeats.Genesis, forged));
+            Assert.Null(SeatCertificate.IdentityOf(TestSeats.Genesis, forged));
         }
 
         using var same = WithExtension(certificate, extension);
-        Assert.Equal(2, SeatCertificate.SeatOf(TestSeats.Genesis, same));
+        Assert.Equal(TestSeats.Identity(2), SeatCertificate.IdentityOf(TestSeats.Genesis, same));
     }
 
     // Issued for the key of the other certificate, by a key that does not matter.
@@ -123,12 +123,12 @@ public sealed class LinkHandshakeTests
     }
 
     // The listener accepts any seat of the shard; the caller here wants to hear from one in particular.
-    private static async Task<((SslStream Stream, int Seat) Dialled, (SslStream Stream, int Seat) Listened)> Shake(X509Certificate2 one, int wanted, X509Certificate2 other, int self, int? dialler = null, Func<byte[], byte[]>? change = null)
+    private static async Task<((SslStream Stream, LinkIdentity Peer) Dialled, (SslStream Stream, LinkIdentity Peer) Listened)> Shake(X509Certificate2 one, int wanted, X509Certificate2 other, int self, int? dialler = null, Func<byte[], byte[]>? change = null)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         var pipe = new PipePair(change);
-        var dialling = LinkHandshake.AsDialler(TestSeats.Genesis, one, pipe.Left, wanted, limit.Token);
-        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, pipe.Right, self, limit.Token);
+        var dialling = LinkHandshake.AsDialler(TestSeats.Genesis, one, pipe.Left, TestSeats.Name(wanted), TestSeats.Members.Admits, limit.Token);
+        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, pipe.Right, TestSeats.Name(self), TestSeats.Members.Admits, limit.Token);
         try
         {
             await Task.WhenAll(dialling, listening);
@@ -143,7 +143,7 @@ public sealed class LinkHandshakeTests
         }
 
         var (dialled, listened) = (await dialling, await listening);
-        if (dialler is { } expected && listened.Seat != expected) throw new AuthenticationException("Another seat than the one that was said.");
+        if (dialler is { } expected && listened.Peer.Organisation != TestSeats.Name(expected)) throw new AuthenticationException("Another seat than the one that was said.");
         return (dialled, listened);
     }
 

@@ -12,7 +12,6 @@ public sealed class LinkPeersTests
         var peers = LinkPeers.Parse(["# the others", "seat hungarian https://h.example:7443  # their data centre", "", "\tseat va", "relay switzerland http://10.0.0.3:80/otrain"], "peers");
         Assert.Equal([("hungarian", "https://h.example:7443/"), ("va", null)], peers.Seats.Select(seat => (seat.Key.Name, seat.Value?.AbsoluteUri)));
         Assert.Equal([("switzerland", "http://10.0.0.3/otrain")], peers.Relays.Select(relay => (relay.Organisation.Name, relay.Address.AbsoluteUri)));
-        peers.Require(TestSeats.Genesis);
     }
 
     [Theory]
@@ -23,6 +22,8 @@ public sealed class LinkPeersTests
     [InlineData("seat va https://user:secret@a.example")]
     [InlineData("seat va a.example:7443")]
     [InlineData("seat cleveland")]
+    [InlineData("seat va https://a.example 1234")]
+    [InlineData("seat va https://a.example 00112233445566778899aabbccddeeff 00112233445566778899aabbccddeeff")]
     [InlineData("relay va")]
     [InlineData("hospital va https://a.example")]
     public void AWrongLine_IsNamed(string line)
@@ -32,8 +33,11 @@ public sealed class LinkPeersTests
     }
 
     [Fact]
-    public void ASeatThatTheShardHasNot_IsNamed() =>
-        Assert.Equal("OT-7041", Assert.Throws<OperationalException>(() => LinkPeers.Parse(["seat nowhere"], "peers").Require(TestSeats.Genesis)).Code);
+    public void AKey_MayStandBehindAnAddress()
+    {
+        var peers = LinkPeers.Parse([$"seat va https://a.example {TestSeats.Identity(3).Key}", "seat cleveland https://b.example"], "peers");
+        Assert.Equal([TestSeats.Identity(3)], peers.Known);
+    }
 
     [Fact]
     public void AMissingFile_IsSaid() => Assert.Equal("OT-7040", Assert.Throws<OperationalException>(() => LinkPeers.Load("/nonexistent/peers")).Code);

@@ -28,10 +28,10 @@ public sealed class RelayTests : IDisposable
 
         using var own = await TestSeats.Certificate(0);
         using var other = await TestSeats.Certificate(2);
-        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, waiting, 2, _limit.Token);
-        var (stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, own, dialling, 2, _limit.Token);
-        var (heard, seat) = await listening;
-        Assert.Equal(0, seat);
+        var listening = LinkHandshake.AsListener(TestSeats.Genesis, other, waiting, TestSeats.Name(2), TestSeats.Members.Admits, _limit.Token);
+        var (stream, _) = await LinkHandshake.AsDialler(TestSeats.Genesis, own, dialling, TestSeats.Name(2), TestSeats.Members.Admits, _limit.Token);
+        var (heard, peer) = await listening;
+        Assert.Equal(TestSeats.Identity(0), peer);
         await stream.WriteAsync(new byte[] { 7 }, _limit.Token);
         Assert.Equal(7, await ReadByte(heard));
         await stream.DisposeAsync();
@@ -71,7 +71,7 @@ public sealed class RelayTests : IDisposable
     public async Task WhoeverIsNoSeat_IsRefused()
     {
         var pipe = new PipePair();
-        var served = _relay.Serve(TestSeats.Genesis, TestSeats.Name(2), waits: true, pipe.Right, _limit.Token);
+        var served = _relay.Serve(TestSeats.Members, TestSeats.Name(2), waits: true, pipe.Right, _limit.Token);
         using var nobody = LinkHandshake.NobodysCertificate();
         try
         {
@@ -88,7 +88,7 @@ public sealed class RelayTests : IDisposable
     private async Task<(Stream Stream, Task<bool> Served)> Open(int seat, int at, bool waits)
     {
         var pipe = new PipePair();
-        var served = _relay.Serve(TestSeats.Genesis, TestSeats.Name(at), waits, pipe.Right, _limit.Token);
+        var served = _relay.Serve(TestSeats.Members, TestSeats.Name(at), waits, pipe.Right, _limit.Token);
         using var certificate = await TestSeats.Certificate(seat);
         return (await LinkHandshake.ToRelay(certificate, pipe.Left, _limit.Token), served);
     }

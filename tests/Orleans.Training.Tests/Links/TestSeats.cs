@@ -17,7 +17,13 @@ internal static class TestSeats
 
     public static ParticipantId Name(int seat) => Genesis.Validators.Seats[seat].Organisation;
 
+    /// <summary>Who a seat is on a link.</summary>
+    public static LinkIdentity Identity(int seat) => new(Name(seat), Genesis.Validators.Seats[seat].TransactionKey.Id);
+
+    /// <summary>Who may have links while nothing has changed.</summary>
+    public static LinkMembers Members { get; } = LinkMembers.Of(Genesis);
+
     /// <summary>The certificate of a seat; or of somebody who only says that it is his.</summary>
     public static Task<X509Certificate2> Certificate(int seat, Genesis? genesis = null, string? signedBy = null) =>
-        SeatCertificate.Create(genesis ?? Genesis, seat, LocalValidators.Signer(signedBy ?? TestShard.Hospitals[seat]), CancellationToken.None);
+        SeatCertificate.Create(genesis ?? Genesis, Name(seat), LocalValidators.Signer(signedBy ?? TestShard.Hospitals[seat]), CancellationToken.None);
 }

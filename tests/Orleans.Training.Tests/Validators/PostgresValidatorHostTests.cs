@@ -4,6 +4,7 @@ using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Tests.Cluster;
+using Orleans.Training.Tests.Ledger;
 
 namespace Orleans.Training.Tests.Validators;
 
@@ -47,7 +48,7 @@ public sealed class PostgresValidatorHostTests(PostgresFixture postgres)
         await CommitOnAll(validators, 1, 2, Contested);
         await CommitOnAll(validators, 1, 2, Contested);
         var shown = validators.Votes.Where(vote => vote.Seat == Contested && vote.Vote.Kind is VoteKind.Notarize).MaxBy(vote => vote.Vote.View)!;
-        first.Receive(1, new StatusMessage(1, shown.Vote.View, 0, 0, [shown], WantsReply: false).Encode());
+        first.Receive(ParticipantId.Parse(TestShard.Hospitals[1]), new StatusMessage(1, shown.Vote.View, 0, 0, [shown], WantsReply: false).Encode());
         Assert.Equal("OT-4003", (await Assert.ThrowsAsync<OperationalException>(() => first.Completion.WaitAsync(Patience))).Code);
     }
 

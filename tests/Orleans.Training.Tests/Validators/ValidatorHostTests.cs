@@ -47,7 +47,7 @@ internal sealed class LocalValidators : IAsyncDisposable
             var name = TestShard.Hospitals[seat];
             var keys = new ValidatorKeys(Signer(name), Signer(name + "/vote"), Signer(name + "/cosign"), Signer(name + "/log"));
             var store = await _stores.Open(Genesis.Shard, ParticipantId.Parse(name), CancellationToken.None);
-            _hosts[seat] = await ValidatorHost.Start(Genesis, keys, store, new Network(this, seat), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence => Evidence.Enqueue((seat, evidence)));
+            _hosts[seat] = await ValidatorHost.Start(Genesis, ParticipantId.Parse(name), [], keys, store, new Network(this, ParticipantId.Parse(name)), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence => Evidence.Enqueue((seat, evidence)));
         }
     }
 
@@ -98,10 +98,11 @@ internal sealed class LocalValidators : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private sealed class Network(LocalValidators validators, int from) : ITransport
+    private sealed class Network(LocalValidators validators, ParticipantId from) : ITransport
     {
-        public void Send(int seat, ReadOnlyMemory<byte> message)
+        public void Send(ParticipantId to, ReadOnlyMemory<byte> message)
         {
+            var seat = Array.IndexOf(TestShard.Hospitals, to.Name);
             if (ConsensusMessage.TryParse(message, out var parsed) && parsed is VoteMessage { Vote: var vote }) validators.Votes.Enqueue(vote);
             validators._hosts[seat]?.Receive(from, message);
             if (validators.Stale?.Seat == seat) validators.Stale.Receive(from, message);
@@ -185,7 +186,7 @@ public class ValidatorHostTests
         {
             var vote = Vote.Notarize(1, 9, 0, Digest.Of([block]));
             var signed = new SignedVote(vote, 3, await key.Sign(vote.Preimage(validators.Genesis.Chain, validators.Genesis.Shard), CancellationToken.None));
-            for (var seat = 0; seat < 3; seat++) validators[seat].Receive(3, new VoteMessage(signed).Encode());
+            for (var seat = 0; seat < 3; seat++) validators[seat].Receive(ParticipantId.Parse(TestShard.Hospitals[3]), new VoteMessage(signed).Encode());
         }
 
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
@@ -253,16 +254,5 @@ public class ValidatorHostTests
         var second = validators.Sign("va", Nonsense);
         await validators[2].Submit([second]);
         for (var seat = 0; seat < 4; seat++) await LocalValidators.Committed(validators[seat], second);
-    }
-
-    [Fact]
-    public async Task HostWithKeysOfNoSeat_IsRefused()
-    {
-        await using var validators = new LocalValidators();
-        var keys = new ValidatorKeys(LocalValidators.Signer("a"), LocalValidators.Signer("b"), LocalValidators.Signer("c"), LocalValidators.Signer("d"));
-        var folder = Directory.CreateTempSubdirectory().FullName;
-        await using var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = folder, Validator = "nobody" });
-        var problem = await Assert.ThrowsAsync<OperationalException>(() => ValidatorHost.Start(validators.Genesis, keys, store, null!, TimeProvider.System, NullLogger.Instance, CancellationToken.None));
-        Assert.Equal("OT-7021", problem.Code);
     }
 }

@@ -1,0 +1,118 @@
+using Microsoft.Extensions.Logging;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Grains.Validators;
+
+/// <summary>
+/// What a validator does so that an era can end: when it has caught up it says on the ledger that it is ready for the next one, and again before its word is too old, until the era is sealed
+/// (docs/spec/consensus.md §9.4). One that is about to come in says so at once; one that has a seat only when the era has waited for a while, because mostly nobody needs its word. Like
+/// <see cref="Rounds.RoundWorker"/> it follows from the final state and may be lost and begun again.
+/// </summary>
+internal sealed partial class EraWorker : IAsyncDisposable
+{
+    private static readonly TimeSpan Renew = TimeSpan.FromMilliseconds(Limits.ReadyWindowMs / 2);
+    private static readonly TimeSpan Reluctance = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan SayAgain = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
+
+    private readonly ValidatorHost _host;
+    private readonly Genesis _genesis;
+    private readonly ValidatorKeys _keys;
+    private readonly TransactionWriter _writer;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _work;
+    private (Digest Entry, ulong Era, long At)? _said;
+    private (ulong Era, long At)? _waits;
+
+    /// <summary>Begins to work.</summary>
+    public EraWorker(ValidatorHost host, Genesis genesis, ValidatorKeys keys, TransactionWriter writer, TimeProvider time, ILogger logger)
+    {
+        (_host, _genesis, _keys, _writer, _time, _logger) = (host, genesis, keys, writer, time, logger);
+        _work = Task.Run(Work);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+    private async Task Work()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                var height = _host.Chain.Count;
+                await Look(LedgerState.Of(_host.Chain.Head.Executed));
+                using var pause = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+                pause.CancelAfter(Glance);
+                await _host.Chain.WaitFor(height, pause.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                // Stopped, or time to look again.
+            }
+            catch (Exception exception)
+            {
+                LogTrouble(_logger, exception);
+                await Task.Delay(Glance, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async ValueTask Look(LedgerState state)
+    {
+        var era = state.Validators.Era + 1;
+        if (Entry(state) is not { } entry || _keys.Votes.Find(entry.VoteKey) is not { } vote || !_host.HasCaughtUp) return;
+        var name = Digest.Of(entry.Encode());
+        var known = state.Contracts.Find<ReadyRecord>(ReadyRecord.Key(entry.TransactionKey.Id));
+        if (known?.Era == era && known.Seat == name && known.TimeMs + (long)Renew.TotalMilliseconds > _time.GetUtcNow().ToUnixTimeMilliseconds()) return;
+        if (_said is { } said && said.Entry == name && said.Era == era && _time.GetElapsedTime(said.At) < SayAgain) return;
+        _said = (name, era, _time.GetTimestamp());
+        var proof = await vote.Sign(EraContract.ReadyStatement(_genesis.Chain, _genesis.Shard, era, entry), _stop.Token);
+        CrashPoints.Reach("ready-before-submit");
+        // Each time is another wish.
+        var transaction = await _writer.Write(new Ready(era, entry, proof), BitConverter.GetBytes(_time.GetUtcNow().ToUnixTimeMilliseconds()), _stop.Token);
+        var answer = (await _host.Submit([transaction]))[0];
+        if (answer is Rejection.None) LogReady(_logger, entry.Organisation, era);
+        else LogRefused(_logger, entry.Organisation, era, answer);
+    }
+
+    // The entry with which this organisation would sit in the next era, if the present one is to end and it is to say so.
+    private Validator? Entry(LedgerState state)
+    {
+        var agenda = state.Contracts.Find<AgendaRecord>(AgendaRecord.Key) ?? AgendaRecord.Empty;
+        if (agenda.Approved.Count == 0 && agenda.Delegated.Count == 0)
+        {
+            _waits = null;
+            return null;
+        }
+
+        var id = _keys.Transaction.PublicKey.Id;
+        foreach (var change in agenda.Approved)
+        {
+            if (state.Contracts.Find<ChangeRecord>(ChangeRecord.Key(change))!.Change.Entry is { } entering && entering.TransactionKey.Id == id) return entering;
+        }
+
+        if (state.Validators.SeatOf(id) is not (>= 0 and var seat)) return null;
+        if (_waits?.Era != state.Validators.Era) _waits = (state.Validators.Era, _time.GetTimestamp());
+        if (_time.GetElapsedTime(_waits.Value.At) < Reluctance) return null;
+        var own = state.Validators.Seats[seat];
+        return state.Contracts.Find<DelegationRecord>(DelegationRecord.Key(id)) is { Waits: true } delegation ? own with { VoteKey = delegation.VoteKey } : own;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Organisation} is ready for era {Era}, and has said so")]
+    private static partial void LogReady(ILogger logger, ParticipantId organisation, ulong era);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Organisation} is ready for era {Era}; its word was refused: {Rejection}")]
+    private static partial void LogRefused(ILogger logger, ParticipantId organisation, ulong era, Rejection rejection);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The work for the next era failed and is tried again")]
+    private static partial void LogTrouble(ILogger logger, Exception exception);
+}

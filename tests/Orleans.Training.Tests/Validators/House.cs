@@ -1,0 +1,104 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging.Abstractions;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+
+namespace Orleans.Training.Tests.Validators;
+
+/// <summary>An organisation with its own folder of keys and its own journal, which runs a validator whether it has a seat or not.</summary>
+internal sealed class House(string root, string name, ConcurrentDictionary<ParticipantId, House> network) : IAsyncDisposable
+{
+    private ValidatorHost? _host;
+    private EraWorker? _eras;
+    private TransactionWriter? _writer;
+    private int _salt;
+
+    public ParticipantId Name { get; } = ParticipantId.Parse(name);
+
+    public ValidatorHost Host => _host!;
+
+    public KeyFolder Keys { get; } = new(Path.Combine(root, "keys"), ParticipantId.Parse(name));
+
+    public LedgerState State => LedgerState.Of(Host.Chain.Head.Executed);
+
+    public string JournalFolder => Path.Combine(root, "journals", Name.Name);
+
+    /// <summary>Makes the keys of a seat, and gives their public halves.</summary>
+    public Validator MakeKeys()
+    {
+        PublicKey Make(string key) => Keys.Create(key, SignatureAlgorithm.Ed25519).PublicKey;
+        return new Validator(Name, Make("transaction"), Make("vote"), Make("cosign"), Make("log"));
+    }
+
+    public async Task Start(Genesis genesis)
+    {
+        var keys = ShardFiles.OpenSeat(Keys);
+        var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = JournalFolder, Validator = Name.Name });
+        ParticipantId[] known = [.. genesis.Validators.Seats.Select(seat => seat.Organisation).Where(other => other != Name)];
+        _host = await ValidatorHost.Start(genesis, Name, known, keys, store, new Wire(network, Name), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+        _writer = new TransactionWriter(genesis.Chain, genesis.Shard, Name, keys.Transaction, TimeProvider.System);
+        _eras = new EraWorker(_host, genesis, keys, _writer, TimeProvider.System, NullLogger.Instance);
+        network[Name] = this;
+    }
+
+    public async Task Stop()
+    {
+        network.TryRemove(Name, out _);
+        if (_eras is not null) await _eras.DisposeAsync();
+        if (_host is not null) await _host.DisposeAsync();
+        (_eras, _host) = (null, null);
+    }
+
+    public ValueTask<Transaction> Write(ContractCall call) => _writer!.Write(call, BitConverter.GetBytes(++_salt), CancellationToken.None);
+
+    /// <summary>Has a call committed at these houses, and gives its result.</summary>
+    public async Task<Rejection> Commit(ContractCall call, IEnumerable<House> at, CancellationToken limit)
+    {
+        var transaction = await Write(call);
+        Assert.Equal([Rejection.None], await Host.Submit([transaction]));
+        var result = Rejection.None;
+        foreach (var house in at)
+        {
+            var key = new TransactionKey(Name, transaction.Payload.Id);
+            await house.Until(state => state.Recent.ContainsKey(key), limit);
+            var (block, position) = house.Host.Chain.Locate(house.State.Recent[key].Index)!.Value;
+            Assert.True(Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf));
+            result = ((Entry)leaf!).Result;
+        }
+
+        return result;
+    }
+
+    /// <summary>Waits until the final state here is so.</summary>
+    public async Task Until(Func<LedgerState, bool> holds, CancellationToken limit)
+    {
+        while (true)
+        {
+            var height = Host.Chain.Count;
+            if (holds(State)) return;
+            await Host.Chain.WaitFor(height, limit);
+        }
+    }
+
+    /// <summary>A new vote key for the own seat, and the call that asks for it.</summary>
+    public async Task<Redelegate> NewVoteKey(Genesis genesis)
+    {
+        var key = VoteKeys.Create(Keys);
+        var entry = State.Validators.Seats.Single(seat => seat.Organisation == Name) with { VoteKey = key.PublicKey };
+        return new Redelegate(key.PublicKey, await key.Sign(EraContract.ReadyStatement(genesis.Chain, genesis.Shard, State.Validators.Era + 1, entry), CancellationToken.None));
+    }
+
+    public async ValueTask DisposeAsync() => await Stop();
+
+    private sealed class Wire(ConcurrentDictionary<ParticipantId, House> network, ParticipantId from) : ITransport
+    {
+        public void Send(ParticipantId to, ReadOnlyMemory<byte> message)
+        {
+            if (network.TryGetValue(to, out var house)) house._host?.Receive(from, message);
+        }
+    }
+}
