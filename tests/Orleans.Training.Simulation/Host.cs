@@ -29,13 +29,15 @@ internal sealed class Host
     /// <param name="behaviour">What may happen to it.</param>
     /// <param name="shared">The journal that two activations of one seat share; null for one of its own.</param>
     /// <param name="sharedGuard">The guard that two activations share, or null.</param>
-    public Host(World world, int node, Behaviour behaviour, Journal? shared, SharedGuard? sharedGuard)
+    /// <param name="side">The half in which it is while the network is split.</param>
+    public Host(World world, int node, Behaviour behaviour, Journal? shared, SharedGuard? sharedGuard, int side)
     {
         _world = world;
         _sharedGuard = sharedGuard;
         _journal = shared ?? new Journal(world, node);
         Node = node;
         Behaviour = behaviour;
+        Side = side;
         IsHonest = behaviour is not Behaviour.Twins;
         var profile = world.Profile;
         _clockSkewMs = world.Chance.Between(-profile.ClockSkewMs, profile.ClockSkewMs);
@@ -48,6 +50,7 @@ internal sealed class Host
     public int Node { get; }
     public int Seat => Setup.Seat;
     public Behaviour Behaviour { get; }
+    public int Side { get; }
     /// <summary>It never contradicts itself, unless its disk has forgotten what it had written.</summary>
     public bool IsHonest { get; private set; }
     public bool IsUp { get; private set; }
@@ -58,6 +61,8 @@ internal sealed class Host
     public ConsensusCore Core => _core;
     public long ClockMs => _world.NowMs + _clockSkewMs;
     public int Height => _committed.Count;
+    /// <summary>Final blocks, from height 1.</summary>
+    public IReadOnlyList<Block> Committed => _committed;
 
     public void Start()
     {
@@ -244,7 +249,7 @@ internal sealed class Host
                 case GuardLost when !IsHonest: _world.GuardsLost++; break;
                 case GuardLost lost: throw new InvariantException($"node {Node} believes that its guard was lost: {lost.Evidence.Vote}");
                 case EvidenceFound found: _world.Convict(Setup.Validators.Seats[found.Seat], found.Evidence); break;
-                case RaiseAlarm alarm when IsHonest: throw new InvariantException($"node {Node} raises an alarm: {alarm.Text}");
+                case RaiseAlarm alarm when IsHonest && !_world.IsOverBudget: throw new InvariantException($"node {Node} raises an alarm: {alarm.Text}");
             }
 
             if (!IsUp) return;
@@ -280,7 +285,7 @@ internal sealed class Host
 
     private void Broadcast(ConsensusMessage message)
     {
-        if (IsHonest && message is CertificateMessage certificates)
+        if (IsHonest && !_world.IsOverBudget && message is CertificateMessage certificates)
         {
             foreach (var certificate in certificates.Certificates) _world.Witness.Certified(certificate);
         }
@@ -305,7 +310,7 @@ internal sealed class Host
         _finals.Add(committed.Finalization);
         _world.Commits++;
         _world.Trace($"node {Node} commits height {block.Header.Height} {block.Digest.ToString()[..8]} with {block.Transactions.Count}");
-        if (!IsHonest) return;
+        if (!IsHonest || _world.IsOverBudget) return;
         _world.Witness.Certified(committed.Finalization);
         _world.Witness.Committed(Node, committed.Executed, committed.Finalization, _world.NowMs + _world.Profile.ClockSkewMs);
     }

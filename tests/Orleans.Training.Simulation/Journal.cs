@@ -56,6 +56,9 @@ internal sealed class Journal
     /// <summary>Recoveries with a torn frame, and refusals of damage.</summary>
     public (int Torn, int Refused) Seen { get; private set; }
 
+    /// <summary>Everything that is durable.</summary>
+    public IEnumerable<JournalRecord> Durable => _frames.Take(_durable).SelectMany(frame => frame.Records);
+
     /// <summary>Appends one frame; false for an opener that is no longer the last.</summary>
     public bool Append(long owner, IReadOnlyList<JournalRecord> writes)
     {

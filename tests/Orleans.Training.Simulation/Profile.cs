@@ -23,7 +23,9 @@ internal enum Behaviour
 /// <summary>The faults of one seed: every seed switches on another mix (swarm testing).</summary>
 internal sealed class Profile
 {
-    public Profile(Chance chance)
+    /// <param name="chance">Where the numbers come from.</param>
+    /// <param name="overBudget">One more lies than a shard of this size can bear.</param>
+    public Profile(Chance chance, bool overBudget = false)
     {
         Seats = chance.Pick([4, 4, 4, 4, 4, 5, 5, 6, 7, 7, 10, 3, 2, 1]);
         Behaviours = new Behaviour[Seats];
@@ -53,6 +55,21 @@ internal sealed class Profile
         Relays = chance.Percent(35) ? 2 + chance.Below(2) : 0;
         RelayedPercent = chance.Pick([15, 40, 100]);
         RelayFailures = chance.Below(4);
+        if (!overBudget) return;
+        Seats = chance.Pick([4, 4, 5, 6, 7, 10]);
+        Changes = Relays = 0;
+        Behaviours = new Behaviour[Seats];
+        var quorum = (Seats + (Seats - 1) / 3) / 2 + 1;
+        var kinds = chance.Pick([new[] { Behaviour.Twins }, [Behaviour.Twins], [Behaviour.Twins, Behaviour.Liar], [Behaviour.Liar]]);
+        for (var liars = 2 * quorum - Seats; liars > 0;)
+        {
+            var seat = chance.Below(Seats);
+            if (Behaviours[seat] is not Behaviour.Honest) continue;
+            Behaviours[seat] = chance.Pick(kinds);
+            liars--;
+        }
+
+        IsSplit = chance.Percent(80);
     }
 
     public int Seats { get; }
@@ -80,6 +97,9 @@ internal sealed class Profile
     public int RelayedPercent { get; }
     /// <summary>How often each relay goes away.</summary>
     public int RelayFailures { get; }
+
+    /// <summary>The honest are in two halves that do not hear of each other; of each pair of twins one is in each.</summary>
+    public bool IsSplit { get; }
 
     public static bool IsHonest(Behaviour behaviour) => behaviour is Behaviour.Honest or Behaviour.ActivatedTwice or Behaviour.SharesGuard;
 

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Orleans.Training.Simulation;
 
-/// <summary>./run simulate [--seeds N] [--from S] [--seed S] [--mutant NAME] [--mutants]: runs seeds of the correct core, replays one with its trace, or shows in which seed each mutant dies first.</summary>
+/// <summary>./run simulate [--seeds N] [--from S] [--seed S] [--mutant NAME] [--mutants] [--over-budget]: runs seeds of the correct core, replays one with its trace, or shows in which seed each mutant dies first, or lets one more lie than can be borne and says whom the journals name.</summary>
 internal static class Program
 {
     public static int Main(string[] arguments)
@@ -11,7 +11,7 @@ internal static class Program
         var seeds = 200UL;
         var from = 1UL;
         ulong? one = null;
-        var hunts = false;
+        var (hunts, overBudget) = (false, false);
         var mutant = Mutant.None;
         for (var i = 0; i < arguments.Length; i++)
         {
@@ -23,13 +23,14 @@ internal static class Program
                 case "--seed" when ulong.TryParse(value, CultureInfo.InvariantCulture, out var seed): one = seed; i++; break;
                 case "--mutant" when Mutant.All.FirstOrDefault(known => known.Name == value) is { } known: mutant = known; i++; break;
                 case "--mutants": hunts = true; break;
+                case "--over-budget": overBudget = true; break;
                 default:
-                    Console.Error.WriteLine($"usage: simulate [--seeds N] [--from S] [--seed S] [--mutants] [--mutant {string.Join('|', Mutant.All.Select(known => known.Name))}]");
+                    Console.Error.WriteLine($"usage: simulate [--seeds N] [--from S] [--seed S] [--mutants] [--over-budget] [--mutant {string.Join('|', Mutant.All.Select(known => known.Name))}]");
                     return 2;
             }
         }
 
-        return hunts ? Hunt(from, seeds, mutant) : one is { } replayed ? Replay(replayed, mutant) : Batch(from, seeds, mutant);
+        return overBudget ? Fork(one ?? from, one is null ? seeds : 1, one is null ? null : Console.WriteLine) : hunts ? Hunt(from, seeds, mutant) : one is { } replayed ? Replay(replayed, mutant) : Batch(from, seeds, mutant);
     }
 
     private static int Replay(ulong seed, Mutant mutant)
@@ -37,6 +38,30 @@ internal static class Program
         var failure = Seed.Run(seed, mutant, out _, Console.WriteLine);
         Console.WriteLine(failure is null ? $"seed {seed}: good" : $"seed {seed}: {failure}");
         return failure is null ? 0 : 1;
+    }
+
+    private static int Fork(ulong from, ulong seeds, Action<string>? trace)
+    {
+        var clock = Stopwatch.StartNew();
+        int failures = 0, forks = 0, proofs = 0, named = 0, bytes = 0;
+        for (var seed = from; seed < from + seeds; seed++)
+        {
+            try
+            {
+                var verdict = Accountability.Run(seed, trace);
+                if (verdict.Forked) forks++;
+                if (verdict.Proof is not { } proof) continue;
+                (proofs, named, bytes) = (proofs + 1, named + proof.Signers.Count, Math.Max(bytes, proof.Encode().Length));
+            }
+            catch (Exception failure)
+            {
+                failures++;
+                Console.WriteLine($"seed {seed}: {failure.Message} (replay with --over-budget --seed {seed})");
+            }
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds with more liars than can be borne, {failures} failed, {seeds / clock.Elapsed.TotalSeconds:F1} seeds/s; {forks} forks, {proofs} proofs that name {named} liars and nobody else, at most {bytes} bytes each"));
+        return failures == 0 ? 0 : 1;
     }
 
     private static int Hunt(ulong from, ulong seeds, Mutant only)

@@ -1,3 +1,4 @@
+using Orleans.Training.Protocol;
 using Xunit.Abstractions;
 
 namespace Orleans.Training.Simulation;
@@ -6,6 +7,7 @@ namespace Orleans.Training.Simulation;
 public sealed class SimulationTests(ITestOutputHelper output)
 {
     private const ulong CorrectSeeds = 300;
+    private const ulong OverBudgetSeeds = 300;
 
     public static TheoryData<string> Mutants => [.. Mutant.All.Select(mutant => mutant.Name)];
 
@@ -42,6 +44,23 @@ public sealed class SimulationTests(ITestOutputHelper output)
         }
 
         Assert.Fail($"{name} survived {mutant.Seeds} seeds");
+    }
+
+    [Fact]
+    public void EveryFork_NamesMoreThanMayLie_FromStoredCertificates()
+    {
+        var (forks, named) = (0, 0);
+        for (var seed = 1UL; seed <= OverBudgetSeeds; seed++)
+        {
+            var verdict = Accountability.Run(seed);
+            if (!verdict.Forked) continue;
+            forks++;
+            Assert.InRange(verdict.Proof!.Signers.Count, verdict.Needed, Limits.Validators);
+            named += verdict.Proof.Signers.Count;
+        }
+
+        output.WriteLine($"{forks} forks in {OverBudgetSeeds} seeds, {named} liars named, nobody else");
+        Assert.InRange(forks, 30, (int)OverBudgetSeeds);
     }
 
     [Fact]

@@ -27,10 +27,11 @@ internal sealed class World
     private long _nowUs;
     private long _messages;
 
-    public World(ulong seed, Mutant mutant, Action<string>? trace = null)
+    public World(ulong seed, Mutant mutant, Action<string>? trace = null, bool overBudget = false)
     {
         Chance = new Chance(seed);
-        Profile = new Profile(Chance);
+        IsOverBudget = overBudget;
+        Profile = new Profile(Chance, overBudget);
         Mutant = mutant;
         _trace = trace;
         _plan = PlannedChange.Draw(Chance, Profile);
@@ -52,6 +53,9 @@ internal sealed class World
     public Profile Profile { get; }
     public Mutant Mutant { get; }
     public Witness Witness { get; }
+    /// <summary>More lie than can be borne: nothing is demanded of the shard but that those are named.</summary>
+    public bool IsOverBudget { get; }
+    public IReadOnlyList<Host> Hosts => _hosts;
     /// <summary>Machines: those with a seat in genesis first.</summary>
     public int Nodes { get; }
     public ValidatorSet Validators { get; }
@@ -105,16 +109,22 @@ internal sealed class World
         RunQuietly();
     }
 
+    /// <summary>Runs for a fixed time, whatever the validators come to.</summary>
+    public void RunOverBudget()
+    {
+        while (ElapsedMs < Profile.StabilizesAtMs && _events.Count > 0) Advance();
+    }
+
     public void After(long delayUs, Action action) => _events.Enqueue(action, (_nowUs + delayUs, _order++));
 
     public void Trace(string text) => _trace?.Invoke($"{ElapsedMs,7} {text}");
 
     public void Send(Host from, int to, ConsensusMessage message)
     {
-        if (from.IsUp && message.GetType() != Mutant.NeverSends) Send(from.Node, to, message);
+        if (from.IsUp && message.GetType() != Mutant.NeverSends) Send(from.Node, to, message, Profile.IsSplit ? from.Side : null);
     }
 
-    public void Send(int from, int to, ConsensusMessage message)
+    public void Send(int from, int to, ConsensusMessage message, int? side = null)
     {
         if (from == to || to >= Nodes) return;
         if (message is GetBlocks asked) Trace($"node {from} asks {to} for blocks above {asked.Above} to {asked.Tip.ToString()[..8]}");
@@ -132,12 +142,12 @@ internal sealed class World
         {
             After(relayUs + 1000 * (IsStable ? Chance.Between(1, 20) : Chance.Between(1, Profile.SlowestMs)), () =>
             {
-                if (arrives()) Deliver(from, to, message);
+                if (arrives()) Deliver(from, to, message, side);
             });
         }
     }
 
-    private void Deliver(int from, int to, ConsensusMessage message)
+    private void Deliver(int from, int to, ConsensusMessage message, int? side)
     {
         foreach (var liar in _liars)
         {
@@ -146,8 +156,9 @@ internal sealed class World
 
         foreach (var host in _hosts)
         {
+            if (side is not null && host.Side != side) continue;
             // Each of two instances of one seat hears most of what is sent to it.
-            if (host.Node == to && (BehaviourOf(to) is Behaviour.Honest or Behaviour.BadDisk || IsStable || Chance.Percent(75))) host.Receive(from, message);
+            if (host.Node == to && (BehaviourOf(to) is Behaviour.Honest or Behaviour.BadDisk || IsStable || Profile.IsSplit || Chance.Percent(75))) host.Receive(from, message);
         }
     }
 
@@ -170,15 +181,21 @@ internal sealed class World
     private void RunQuietly()
     {
         if (Profile.Behaviours.Any(behaviour => behaviour is Behaviour.Twins or Behaviour.Liar)) return;
-        for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
-        var honest = _hosts.Where(host => host.IsNeeded && IsMember(host)).ToList();
-        var views = honest.Select(host => host.Core.View).ToList();
-        for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
-        if (!views.SequenceEqual(honest.Select(host => host.Core.View))) throw new InvariantException($"an idle shard passes views: {string.Join(' ', views)} → {Describe()}");
+        var (views, height) = (new List<ulong>(), -1);
+        // A machine that comes late still says its word, and there is a block for it: then the wait begins anew.
+        while (height != Witness.Chain.Count)
+        {
+            for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
+            var honest = _hosts.Where(host => host.IsNeeded && IsMember(host)).ToList();
+            (views, height) = ([.. honest.Select(host => host.Core.View)], Witness.Chain.Count);
+            for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
+            if (height == Witness.Chain.Count && !views.SequenceEqual(honest.Select(host => host.Core.View))) throw new InvariantException($"an idle shard passes views: {string.Join(' ', views)} → {Describe()}");
+        }
     }
 
     private void AddValidators()
     {
+        var half = 0;
         for (var seat = 0; seat < Nodes; seat++)
         {
             var behaviour = BehaviourOf(seat);
@@ -187,7 +204,7 @@ internal sealed class World
             var sharedGuard = behaviour is Behaviour.SharesGuard ? new SharedGuard(Validators.Era, Mutant.Rules) : null;
             if (behaviour is Behaviour.Liar) _liars.Add(new Liar(this, seat));
             if (behaviour is Behaviour.Liar or Behaviour.Silent) continue;
-            for (var i = 0; i < (behaviour is Behaviour.Honest or Behaviour.BadDisk ? 1 : 2); i++) _hosts.Add(new Host(this, seat, behaviour, shared, sharedGuard));
+            for (var i = 0; i < (behaviour is Behaviour.Honest or Behaviour.BadDisk ? 1 : 2); i++) _hosts.Add(new Host(this, seat, behaviour, shared, sharedGuard, behaviour is Behaviour.Twins ? i : half++ % 2));
         }
 
         foreach (var host in _hosts)
