@@ -49,7 +49,7 @@ internal static class EvidenceReport
     private static Charge? Read(byte[] bytes)
     {
         if (Evidence.TryParse(bytes, out var votes) && votes is { } evidence) return new Charge(evidence.Check, [$"chain {evidence.Chain}, shard {evidence.Shard}"], evidence.First.Vote.Era, evidence.First.Vote.View, [evidence.Key], (genesis, key) => Seat(genesis, evidence.Chain, evidence.Shard, evidence.First.Seat, key));
-        if (ForkProof.TryParse(bytes, out var proof) && proof is { } fork) return new Charge(fork.Check, [$"chain {fork.Chain}, shard {fork.Shard}", $"signed in two certificates: {fork.First.Kind} {fork.First.Digest}, {fork.Second.Kind} {fork.Second.Digest}"], fork.First.Era, fork.First.View, [.. fork.Signers.Select(signer => signer.Key)], (genesis, key) => Seat(genesis, fork.Chain, fork.Shard, fork.Signers.First(signer => signer.Key == key).Seat, key));
+        if (ForkProof.TryParse(bytes, out var proof) && proof is { } fork) return new Charge(fork.Check, [$"chain {fork.Chain}, shard {fork.Shard}", $"votes: {fork.First.Kind} {fork.First.Digest}", $"       {fork.Second.Kind} {fork.Second.Digest}"], fork.First.Era, fork.First.View, [.. fork.Signers.Select(signer => signer.Key)], (genesis, key) => Seat(genesis, fork.Chain, fork.Shard, fork.Signers.First(signer => signer.Key == key).Seat, key));
         if (SplitView.TryParse(bytes, out var split) && split is { } view) return new Charge(view.Check, [$"log {view.Origin}", .. Lines(view.First), .. Lines(view.Second)], 0, 0, [view.Key.Key], (genesis, key) => genesis.Origin == view.Origin ? genesis.Validators.Seats.FirstOrDefault(seat => (view.Key.Kind is NoteKeyKind.Log ? seat.LogKey : seat.CosignKey) == key) : null);
         return null;
     }
