@@ -12,8 +12,9 @@ internal sealed class Host
     private readonly World _world;
     private readonly HashSet<int> _keys = [0];
     private readonly ConsensusSetup _first;
-    private Journal _journal = new();
     private readonly SharedGuard? _sharedGuard;
+    private Journal _journal;
+    private long _owner;
     private readonly Queue<ConsensusInput> _inbox = new();
     private readonly List<Certificate> _finals = [];
     private readonly List<Block> _committed = [];
@@ -23,35 +24,68 @@ internal sealed class Host
     private int _life;
     private bool _busy;
 
-    public Host(World world, int node, bool honest, SharedGuard? sharedGuard, bool detectsLostGuard)
+    /// <param name="world">Where it runs.</param>
+    /// <param name="node">The machine.</param>
+    /// <param name="behaviour">What may happen to it.</param>
+    /// <param name="shared">The journal that two activations of one seat share; null for one of its own.</param>
+    /// <param name="sharedGuard">The guard that two activations share, or null.</param>
+    /// <param name="side">The half in which it is while the network is split.</param>
+    public Host(World world, int node, Behaviour behaviour, Journal? shared, SharedGuard? sharedGuard, int side)
     {
         _world = world;
         _sharedGuard = sharedGuard;
+        _journal = shared ?? new Journal(world, node);
         Node = node;
-        IsHonest = honest;
+        Behaviour = behaviour;
+        Side = side;
+        IsHonest = behaviour is not Behaviour.Twins;
         var profile = world.Profile;
         _clockSkewMs = world.Chance.Between(-profile.ClockSkewMs, profile.ClockSkewMs);
         _timerSkewPercent = (int)world.Chance.Between(-profile.TimerSkewPercent, profile.TimerSkewPercent);
-        _first = world.Setup(SeatIn, world.Mutant.Rules with { DetectLostGuard = detectsLostGuard }) with { Seat = SeatIn(world.Validators), OtherPeers = SeatIn(world.Validators) < 0 ? world.Nodes : 0 };
+        _first = world.Setup(SeatIn, world.Mutant.Rules with { DetectLostGuard = behaviour is not (Behaviour.Twins or Behaviour.SharesGuard) }) with { Seat = SeatIn(world.Validators), OtherPeers = SeatIn(world.Validators) < 0 ? world.Nodes : 0 };
         _core = new ConsensusCore(_first);
     }
 
     /// <summary>The machine's number, for ever; its seat is another one in each era.</summary>
     public int Node { get; }
     public int Seat => Setup.Seat;
-    public bool IsHonest { get; }
+    public Behaviour Behaviour { get; }
+    public int Side { get; }
+    /// <summary>It never contradicts itself, unless its disk has forgotten what it had written.</summary>
+    public bool IsHonest { get; private set; }
     public bool IsUp { get; private set; }
+    /// <summary>Whether it has to be there in the end: not if its disk is bad, or if another activation has its journal.</summary>
+    public bool IsNeeded => Behaviour is Behaviour.Honest or Behaviour.SharesGuard || (Behaviour is Behaviour.ActivatedTwice && _owner == _journal.Owner);
+    public Journal Journal => _journal;
     public ConsensusSetup Setup => _core.Setup;
     public ConsensusCore Core => _core;
     public long ClockMs => _world.NowMs + _clockSkewMs;
     public int Height => _committed.Count;
+    /// <summary>Final blocks, from height 1.</summary>
+    public IReadOnlyList<Block> Committed => _committed;
 
     public void Start()
     {
+        var opening = _journal.Open(readsGoAstray: Behaviour is Behaviour.BadDisk && _world.Chance.Percent(25));
+        _owner = opening.Owner;
+        if (_journal.HasForgotten && IsHonest)
+        {
+            _world.Trace($"node {Node} has forgotten what it had written");
+            _world.Forgot(Node);
+            IsHonest = false;
+        }
+
+        if (opening.Records is null)
+        {
+            _world.Trace($"node {Node} refuses its journal");
+            if (opening.MayPass) StartLater();
+            return;
+        }
+
         var before = _committed.ToList();
         _committed.Clear();
         _finals.Clear();
-        _core = ConsensusCore.Restore(_first with { Seat = SeatIn(_world.Validators) }, _journal.Read(), Commit);
+        _core = ConsensusCore.Restore(_first with { Seat = SeatIn(_world.Validators) }, opening.Records, Commit);
         for (var i = 0; i < before.Count && IsHonest; i++)
         {
             if (i >= _committed.Count || _committed[i].Digest != before[i].Digest) throw new InvariantException($"I5: node {Node} lost height {i + 1} in a crash");
@@ -70,13 +104,29 @@ internal sealed class Host
         IsUp = false;
         _life++;
         _world.Crashes++;
-        _journal.Crash(_world.Chance);
+        if (_owner == _journal.Owner) _journal.Crash();
+        if (Behaviour is Behaviour.BadDisk && _world.Chance.Percent(50)) _journal.Rot();
         _world.Trace($"node {Node} crashes");
+        StartLater();
+    }
+
+    private void StartLater()
+    {
         var life = _life;
         _world.After(_world.Chance.Between(10_000, 2_000_000), () =>
         {
             if (_life == life && !IsUp) Start();
         });
+    }
+
+    // Another activation has opened the journal: this one ends. Somebody may activate it again, until the cluster agrees where it lives.
+    private void Fence()
+    {
+        IsUp = false;
+        _life++;
+        _world.Fenced++;
+        _world.Trace($"node {Node} is fenced off");
+        if (!_world.IsStable && _world.Chance.Percent(50)) StartLater();
     }
 
     /// <summary>The disk and everything on it is gone, the vote key too: another one takes its place, and the journal begins anew.</summary>
@@ -86,7 +136,7 @@ internal sealed class Host
         _keys.Clear();
         _keys.Add(newKey);
         if (IsUp) Crash();
-        _journal = new Journal();
+        _journal = new Journal(_world, Node);
         _committed.Clear();
         _finals.Clear();
     }
@@ -132,7 +182,12 @@ internal sealed class Host
         var step = _core.Step(input with { NowMs = ClockMs });
         CheckBounds();
         if (DiesHere()) return;
-        _journal.Append(step.Writes);
+        if (!_journal.Append(_owner, step.Writes))
+        {
+            Fence();
+            return;
+        }
+
         if (DiesHere()) return;
         if (!step.Outputs.Any(output => output is SignVote or BlockCommitted))
         {
@@ -169,8 +224,9 @@ internal sealed class Host
     private bool SyncIfAlive(int life, int written)
     {
         if (!IsUp || _life != life) return false;
-        _journal.Sync(written);
-        return true;
+        if (_journal.Sync(_owner, written)) return true;
+        Fence();
+        return false;
     }
 
     private void Release(IReadOnlyList<ConsensusOutput> outputs)
@@ -188,9 +244,12 @@ internal sealed class Host
                 case BlockCommitted committed: Commit(committed); break;
                 case EraEnded: Succeed(); break;
                 case ServeBlocks serve: Serve(serve); break;
-                case GuardLost lost when IsHonest: throw new InvariantException($"node {Node} believes that its guard was lost: {lost.Evidence.Vote}");
+                // The newer activation has voted; this one just ends.
+                case GuardLost when _owner != _journal.Owner: Fence(); break;
+                case GuardLost when !IsHonest: _world.GuardsLost++; break;
+                case GuardLost lost: throw new InvariantException($"node {Node} believes that its guard was lost: {lost.Evidence.Vote}");
                 case EvidenceFound found: _world.Convict(Setup.Validators.Seats[found.Seat], found.Evidence); break;
-                case RaiseAlarm alarm when IsHonest: throw new InvariantException($"node {Node} raises an alarm: {alarm.Text}");
+                case RaiseAlarm alarm when IsHonest && !_world.IsOverBudget: throw new InvariantException($"node {Node} raises an alarm: {alarm.Text}");
             }
 
             if (!IsUp) return;
@@ -199,8 +258,9 @@ internal sealed class Host
 
     private void Sign(Vote vote)
     {
-        if (_sharedGuard is not null && !_sharedGuard.TryAdmit(vote)) return;
-        if (vote.Era != Setup.Era) return;
+        if (_sharedGuard?.TryAdmit(vote) is false || vote.Era != Setup.Era) return;
+        // I4: the fence ends an activation before it signs anything that the next one does not know.
+        if (IsHonest && (_owner != _journal.Owner || _journal.Guard?.Covers(vote, vote.PreimageDigest(SimulatedMachine.Chain, SimulatedMachine.Shard)) is not true)) throw new InvariantException($"I4: node {Node} signs {vote.Kind} for view {vote.View}, which no durable guard of its own covers");
         _world.Trace($"node {Node} signs {vote.Kind} {vote.Era}:{vote.View}/{vote.ParentView} {vote.Digest.ToString()[..8]}");
         if (IsHonest) _world.Witness.Signed(Node, Seat, vote);
         if (DiesHere()) return;
@@ -225,7 +285,7 @@ internal sealed class Host
 
     private void Broadcast(ConsensusMessage message)
     {
-        if (IsHonest && message is CertificateMessage certificates)
+        if (IsHonest && !_world.IsOverBudget && message is CertificateMessage certificates)
         {
             foreach (var certificate in certificates.Certificates) _world.Witness.Certified(certificate);
         }
@@ -236,8 +296,11 @@ internal sealed class Host
         }
     }
 
-    private void SetTimer(SetTimer timer) =>
+    private void SetTimer(SetTimer timer)
+    {
+        if (_world.Mutant.StopsTimer is { } stopped && Protocol.Ledger.Timers.PurposeOf(timer.Token) == stopped) return;
         _world.After(timer.DurationMs * 10 * (100 + _timerSkewPercent), WhileAlive(() => Give(new TimerExpired(ClockMs, timer.Token))));
+    }
 
     private void Commit(BlockCommitted committed)
     {
@@ -247,7 +310,7 @@ internal sealed class Host
         _finals.Add(committed.Finalization);
         _world.Commits++;
         _world.Trace($"node {Node} commits height {block.Header.Height} {block.Digest.ToString()[..8]} with {block.Transactions.Count}");
-        if (!IsHonest) return;
+        if (!IsHonest || _world.IsOverBudget) return;
         _world.Witness.Certified(committed.Finalization);
         _world.Witness.Committed(Node, committed.Executed, committed.Finalization, _world.NowMs + _world.Profile.ClockSkewMs);
     }

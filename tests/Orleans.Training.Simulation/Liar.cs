@@ -20,6 +20,19 @@ internal sealed class Liar(World world, int node)
 
     public int Node => node;
 
+    // Each liar has a lie that it likes: one told now and then is seldom told where it could do harm.
+    private enum Lie
+    {
+        Equivocation,
+        WrongParent,
+        FutureTime,
+        WrongResult,
+    }
+
+    private readonly Lie? _favourite = world.Chance.Below(6) is < 4 and var lie ? (Lie)lie : null;
+
+    private bool IsTold(Lie lie) => world.Chance.Percent(_favourite == lie ? 90 : _favourite is null ? 20 : 5);
+
     private int Seat => _set.SeatOf(World.Entry(node, 0).TransactionKey.Id);
 
     public void Receive(int from, ConsensusMessage message)
@@ -40,7 +53,13 @@ internal sealed class Liar(World world, int node)
     {
         if (_led == _view || Seat < 0 || LeaderSchedule.LeaderOf(_set, _view) != Seat) return;
         _led = _view;
-        for (var i = 0; i < 2 + world.Chance.Below(2); i++) ProposeOne();
+        if (IsTold(Lie.Equivocation))
+        {
+            for (var i = 0; i < 2 + world.Chance.Below(2); i++) ProposeOne(60);
+            return;
+        }
+
+        ProposeOne(100);
     }
 
     // It knows at once when an era is over.
@@ -95,16 +114,21 @@ internal sealed class Liar(World world, int node)
         world.After(world.Chance.Between(0, 60_000), Lead);
     }
 
-    private void ProposeOne()
+    private void ProposeOne(int percent)
     {
         var parents = _notarizations.Where(pair => pair.Key < _view && _blocks.ContainsKey(pair.Value.Digest)).Select(pair => (pair.Key, pair.Value.Digest)).Append((0UL, _root.Block.Digest)).OrderBy(pair => pair.Item1).ToList();
-        var (parentView, digest) = world.Chance.Percent(50) ? parents[^1] : parents[Math.Max(0, parents.Count - 1 - world.Chance.Below(3))];
+        var isWrongParent = IsTold(Lie.WrongParent) && parents.Count > 1;
+        var (parentView, digest) = isWrongParent ? parents[^2] : world.Chance.Percent(50) ? parents[^1] : parents[Math.Max(0, parents.Count - 1 - world.Chance.Below(3))];
         var parent = _blocks[digest];
         // A child of a sealing block is of an era in which this seat is another one, or none.
         if (Seat < 0 || (parent.Seals is not null && parent != _root)) return;
-        var timeMs = Math.Max(world.NowMs, parent.Block.Header.TimeMs) + 1 + world.Chance.Below(50);
+        var timeMs = Math.Max(world.NowMs, parent.Block.Header.TimeMs) + 1 + world.Chance.Below(IsTold(Lie.FutureTime) ? 60_000 : 50);
         var executed = world.Machine.Build(parent, timeMs, Seat, _transactions.Where(_ => world.Chance.Percent(50)).TakeLast(4));
-        _blocks[executed.Block.Digest] = executed;
+        var block = executed.Block;
+        if (IsTold(Lie.WrongResult)) block = Block.Create(block.Header with { TreeRoot = Digest.Of(block.Digest.ToArray()) }, block.Body);
+        else _blocks[block.Digest] = executed;
+        // Says that the parent is what another view notarized: then nothing has to be null between.
+        if (isWrongParent) parentView = parents[^1].Item1;
         var justification = new List<Certificate>();
         if (_notarizations.TryGetValue(parentView, out var notarization)) justification.Add(notarization);
         for (var view = parentView + 1; view < _view; view++)
@@ -112,9 +136,9 @@ internal sealed class Liar(World world, int node)
             if (_nullifications.TryGetValue(view, out var nullification)) justification.Add(nullification);
         }
 
-        var message = new Propose(_view, parentView, executed.Block, World.SignatureOf(Seat), justification);
-        ToSome(message);
-        VoteFor(_view, VoteKind.Notarize, parentView, executed.Block.Digest);
+        var message = new Propose(_view, parentView, block, World.SignatureOf(Seat), justification);
+        ToSome(message, percent);
+        VoteFor(_view, VoteKind.Notarize, parentView, block.Digest);
     }
 
     private void VoteFor(ulong view, VoteKind kind, ulong parentView, Digest digest)
@@ -129,11 +153,11 @@ internal sealed class Liar(World world, int node)
         ToSome(new VoteMessage(new SignedVote(vote, Seat, World.SignatureOf(Seat))));
     }
 
-    private void ToSome(ConsensusMessage message)
+    private void ToSome(ConsensusMessage message, int percent = 60)
     {
         for (var to = 0; to < world.Nodes; to++)
         {
-            if (to != node && world.Chance.Percent(60)) world.Send(node, to, message);
+            if (to != node && world.Chance.Percent(percent)) world.Send(node, to, message);
         }
     }
 }

@@ -6,29 +6,35 @@ namespace Orleans.Training.Simulation;
 internal enum Behaviour
 {
     Honest,
-    /// <summary>Honest, but activated twice at once; both share one guard store.</summary>
+    /// <summary>Honest, but activated twice at once: both open one journal, and each opening ends the other one.</summary>
     ActivatedTwice,
+    /// <summary>Honest, but activated twice at once with a journal each and one guard between them.</summary>
+    SharesGuard,
     /// <summary>Byzantine: two honest programs with one key and two guards.</summary>
     Twins,
     /// <summary>Byzantine: equivocates in proposals and votes.</summary>
     Liar,
     /// <summary>Byzantine: says nothing.</summary>
     Silent,
+    /// <summary>Honest, on a disk that flips bits, reads and writes in wrong places, and loses what it said it had synced.</summary>
+    BadDisk,
 }
 
 /// <summary>The faults of one seed: every seed switches on another mix (swarm testing).</summary>
 internal sealed class Profile
 {
-    public Profile(Chance chance)
+    /// <param name="chance">Where the numbers come from.</param>
+    /// <param name="overBudget">One more lies than a shard of this size can bear.</param>
+    public Profile(Chance chance, bool overBudget = false)
     {
         Seats = chance.Pick([4, 4, 4, 4, 4, 5, 5, 6, 7, 7, 10, 3, 2, 1]);
         Behaviours = new Behaviour[Seats];
         var faulty = chance.Percent(70) ? (Seats - 1) / 3 : 0;
-        for (var i = 0; i < faulty; i++) Behaviours[chance.Below(Seats)] = chance.Pick([Behaviour.Twins, Behaviour.Liar, Behaviour.Liar, Behaviour.Silent]);
+        for (var i = 0; i < faulty; i++) Behaviours[chance.Below(Seats)] = chance.Pick([Behaviour.Twins, Behaviour.Liar, Behaviour.Liar, Behaviour.Silent, Behaviour.BadDisk, Behaviour.BadDisk]);
         if (chance.Percent(25) && Seats > 1)
         {
             var twice = chance.Below(Seats);
-            if (Behaviours[twice] is Behaviour.Honest) Behaviours[twice] = Behaviour.ActivatedTwice;
+            if (Behaviours[twice] is Behaviour.Honest) Behaviours[twice] = chance.Pick([Behaviour.ActivatedTwice, Behaviour.SharesGuard]);
         }
 
         LossPercent = chance.Percent(50) ? chance.Below(30) : 0;
@@ -46,6 +52,24 @@ internal sealed class Profile
         WithDeadlines = chance.Percent(30);
         StabilizesAtMs = 4_000 + chance.Below(4_000);
         Changes = chance.Percent(60) ? 1 + chance.Below(3) : 0;
+        Relays = chance.Percent(35) ? 2 + chance.Below(2) : 0;
+        RelayedPercent = chance.Pick([15, 40, 100]);
+        RelayFailures = chance.Below(4);
+        if (!overBudget) return;
+        Seats = chance.Pick([4, 4, 5, 6, 7, 10]);
+        Changes = Relays = 0;
+        Behaviours = new Behaviour[Seats];
+        var quorum = (Seats + (Seats - 1) / 3) / 2 + 1;
+        var kinds = chance.Pick([new[] { Behaviour.Twins }, [Behaviour.Twins], [Behaviour.Twins, Behaviour.Liar], [Behaviour.Liar]]);
+        for (var liars = 2 * quorum - Seats; liars > 0;)
+        {
+            var seat = chance.Below(Seats);
+            if (Behaviours[seat] is not Behaviour.Honest) continue;
+            Behaviours[seat] = chance.Pick(kinds);
+            liars--;
+        }
+
+        IsSplit = chance.Percent(80);
     }
 
     public int Seats { get; }
@@ -67,33 +91,18 @@ internal sealed class Profile
     /// <summary>Changes of the validator set, at most.</summary>
     public int Changes { get; }
 
-    public static bool IsHonest(Behaviour behaviour) => behaviour is Behaviour.Honest or Behaviour.ActivatedTwice;
+    /// <summary>Relays, 0 for a seed in which everybody reaches everybody.</summary>
+    public int Relays { get; }
+    /// <summary>How many of all pairs have no other way.</summary>
+    public int RelayedPercent { get; }
+    /// <summary>How often each relay goes away.</summary>
+    public int RelayFailures { get; }
+
+    /// <summary>The honest are in two halves that do not hear of each other; of each pair of twins one is in each.</summary>
+    public bool IsSplit { get; }
+
+    public static bool IsHonest(Behaviour behaviour) => behaviour is Behaviour.Honest or Behaviour.ActivatedTwice or Behaviour.SharesGuard;
 
     public override string ToString() =>
-        $"n={Seats} [{string.Join(' ', Behaviours)}] loss {LossPercent}% dup {DuplicatePercent}% delay ≤{SlowestMs} ms sync ≤{SyncMs} ms partitions {Partitions} crashes {Crashes} power cuts {PowerCuts} at points {CrashAtDurablePointPercent}% clocks ±{ClockSkewMs} ms timers ±{TimerSkewPercent}% tx {Transactions} changes ≤ {Changes}";
-}
-
-/// <summary>A rule that is broken on purpose, to show that the simulator notices.</summary>
-internal sealed record Mutant(string Name, ConsensusRules Rules, bool ReleasesBeforeSync = false, bool SealsUnready = false)
-{
-    public static Mutant None { get; } = new("none", ConsensusRules.Correct);
-
-    public static IReadOnlyList<Mutant> All { get; } =
-    [
-        new("release-before-sync", ConsensusRules.Correct, ReleasesBeforeSync: true),
-        new("no-rule-n", ConsensusRules.Correct with { NotarizeOnce = false }),
-        new("no-rule-z", ConsensusRules.Correct with { NullifyOnlyAboveFinalized = false }),
-        new("no-rule-f", ConsensusRules.Correct with { FinalizeOnlyAboveNullified = false }),
-        new("no-gap-check", ConsensusRules.Correct with { CheckGap = false }),
-        new("quorum-minus-one", ConsensusRules.Correct with { MissingFromQuorum = 1 }),
-        new("certificates-not-durable", ConsensusRules.Correct with { KeepCertificates = false }),
-        new("restored-votes-not-counted", ConsensusRules.Correct with { CountRestoredVotes = false }),
-        new("children-of-sealing-block", ConsensusRules.Correct with { SealingIsTerminal = false }),
-        new("era-ends-notarized", ConsensusRules.Correct with { EraEndsWithFinalization = false }),
-        new("sealing-not-durable", ConsensusRules.Correct with { KeepSealing = false }),
-        new("votes-of-other-eras", ConsensusRules.Correct with { CheckEra = false }),
-        new("quorum-of-last-era", ConsensusRules.Correct with { QuorumOfOwnEra = false }),
-        new("no-opening-block", ConsensusRules.Correct with { OpenEra = false }),
-        new("seals-unready", ConsensusRules.Correct, SealsUnready: true),
-    ];
+        $"n={Seats} [{string.Join(' ', Behaviours)}] loss {LossPercent}% dup {DuplicatePercent}% delay ≤{SlowestMs} ms sync ≤{SyncMs} ms partitions {Partitions} crashes {Crashes} power cuts {PowerCuts} at points {CrashAtDurablePointPercent}% clocks ±{ClockSkewMs} ms timers ±{TimerSkewPercent}% tx {Transactions} changes ≤ {Changes}{(Relays > 0 ? $" {Relays} relays for {RelayedPercent}% of pairs" : "")}";
 }

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Orleans.Training.Simulation;
 
-/// <summary>./run simulate [--seeds N] [--from S] [--seed S] [--mutant NAME]: runs seeds of the correct core, replays one with its trace, or hunts a mutant.</summary>
+/// <summary>./run simulate [--seeds N] [--from S] [--seed S] [--mutant NAME] [--mutants] [--over-budget]: runs seeds of the correct core, replays one with its trace, or shows in which seed each mutant dies first, or lets one more lie than can be borne and says whom the journals name.</summary>
 internal static class Program
 {
     public static int Main(string[] arguments)
@@ -11,6 +11,7 @@ internal static class Program
         var seeds = 200UL;
         var from = 1UL;
         ulong? one = null;
+        var (hunts, overBudget) = (false, false);
         var mutant = Mutant.None;
         for (var i = 0; i < arguments.Length; i++)
         {
@@ -21,13 +22,15 @@ internal static class Program
                 case "--from" when ulong.TryParse(value, CultureInfo.InvariantCulture, out from): i++; break;
                 case "--seed" when ulong.TryParse(value, CultureInfo.InvariantCulture, out var seed): one = seed; i++; break;
                 case "--mutant" when Mutant.All.FirstOrDefault(known => known.Name == value) is { } known: mutant = known; i++; break;
+                case "--mutants": hunts = true; break;
+                case "--over-budget": overBudget = true; break;
                 default:
-                    Console.Error.WriteLine($"usage: simulate [--seeds N] [--from S] [--seed S] [--mutant {string.Join('|', Mutant.All.Select(known => known.Name))}]");
+                    Console.Error.WriteLine($"usage: simulate [--seeds N] [--from S] [--seed S] [--mutants] [--over-budget] [--mutant {string.Join('|', Mutant.All.Select(known => known.Name))}]");
                     return 2;
             }
         }
 
-        return one is { } replayed ? Replay(replayed, mutant) : Batch(from, seeds, mutant);
+        return overBudget ? Fork(one ?? from, one is null ? seeds : 1, one is null ? null : Console.WriteLine) : hunts ? Hunt(from, seeds, mutant) : one is { } replayed ? Replay(replayed, mutant) : Batch(from, seeds, mutant);
     }
 
     private static int Replay(ulong seed, Mutant mutant)
@@ -37,11 +40,55 @@ internal static class Program
         return failure is null ? 0 : 1;
     }
 
+    private static int Fork(ulong from, ulong seeds, Action<string>? trace)
+    {
+        var clock = Stopwatch.StartNew();
+        int failures = 0, forks = 0, proofs = 0, named = 0, bytes = 0;
+        for (var seed = from; seed < from + seeds; seed++)
+        {
+            try
+            {
+                var verdict = Accountability.Run(seed, trace);
+                if (verdict.Forked) forks++;
+                if (verdict.Proof is not { } proof) continue;
+                (proofs, named, bytes) = (proofs + 1, named + proof.Signers.Count, Math.Max(bytes, proof.Encode().Length));
+            }
+            catch (Exception failure)
+            {
+                failures++;
+                Console.WriteLine($"seed {seed}: {failure.Message} (replay with --over-budget --seed {seed})");
+            }
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds with more liars than can be borne, {failures} failed, {seeds / clock.Elapsed.TotalSeconds:F1} seeds/s; {forks} forks, {proofs} proofs that name {named} liars and nobody else, at most {bytes} bytes each"));
+        return failures == 0 ? 0 : 1;
+    }
+
+    private static int Hunt(ulong from, ulong seeds, Mutant only)
+    {
+        var survivors = 0;
+        foreach (var mutant in Mutant.All.Where(mutant => only == Mutant.None || mutant == only))
+        {
+            string? failure = null;
+            var seed = from;
+            for (; seed < from + seeds; seed++)
+            {
+                if ((failure = Seed.Run(seed, mutant, out _)) is not null) break;
+            }
+
+            if (failure is null) survivors++;
+            Console.WriteLine(failure is null ? $"{mutant.Name,-36} survives {seeds} seeds" : $"{mutant.Name,-36} dies in seed {seed}: {failure.Split('\n')[0]}");
+        }
+
+        Console.WriteLine($"{Mutant.All.Count} mutants, {survivors} survived");
+        return survivors == 0 ? 0 : 1;
+    }
+
     private static int Batch(ulong from, ulong seeds, Mutant mutant)
     {
         var clock = Stopwatch.StartNew();
         var failures = 0;
-        long commits = 0, crashes = 0, virtualMs = 0, convicted = 0, liars = 0;
+        long commits = 0, crashes = 0, virtualMs = 0, convicted = 0, liars = 0, torn = 0, refused = 0, forgotten = 0, noticed = 0, fenced = 0;
         var recoveries = new List<long>();
         for (var seed = from; seed < from + seeds; seed++)
         {
@@ -56,11 +103,13 @@ internal static class Program
             crashes += world.Crashes;
             virtualMs += world.ElapsedMs;
             (convicted, liars) = (convicted + world.Convicted, liars + world.Liars);
+            (torn, refused) = (torn + world.Recoveries.Torn, refused + world.Recoveries.Refused);
+            (forgotten, noticed, fenced) = (forgotten + world.Forgotten, noticed + world.GuardsLost, fenced + world.Fenced);
         }
 
         recoveries.Sort();
         var seconds = clock.Elapsed.TotalSeconds;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {convicted} of {liars} liars and twins named, {virtualMs / 1000.0 / seconds:F0}x real time; all final after the last fault: p50 {recoveries[recoveries.Count / 2]} ms, p90 {recoveries[recoveries.Count * 9 / 10]} ms, max {recoveries[^1]} ms"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {convicted} of {liars} liars and twins named, {torn} torn journals mended, {refused} damaged ones refused, {forgotten} disks forgot votes and {noticed} validators noticed, {fenced} activations fenced off, {virtualMs / 1000.0 / seconds:F0}x real time; all final after the last fault: p50 {recoveries[recoveries.Count / 2]} ms, p90 {recoveries[recoveries.Count * 9 / 10]} ms, max {recoveries[^1]} ms"));
         return failures == 0 ? 0 : 1;
     }
 }

@@ -1,3 +1,4 @@
+using Orleans.Training.Protocol;
 using Xunit.Abstractions;
 
 namespace Orleans.Training.Simulation;
@@ -6,24 +7,28 @@ namespace Orleans.Training.Simulation;
 public sealed class SimulationTests(ITestOutputHelper output)
 {
     private const ulong CorrectSeeds = 300;
-    private const ulong MutantSeeds = 300;
+    private const ulong OverBudgetSeeds = 300;
 
     public static TheoryData<string> Mutants => [.. Mutant.All.Select(mutant => mutant.Name)];
 
     [Fact]
     public void Consensus_KeepsEveryInvariant_UnderEverySeed()
     {
-        var (convicted, liars) = (0, 0);
+        var (convicted, liars, torn, refused, forgotten, fenced) = (0, 0, 0, 0, 0, 0);
         for (var seed = 1UL; seed <= CorrectSeeds; seed++)
         {
             var failure = Seed.Run(seed, Mutant.None, out var world);
             Assert.True(failure is null, $"seed {seed}: {failure}");
             (convicted, liars) = (convicted + world.Convicted, liars + world.Liars);
+            (torn, refused, forgotten, fenced) = (torn + world.Recoveries.Torn, refused + world.Recoveries.Refused, forgotten + world.Forgotten, fenced + world.Fenced);
         }
 
         // Nobody honest is ever named (I10); of those who lie, at least half are seen to.
         output.WriteLine($"{convicted} of {liars} liars and twins named");
         Assert.True(2 * convicted >= liars, $"{convicted} of {liars}");
+        // The faults of disks and activations did come about.
+        output.WriteLine($"{torn} torn journals mended, {refused} damaged ones refused, {forgotten} disks forgot, {fenced} activations fenced off");
+        Assert.All(new[] { torn, refused, forgotten, fenced }, count => Assert.InRange(count, 10, int.MaxValue));
     }
 
     [Theory]
@@ -31,14 +36,31 @@ public sealed class SimulationTests(ITestOutputHelper output)
     public void Mutant_IsKilled_WithinTheSeeds(string name)
     {
         var mutant = Mutant.All.Single(known => known.Name == name);
-        for (var seed = 1UL; seed <= MutantSeeds; seed++)
+        for (var seed = 1UL; seed <= mutant.Seeds; seed++)
         {
             if (Seed.Run(seed, mutant, out _) is not { } failure) continue;
             output.WriteLine($"{name} dies at seed {seed}: {failure}");
             return;
         }
 
-        Assert.Fail($"{name} survived {MutantSeeds} seeds");
+        Assert.Fail($"{name} survived {mutant.Seeds} seeds");
+    }
+
+    [Fact]
+    public void EveryFork_NamesMoreThanMayLie_FromStoredCertificates()
+    {
+        var (forks, named) = (0, 0);
+        for (var seed = 1UL; seed <= OverBudgetSeeds; seed++)
+        {
+            var verdict = Accountability.Run(seed);
+            if (!verdict.Forked) continue;
+            forks++;
+            Assert.InRange(verdict.Proof!.Signers.Count, verdict.Needed, Limits.Validators);
+            named += verdict.Proof.Signers.Count;
+        }
+
+        output.WriteLine($"{forks} forks in {OverBudgetSeeds} seeds, {named} liars named, nobody else");
+        Assert.InRange(forks, 30, (int)OverBudgetSeeds);
     }
 
     [Fact]

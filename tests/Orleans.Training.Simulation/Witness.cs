@@ -9,7 +9,7 @@ internal sealed class InvariantException(string text) : Exception(text);
 /// <summary>Sees everything, trusts nobody: checks the invariants after each thing that honest validators sign, certify or commit.</summary>
 internal sealed class Witness
 {
-    public Witness(ExecutedBlock genesis, ValidatorSet validators) => (_eras[validators.Era], Era) = ((validators, genesis), validators.Era);
+    public Witness(ExecutedBlock genesis, ValidatorSet validators, SimulatedMachine machine) => (_eras[validators.Era], Era, _tip, _machine) = ((validators, genesis), validators.Era, genesis, machine);
 
     private readonly Dictionary<(int Node, VoteKind Kind, ulong Era, ulong View), Vote> _signatures = [];
     private readonly Dictionary<(ulong Era, ulong View), Digest> _notarized = [];
@@ -17,6 +17,8 @@ internal sealed class Witness
     private readonly HashSet<(ulong Era, ulong View)> _finalized = [];
     private readonly Dictionary<ulong, (ValidatorSet Set, ExecutedBlock Root)> _eras = [];
     private readonly List<Block> _chain = [];
+    private readonly SimulatedMachine _machine;
+    private ExecutedBlock _tip;
     private readonly HashSet<(ParticipantId, Identifier)> _committed = [];
 
     /// <summary>Final blocks from height 1.</summary>
@@ -53,7 +55,7 @@ internal sealed class Witness
         if (_nullified.Contains(view) && _finalized.Contains(view)) throw new InvariantException($"I3: view {view} is both final and null");
     }
 
-    /// <summary>I1, I5, I7, I15, I16: one chain, gapless, every transaction once, the same bytes, time strictly rising and not ahead of honest clocks.</summary>
+    /// <summary>I1, I5, I6, I7, I15, I16: one chain, gapless, what execution gives, every transaction once, the same bytes, time strictly rising and not ahead of honest clocks.</summary>
     public void Committed(int seat, ExecutedBlock executed, Certificate final, long highestHonestClockMs)
     {
         var block = executed.Block;
@@ -66,6 +68,7 @@ internal sealed class Witness
         }
 
         if (height != _chain.Count + 1) throw new InvariantException($"I5: seat {seat} commits height {height} after {_chain.Count}");
+        _tip = _machine.Execute(_tip, block) ?? throw new InvariantException($"I6: height {height} is not what its execution gives");
         if (height > 1 && block.Header.TimeMs <= _chain[^1].Header.TimeMs) throw new InvariantException($"I16: time does not rise at height {height}");
         if (block.Header.TimeMs > highestHonestClockMs + Limits.ClockLeadMs) throw new InvariantException($"I16: height {height} is dated ahead of every honest clock");
         // I13: every block is of the era that the last final sealing block began, and is finalized by that era's validators; so is the block that ends it.

@@ -18,17 +18,20 @@ internal sealed class World
     private readonly List<Liar> _liars = [];
     private readonly List<Transaction> _submitted = [];
     private readonly HashSet<int> _convicted = [];
+    private readonly HashSet<int> _forgotten = [];
     private readonly Action<string>? _trace;
     private readonly int[] _side;
+    private readonly Relays _relays;
     private readonly IReadOnlyList<PlannedChange> _plan;
     private long _order;
     private long _nowUs;
     private long _messages;
 
-    public World(ulong seed, Mutant mutant, Action<string>? trace = null)
+    public World(ulong seed, Mutant mutant, Action<string>? trace = null, bool overBudget = false)
     {
         Chance = new Chance(seed);
-        Profile = new Profile(Chance);
+        IsOverBudget = overBudget;
+        Profile = new Profile(Chance, overBudget);
         Mutant = mutant;
         _trace = trace;
         _plan = PlannedChange.Draw(Chance, Profile);
@@ -36,8 +39,9 @@ internal sealed class World
         _side = new int[Nodes];
         Validators = new ValidatorSet(1, [.. Enumerable.Range(0, Profile.Seats).Select(node => Entry(node, 0))]);
         Genesis = SimulatedMachine.Genesis(Validators, EpochMs);
-        Machine = new SimulatedMachine(entryOf: Entry, sealsUnready: mutant.SealsUnready);
-        Witness = new Witness(Genesis, Validators);
+        Machine = new SimulatedMachine(entryOf: Entry, sealsUnready: mutant.SealsUnready, believesHeaders: mutant.BelievesHeaders);
+        Witness = new Witness(Genesis, Validators, new SimulatedMachine(entryOf: Entry));
+        _relays = new Relays(this);
         Trace($"{Profile}; {string.Join(", ", _plan)}");
         AddValidators();
         ScheduleFaults();
@@ -49,6 +53,9 @@ internal sealed class World
     public Profile Profile { get; }
     public Mutant Mutant { get; }
     public Witness Witness { get; }
+    /// <summary>More lie than can be borne: nothing is demanded of the shard but that those are named.</summary>
+    public bool IsOverBudget { get; }
+    public IReadOnlyList<Host> Hosts => _hosts;
     /// <summary>Machines: those with a seat in genesis first.</summary>
     public int Nodes { get; }
     public ValidatorSet Validators { get; }
@@ -62,6 +69,15 @@ internal sealed class World
 
     public int Commits { get; set; }
     public int Crashes { get; set; }
+    public int Fenced { get; set; }
+    /// <summary>Validators that saw in time that their disk had forgotten a vote.</summary>
+    public int GuardsLost { get; set; }
+    public int Forgotten => _forgotten.Count;
+    /// <summary>Recoveries with a torn frame, and refusals of damage.</summary>
+    public (int Torn, int Refused) Recoveries => (_hosts.DistinctBy(host => host.Journal).Sum(host => host.Journal.Seen.Torn), _hosts.DistinctBy(host => host.Journal).Sum(host => host.Journal.Seen.Refused));
+
+    /// <summary>A node's disk has lost what was said to be durable: from now on it may contradict itself.</summary>
+    public void Forgot(int node) => _forgotten.Add(node);
 
     public static ReadOnlyMemory<byte> SignatureOf(int seat) => SeatSignatures[seat];
 
@@ -93,16 +109,22 @@ internal sealed class World
         RunQuietly();
     }
 
+    /// <summary>Runs for a fixed time, whatever the validators come to.</summary>
+    public void RunOverBudget()
+    {
+        while (ElapsedMs < Profile.StabilizesAtMs && _events.Count > 0) Advance();
+    }
+
     public void After(long delayUs, Action action) => _events.Enqueue(action, (_nowUs + delayUs, _order++));
 
     public void Trace(string text) => _trace?.Invoke($"{ElapsedMs,7} {text}");
 
     public void Send(Host from, int to, ConsensusMessage message)
     {
-        if (from.IsUp) Send(from.Node, to, message);
+        if (from.IsUp && message.GetType() != Mutant.NeverSends) Send(from.Node, to, message, Profile.IsSplit ? from.Side : null);
     }
 
-    public void Send(int from, int to, ConsensusMessage message)
+    public void Send(int from, int to, ConsensusMessage message, int? side = null)
     {
         if (from == to || to >= Nodes) return;
         if (message is GetBlocks asked) Trace($"node {from} asks {to} for blocks above {asked.Above} to {asked.Tip.ToString()[..8]}");
@@ -115,10 +137,17 @@ internal sealed class World
         }
 
         if (++_messages % CodecSample == 0) message = ThroughTheCodec(message);
-        for (; copies > 0; copies--) After(1000 * (IsStable ? Chance.Between(1, 20) : Chance.Between(1, Profile.SlowestMs)), () => Deliver(from, to, message));
+        if (_relays.Way(from, to) is not var (relayUs, arrives)) return;
+        for (; copies > 0; copies--)
+        {
+            After(relayUs + 1000 * (IsStable ? Chance.Between(1, 20) : Chance.Between(1, Profile.SlowestMs)), () =>
+            {
+                if (arrives()) Deliver(from, to, message, side);
+            });
+        }
     }
 
-    private void Deliver(int from, int to, ConsensusMessage message)
+    private void Deliver(int from, int to, ConsensusMessage message, int? side)
     {
         foreach (var liar in _liars)
         {
@@ -127,8 +156,9 @@ internal sealed class World
 
         foreach (var host in _hosts)
         {
+            if (side is not null && host.Side != side) continue;
             // Each of two instances of one seat hears most of what is sent to it.
-            if (host.Node == to && (BehaviourOf(to) is Behaviour.Honest || IsStable || Chance.Percent(75))) host.Receive(from, message);
+            if (host.Node == to && (BehaviourOf(to) is Behaviour.Honest or Behaviour.BadDisk || IsStable || Profile.IsSplit || Chance.Percent(75))) host.Receive(from, message);
         }
     }
 
@@ -144,30 +174,37 @@ internal sealed class World
         if (_submitted.Count < Profile.Transactions + _plan.Count || !_submitted.All(Witness.IsCommitted)) return false;
         // All changes are made but those that must not be, and the last era has a block of its own.
         if (Witness.Era != 1 + (ulong)_plan.Count(planned => !planned.NeverReady) || Witness.Chain is [.., { IsSealing: true }]) return false;
-        return _hosts.All(host => !host.IsHonest || !IsMember(host) || (host.IsUp && host.Height == Witness.Chain.Count && host.Core.PoolCount == 0 && host.Core.Final.NextDeadlineMs is null));
+        return _hosts.All(host => !host.IsNeeded || !IsMember(host) || (host.IsUp && host.Height == Witness.Chain.Count && host.Core.PoolCount == 0 && host.Core.Final.NextDeadlineMs is null));
     }
 
     // An idle shard passes no views: some time to settle, then nothing moves.
     private void RunQuietly()
     {
         if (Profile.Behaviours.Any(behaviour => behaviour is Behaviour.Twins or Behaviour.Liar)) return;
-        for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
-        var honest = _hosts.Where(host => host.IsHonest && IsMember(host)).ToList();
-        var views = honest.Select(host => host.Core.View).ToList();
-        for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
-        if (!views.SequenceEqual(honest.Select(host => host.Core.View))) throw new InvariantException($"an idle shard passes views: {string.Join(' ', views)} → {Describe()}");
+        var (views, height) = (new List<ulong>(), -1);
+        // A machine that comes late still says its word, and there is a block for it: then the wait begins anew.
+        while (height != Witness.Chain.Count)
+        {
+            for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
+            var honest = _hosts.Where(host => host.IsNeeded && IsMember(host)).ToList();
+            (views, height) = ([.. honest.Select(host => host.Core.View)], Witness.Chain.Count);
+            for (var until = ElapsedMs + QuietMs; ElapsedMs < until;) Advance();
+            if (height == Witness.Chain.Count && !views.SequenceEqual(honest.Select(host => host.Core.View))) throw new InvariantException($"an idle shard passes views: {string.Join(' ', views)} → {Describe()}");
+        }
     }
 
     private void AddValidators()
     {
+        var half = 0;
         for (var seat = 0; seat < Nodes; seat++)
         {
             var behaviour = BehaviourOf(seat);
             if (_plan.Any(planned => planned.NeverReady && planned.Change.Other == seat)) continue;
-            var shared = behaviour is Behaviour.ActivatedTwice ? new SharedGuard(Validators.Era, Mutant.Rules) : null;
+            var shared = behaviour is Behaviour.ActivatedTwice ? new Journal(this, seat) : null;
+            var sharedGuard = behaviour is Behaviour.SharesGuard ? new SharedGuard(Validators.Era, Mutant.Rules) : null;
             if (behaviour is Behaviour.Liar) _liars.Add(new Liar(this, seat));
             if (behaviour is Behaviour.Liar or Behaviour.Silent) continue;
-            for (var i = 0; i < (behaviour is Behaviour.Honest ? 1 : 2); i++) _hosts.Add(new Host(this, seat, Profile.IsHonest(behaviour), shared, behaviour is Behaviour.Honest));
+            for (var i = 0; i < (behaviour is Behaviour.Honest or Behaviour.BadDisk ? 1 : 2); i++) _hosts.Add(new Host(this, seat, behaviour, shared, sharedGuard, behaviour is Behaviour.Twins ? i : half++ % 2));
         }
 
         foreach (var host in _hosts)
@@ -183,6 +220,11 @@ internal sealed class World
     {
         var end = Profile.StabilizesAtMs * 1000L;
         for (var i = 0; i < Profile.Crashes; i++) After(Chance.Between(0, end), () => Chance.Pick(_hosts).Crash());
+        foreach (var host in _hosts.Where(host => host.Behaviour is Behaviour.BadDisk))
+        {
+            for (var i = 0; i < 2; i++) After(Chance.Between(0, end), host.Crash);
+        }
+
         for (var i = 0; i < Profile.PowerCuts; i++)
         {
             // A cut near the end meets the calm network with whatever survived on the disks.
@@ -322,7 +364,7 @@ internal sealed class World
     public void Convict(Validator seat, Evidence evidence)
     {
         var node = Enumerable.Range(0, Nodes).First(candidate => Entry(candidate, 0).TransactionKey.Id == seat.TransactionKey.Id);
-        if (node >= Profile.Seats || Profile.IsHonest(Profile.Behaviours[node])) throw new InvariantException($"I10: honest node {node} is named for {evidence.First.Vote} and {evidence.Second.Vote}");
+        if (!_forgotten.Contains(node) && (node >= Profile.Seats || Profile.Behaviours[node] is not (Behaviour.Liar or Behaviour.Twins))) throw new InvariantException($"I10: honest node {node} is named for {evidence.First.Vote} and {evidence.Second.Vote}");
         if (Evidence.FaultOf(evidence.First.Vote, evidence.Second.Vote) is FaultKind.None) throw new InvariantException($"I10: {evidence.First.Vote} and {evidence.Second.Vote} prove nothing");
         _convicted.Add(node);
     }

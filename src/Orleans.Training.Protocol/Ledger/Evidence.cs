@@ -13,6 +13,8 @@ public enum FaultKind
     NullifiedAndFinalized = 2,
     /// <summary>Two different finalize votes in one view.</summary>
     TwoFinalizations = 3,
+    /// <summary>Two checkpoints of one log that no one tree can have.</summary>
+    TwoTrees = 4,
 }
 
 /// <summary>

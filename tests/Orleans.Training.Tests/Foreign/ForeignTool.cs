@@ -23,12 +23,12 @@ internal static class ForeignTool
         return Run(build["program"], arguments, []);
     }
 
-    /// <summary>Verdicts of Python's cryptography on the proofs in a folder, by name.</summary>
-    public static Dictionary<string, string> Python(string folder)
+    /// <summary>Verdicts of Python's cryptography on the files in a folder, by name.</summary>
+    public static Dictionary<string, string> Python(string folder, string source = "check.py")
     {
         // The system's own Python has the system's packages; another may be first on the path.
         Assert.True(File.Exists("/usr/bin/python3"), $"/usr/bin/python3 is missing: {Install}");
-        return Verdicts(Run("/usr/bin/python3", [Tidy.Repository.Full("tests/Orleans.Training.Tests/Foreign/check.py"), folder], []));
+        return Verdicts(Run("/usr/bin/python3", [Tidy.Repository.Full("tests/Orleans.Training.Tests/Foreign/" + source), folder], []));
     }
 
     private static Dictionary<string, string> Verdicts(string output) =>

@@ -50,6 +50,8 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         yield return new("Genesis", [Genesis.Encode()], bytes => Genesis.TryParse(bytes, out var genesis) ? genesis!.Encode() : null);
         yield return Cbor("ValidatorSet", 65_536, ValidatorSet.Read, (writer, value) => writer.WriteEncodedValue(value.Encode()), Genesis.Validators);
         yield return new("Evidence", [EvidenceTests.Of(EvidenceTests.Notarize(1), EvidenceTests.Notarize(2)).Encode()], bytes => Evidence.TryParse(bytes, out var evidence) ? evidence!.Encode() : null);
+        yield return new("ForkProof", [ForkProofTests.Example.Encode()], bytes => ForkProof.TryParse(bytes, out var proof) ? proof!.Encode() : null);
+        yield return new("SplitView", [SplitViewTests.SameSize.Encode(), SplitViewTests.OtherSize.Encode()], bytes => SplitView.TryParse(bytes, out var view) ? view!.Encode() : null);
         yield return new("Export block", [.. SmallBlocks.SelectMany(block => new[] { ExportLayout.EncodeBlock(block, null), ExportLayout.EncodeBlock(block, Finalization) })],
             bytes => ExportLayout.DecodeBlock(bytes) is var (block, finalization) ? ExportLayout.EncodeBlock(block, finalization) : null);
     }

@@ -17,6 +17,12 @@ internal sealed record ConsensusRules
     /// <summary>Voter and leader: every view between a block and its parent is nullified.</summary>
     public bool CheckGap { get; init; } = true;
 
+    /// <summary>Voter: the parent is what the named view notarized.</summary>
+    public bool CheckParent { get; init; } = true;
+
+    /// <summary>Voter: a block's time is not far ahead of the own clock.</summary>
+    public bool CheckClock { get; init; } = true;
+
     /// <summary>Signatures fewer than a quorum that make a certificate.</summary>
     public int MissingFromQuorum { get; init; }
 

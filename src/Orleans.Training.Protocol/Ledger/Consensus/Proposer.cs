@@ -94,11 +94,11 @@ internal sealed class Proposer(ConsensusSetup setup, Timers timers, LeaderSchedu
         if (proposal.ParentView < views.FinalView) return Judgement.Wrong;
         if (NotarizedIn(proposal.ParentView) is not { } parentDigest) return Judgement.CertificatesMissing;
         var isAgain = parentDigest == proposal.Block.Digest && proposal.Block.IsSealing && setup.Rules.SealingIsTerminal;
-        if (!isAgain && (header.Proposer != leaders.LeaderOf(proposal.View) || parentDigest != header.Parent)) return Judgement.Wrong;
+        if (!isAgain && (header.Proposer != leaders.LeaderOf(proposal.View) || (parentDigest != header.Parent && setup.Rules.CheckParent))) return Judgement.Wrong;
         if (setup.Rules.CheckGap && !IsGapNullified(proposal.ParentView, proposal.View)) return Judgement.CertificatesMissing;
         if (tree.Find(header.Parent) is not { } parent) return tree.Find(proposal.Block.Digest) is null ? Judgement.ParentMissing : Judgement.Good;
         if (setup.Rules.SealingIsTerminal && tree.EndsEra(parent)) return Judgement.Wrong;
-        if (header.TimeMs <= nowMs + Limits.ClockLeadMs) return Judgement.Good;
+        if (header.TimeMs <= nowMs + Limits.ClockLeadMs || !setup.Rules.CheckClock) return Judgement.Good;
         HoldMs = header.TimeMs - nowMs - Limits.ClockLeadMs;
         return Judgement.TooEarly;
     }

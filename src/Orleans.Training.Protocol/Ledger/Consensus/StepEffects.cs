@@ -56,6 +56,8 @@ internal sealed class Timers(StepEffects effects, ulong lastToken = 0)
     /// <summary>No timer has had a token above this one: where a successor begins, so that timers of the past stay stale.</summary>
     public ulong LastToken => _sequence << PurposeBits;
 
+    public static TimerPurpose PurposeOf(ulong token) => (TimerPurpose)(token & (1 << PurposeBits) - 1);
+
     public bool IsRunning(TimerPurpose purpose) => _running[(int)purpose] != 0;
 
     public void Set(TimerPurpose purpose, long durationMs)
@@ -70,9 +72,9 @@ internal sealed class Timers(StepEffects effects, ulong lastToken = 0)
     /// <summary>The purpose of a timer that ran out, or null when it is stale.</summary>
     public TimerPurpose? Expire(ulong token)
     {
-        var purpose = (int)(token & (1 << PurposeBits) - 1);
-        if (token == 0 || _running[purpose] != token) return null;
-        _running[purpose] = 0;
-        return (TimerPurpose)purpose;
+        var purpose = PurposeOf(token);
+        if (token == 0 || _running[(int)purpose] != token) return null;
+        _running[(int)purpose] = 0;
+        return purpose;
     }
 }
