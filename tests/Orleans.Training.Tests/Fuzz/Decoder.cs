@@ -7,6 +7,7 @@ using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Tests.Exports;
 using Orleans.Training.Tests.Ledger;
 using Orleans.Training.Tests.Masking;
+using Orleans.Training.Tests.Rounds;
 
 namespace Orleans.Training.Tests.Fuzz;
 
@@ -20,6 +21,11 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static readonly Ledger.TestShard Governed = Contracts.TestGovernance.Example();
 
     private static IReadOnlyList<Transaction> Transactions { get; } = [.. Export.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse)];
+
+    // A round with masks in which one dropped out and one fell silent.
+    private static readonly TestShard Masked = MaskedRoundTests.Silenced(out _).Shard;
+
+    private static IEnumerable<Transaction> MaskedTransactions => Masked.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "round");
 
     private static IEnumerable<Transaction> GovernanceTransactions => Governed.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "governance");
 
@@ -54,7 +60,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
     private static IEnumerable<Decoder> Calls()
     {
-        var calls = Transactions.Concat(GovernanceTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
+        var calls = Transactions.Concat(GovernanceTransactions).Concat(MaskedTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
             .Append(("federation.AddKey", Wire.Encode(new AddKey(TestShard.Key("more").Public).WriteArguments)))
             .Append(("federation.RevokeKey", Wire.Encode(new RevokeKey(TestShard.Key("more").Public.Id).WriteArguments)))
             .ToLookup(call => call.Item1, call => call.Item2);
@@ -74,8 +80,11 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static IEnumerable<Decoder> Records()
     {
         // Every state that the run went through, so that records stand in all their phases.
-        var records = Export.Shard.Blocks.Concat(Governed.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/') + 1)], pair => pair.Value.Encode());
-        foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix })
+        var records = Export.Shard.Blocks.Concat(Governed.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records)
+            .Concat(Masked.State.Records).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) ? 6 : 0) + 1)], pair => pair.Value.Encode());
+        foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix,
+            MaskedRoundRecord.Prefix, MaskAdvertRecord.Prefix, MaskSharesRecord.Prefix, MaskAcknowledgementRecord.Prefix, MaskedInputRecord.Prefix, MaskConfirmRecord.Prefix, MaskRevealRecord.Prefix, SilentRevealRecord.Prefix,
+            MaskHoldingRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix })
         {
             yield return new($"StateRecord {prefix}", [.. records[prefix]], bytes => StateRecord.TryParse(prefix + "x", bytes, out var record) ? record!.Encode() : null);
         }
