@@ -23,9 +23,9 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static IReadOnlyList<Transaction> Transactions { get; } = [.. Export.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse)];
 
     // A round with masks in which one dropped out and one fell silent.
-    private static readonly TestShard Masked = MaskedRoundTests.Silenced(out _).Shard;
+    private static readonly MaskedLedger Masked = Unmasked();
 
-    private static IEnumerable<Transaction> MaskedTransactions => Masked.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "round");
+    private static IEnumerable<Transaction> MaskedTransactions => Masked.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "round");
 
     private static IEnumerable<Transaction> GovernanceTransactions => Governed.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "governance");
 
@@ -58,6 +58,14 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
             bytes => ExportLayout.DecodeBlock(bytes) is var (block, finalization) ? ExportLayout.EncodeBlock(block, finalization) : null);
     }
 
+    private static MaskedLedger Unmasked()
+    {
+        var ledger = MaskedRoundTests.Silenced();
+        foreach (var i in ledger.Masked.Fixed.Revealed.Positions) ledger.Act(i);
+        ledger.HoldAll();
+        return ledger;
+    }
+
     private static IEnumerable<Decoder> Calls()
     {
         var calls = Transactions.Concat(GovernanceTransactions).Concat(MaskedTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
@@ -72,7 +80,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
         var agreement = Transactions.Select(transaction => transaction.Payload).First(payload => payload is { Contract: "agreement", Method: "Propose" });
         ContractCalls.TryRead("agreement", "Propose", agreement.Arguments, out var propose);
-        yield return new("TrainingAgreement", [((ProposeAgreement)propose!).Agreement.Encode()], bytes => TrainingAgreement.TryParse(bytes, out var read) ? read!.Encode() : null);
+        yield return new("TrainingAgreement", [((ProposeAgreement)propose!).Agreement.Encode(), Masked.Agreement.Encode()], bytes => TrainingAgreement.TryParse(bytes, out var read) ? read!.Encode() : null);
         yield return Cbor("Policy", 128, Policy.Read, (writer, value) => value.Write(writer), Protocol.Contracts.Policy.Open, new Policy(3, 5, 3, 2_000_000_000_000, true));
         yield return Cbor("FixedPoint", 128, FixedPoint.Read, (writer, value) => value.Write(writer), FixedPoint.Create(1, 4), FixedPoint.Create(10, 1000));
     }
@@ -81,7 +89,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     {
         // Every state that the run went through, so that records stand in all their phases.
         var records = Export.Shard.Blocks.Concat(Governed.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records)
-            .Concat(Masked.State.Records).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) ? 6 : 0) + 1)], pair => pair.Value.Encode());
+            .Concat(Masked.Shard.State.Records).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) ? 6 : 0) + 1)], pair => pair.Value.Encode());
         foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix,
             MaskedRoundRecord.Prefix, MaskAdvertRecord.Prefix, MaskSharesRecord.Prefix, MaskAcknowledgementRecord.Prefix, MaskedInputRecord.Prefix, MaskConfirmRecord.Prefix, MaskRevealRecord.Prefix, SilentRevealRecord.Prefix,
             MaskHoldingRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix })

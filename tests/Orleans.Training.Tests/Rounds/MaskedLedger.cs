@@ -37,7 +37,7 @@ internal sealed class MaskedLedger
     /// <summary>What each participant has consumed; it outlives attempts.</summary>
     public SortedDictionary<int, HashSet<Digest>> Consumed { get; } = [];
     /// <summary>Every message that a participant has said, whether or not it got through.</summary>
-    public List<(int Attempt, int Who, MaskMessage Message)> Said { get; } = [];
+    public List<(int Who, MaskMessage Message, Digest Call)> Said { get; } = [];
     /// <summary>Every call that anybody has sent.</summary>
     public List<(string Actor, ContractCall Call)> Sent { get; } = [];
     public int Attempt { get; private set; }
@@ -115,7 +115,7 @@ internal sealed class MaskedLedger
         Journals[who].AddRange(step.Records);
         if (step.Records.Any(record => record.Decode() is MaskRecord.ConsumedContent)) consumed.Add(Weights);
         if (step.Message is null) return next is AcksClosed && step.Fault is MaskFault.None ? Step(who) : null;
-        Said.Add((Attempt, who, step.Message));
+        Say(who, step.Message);
         if (MaskedParticipation.BlobOf(step.Message) is { } blob) Store(blob.Span);
         return step.Message;
     }
@@ -133,7 +133,7 @@ internal sealed class MaskedLedger
     {
         States[who] = MaskParticipant.Restore(Setup(who), Journals[who].Select(record => MaskRecord.TryRead(record.Bytes, out var read) ? read : throw new InvalidDataException("no record")));
         if (MaskParticipant.LastMessage(States[who]) is not { } message) return;
-        Said.Add((Attempt, who, message));
+        Say(who, message);
         Send(Names[who], MaskedParticipation.CallOf(Masked, message));
     }
 
@@ -192,6 +192,8 @@ internal sealed class MaskedLedger
     }
 
     public int[] PlainSum(IEnumerable<int> who) => [.. who.Select(i => Lanes[i]).Aggregate((IEnumerable<int>)new int[17], (sum, lanes) => sum.Zip(lanes, (a, b) => a + b))];
+
+    private void Say(int who, MaskMessage message) => Said.Add((who, message, Digest.Of(Wire.Encode(MaskedParticipation.CallOf(Masked, message).WriteArguments))));
 
     private void Settle(Phase phase)
     {

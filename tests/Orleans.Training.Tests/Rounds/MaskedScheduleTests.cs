@@ -16,13 +16,14 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
         var seed = (ulong)Environment.TickCount64;
         output.WriteLine($"seed {seed}");
         var ends = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        for (var run = 0UL; run < 60; run++)
+        for (var run = 0UL; run < 80; run++)
         {
             var chance = new Chance(seed + run);
-            var count = chance.Below(6) + 3;
+            // Below seven nobody may be missing for the sum.
+            var count = chance.Percent(50) ? chance.Below(4) + 3 : chance.Below(2) + 7;
             var ledger = new MaskedLedger(count, seed + run, corrupt: 0, minimum: 3);
             // Who is gone from where on; most stay.
-            var gone = ledger.Everybody.ToDictionary(i => i, _ => chance.Percent(8) ? chance.Pick(MaskedLedger.Flow) : (Phase?)null);
+            var gone = ledger.Everybody.ToDictionary(i => i, _ => chance.Percent(10) ? chance.Pick(MaskedLedger.Flow) : (Phase?)null);
             Assert.Equal(Rejection.None, ledger.Open());
             while (true)
             {
@@ -37,7 +38,7 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
         }
 
         foreach (var (end, times) in ends) output.WriteLine($"{end}: {times}");
-        Assert.True(ends.ContainsKey("sum") && ends.Count > 2);
+        Assert.True(ends.ContainsKey("sum") && ends.ContainsKey("sum of some") && ends.Count > 3);
     }
 
     [Fact]
@@ -146,7 +147,7 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
         Assert.True(fault is MaskFault.None, $"{seed}: {fault}");
         Assert.True(ledger.PlainSum(ledger.Masked.Survivors.Positions).SequenceEqual(sum!), seed);
         MaskedRoundTests.Publish(ledger);
-        return "sum";
+        return ledger.Masked.Order!.Dropped.Count + ledger.Masked.Silent.Count == 0 ? "sum" : "sum of some";
     }
 
     // Never both kinds about one participant by the honest, not even by different ones; nobody is in two orders about one model.
@@ -160,7 +161,7 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
                 .Concat(attempt.Where(said => said.Message is Reveal).Select(said => said.Who)).ToHashSet();
             Assert.False(seeds.Overlaps(selves), $"{seed}: both kinds of {string.Join(',', seeds.Intersect(selves))}");
             foreach (var own in attempt.GroupBy(said => (said.Who, said.Message.GetType())))
-                Assert.True(own.Select(said => MaskedParticipation.CallOf(ledger.Masked, said.Message)).Select(call => Convert.ToHexString(Wire.Encode(call.WriteArguments))).Distinct().Count() == 1, $"{seed}: {own.Key} said two things");
+                Assert.True(own.Select(said => said.Call).Distinct().Count() == 1, $"{seed}: {own.Key} said two things");
         }
 
         var orders = ledger.Shard.State.All<UnmaskOrderRecord>(UnmaskOrderRecord.Prefix).SelectMany(order => order.Inputs).Select(input => (int)input.Position).ToArray();
