@@ -66,7 +66,7 @@ internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> 
     private async Task<bool> Look(IContractsGrain contracts)
     {
         if (await contracts.Find<RunRecord>(RunRecord.Key(_agreement)) is not { } run || await contracts.Find<AgreementRecord>(AgreementRecord.Key(_agreement)) is not { } terms) return false;
-        if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds) return true;
+        if (terms.Agreement.Masks || run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds) return true;
         if (await contracts.Find<RoundRecord>(RoundRecord.Key(_agreement, run.PublishedRounds + 1, run.Attempts + 1)) is not { Phase: Phase.Input, InputsDigest: null } round) return false;
         if (_attempt != round.StateKey)
         {

@@ -103,7 +103,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
     {
         var terms = state.Find<AgreementRecord>(AgreementRecord.Key(agreement))!;
         var run = state.Find<RunRecord>(RunRecord.Key(agreement))!;
-        if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
+        // Rounds with masks are driven by their participants' own programs as yet.
+        if (terms.Agreement.Masks || run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
         {
             _runs.Remove(agreement);
             _inputs.Remove(agreement);

@@ -101,6 +101,12 @@ public sealed record ProposeAgreement(TrainingAgreement Agreement) : ContractCal
             if (context.Find<DatasetRecord>(DatasetRecord.Key(participant, dataset)) is null) return Rejection.DatasetUnknown;
         }
 
+        if (Agreement.Masking is { } masking)
+        {
+            if (Agreement.Datasets.Count > MaskingTerms.MaximumParticipants) return Rejection.MaskCohortTooLarge;
+            if (masking.CheckCohort(Agreement, Agreement.Datasets.Count) is not Aggregation.MaskFault.None) return Rejection.MaskCohortTooSmall;
+        }
+
         if (!context.TryCount(CountRecord.Agreements(context.Actor), Limits.AgreementsPerParticipant)) return Rejection.LimitReached;
         context.Put(key, new AgreementRecord(Agreement, digest, [], [], null), "AgreementProposed");
         return Rejection.None;

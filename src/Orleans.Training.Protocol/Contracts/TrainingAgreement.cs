@@ -40,6 +40,8 @@ public sealed record TrainingAgreement
     public required IReadOnlyList<AgreedDataset> Datasets { get; init; }
     /// <summary>Whether updates are masked.</summary>
     public required bool Masks { get; init; }
+    /// <summary>How, if they are; null if not.</summary>
+    public MaskingTerms? Masking { get; init; }
 
     /// <summary>The one strategy so far.</summary>
     public const string FederatedAveraging = "fedavg";
@@ -94,7 +96,7 @@ public sealed record TrainingAgreement
         }
 
         writer.WriteEndArray();
-        writer.WriteBoolean(Masks);
+        if (Masks && Masking is not null) Masking.Write(writer); else writer.WriteBoolean(Masks);
         writer.WriteEndArray();
     }
 
@@ -102,6 +104,7 @@ public sealed record TrainingAgreement
     {
         reader.ReadArrayHead(14);
         reader.ReadVersion(1);
+        MaskingTerms? masking = null;
         var agreement = new TrainingAgreement
         {
             Name = reader.ReadName(),
@@ -116,8 +119,8 @@ public sealed record TrainingAgreement
             InputWindowMs = reader.ReadNumber(int.MaxValue),
             AggregateWindowMs = reader.ReadNumber(int.MaxValue),
             Datasets = reader.ReadArray(Limits.Participants, ReadDataset),
-            Masks = reader.ReadBoolean(),
-        };
+            Masks = ReadMasks(reader, out masking),
+        } with { Masking = masking };
         reader.ReadEndArray();
         Wire.Require(agreement.IsSound());
         return agreement;
@@ -130,10 +133,16 @@ public sealed record TrainingAgreement
             if (Datasets[i - 1].Participant >= Datasets[i].Participant) return false;
         }
 
-        return Strategy == FederatedAveraging && !Masks && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
+        return Strategy == FederatedAveraging && (Masks ? Masking is { IsSound: true } : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
             && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out _)
             && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= Datasets.Count;
+    }
+
+    private static bool ReadMasks(CborReader reader, out MaskingTerms? masking)
+    {
+        masking = reader.PeekState() is CborReaderState.StartArray ? MaskingTerms.Read(reader) : null;
+        return masking is not null || reader.ReadBoolean();
     }
 
     private static TrainingTerms ReadTraining(CborReader reader)

@@ -57,6 +57,10 @@ public enum Rejection
     PolicyViolated = 2203,
     /// <summary>A data set of the agreement is not registered by its participant.</summary>
     DatasetUnknown = 2204,
+    /// <summary>More participants than <see cref="Contracts.MaskingTerms.MaximumParticipants"/> are to be masked.</summary>
+    MaskCohortTooLarge = 2205,
+    /// <summary>Too few participants for the corruption that their masks are to bear.</summary>
+    MaskCohortTooSmall = 2206,
 
     /// <summary>The round is not in the phase that the method needs.</summary>
     WrongPhase = 2301,
@@ -70,6 +74,24 @@ public enum Rejection
     Late = 2305,
     /// <summary>The agreement's last round is over.</summary>
     RunEnded = 2306,
+    /// <summary>For rounds with masks, and the agreement's have none; or the other way round.</summary>
+    WrongMasking = 2307,
+    /// <summary>Names another context than the one that the ledger has for the attempt.</summary>
+    WrongContext = 2308,
+    /// <summary>A public key of small order, or not in its one encoding.</summary>
+    MaskKeyWeak = 2309,
+    /// <summary>The actor is not among those who take part at this stage.</summary>
+    NotInCohort = 2310,
+    /// <summary>The acknowledgement has not a bit for each neighbour, or one for a neighbour that dealt no shares.</summary>
+    BadAcknowledgement = 2311,
+    /// <summary>Another order to unmask than the ledger's.</summary>
+    WrongOrder = 2312,
+    /// <summary>Nothing is revealed before the actor has confirmed the order.</summary>
+    NotConfirmed = 2313,
+    /// <summary>Not the secret that the actor committed to.</summary>
+    WrongSecret = 2314,
+    /// <summary>A sum about the same base model was ordered with this participant, or with too many of these, already.</summary>
+    ModelConsumed = 2315,
 
     /// <summary>The validator has already given its verdict on this proposal.</summary>
     AlreadyAttested = 2401,

@@ -44,6 +44,8 @@ public sealed record RoundOpen(Digest Agreement, int Number, Digest BaseModel) :
         // A round's seats are numbered in one era: none begins while an era waits for the open ones.
         if (EraContract.Plan(context) is not null) return Rejection.EraEnding;
 
+        if (terms.Agreement.Masks) return MaskedRoundContract.Open(context, terms, Number, attempt, BaseModel);
+
         var deadline = context.TimeMs + terms.Agreement.InputWindowMs;
         var round = new RoundRecord(Agreement, Number, attempt, BaseModel, Phase.Input, deadline, new RoundInput[terms.Agreement.Datasets.Count], null, [], null);
         context.SetDeadline(round.StateKey, null, deadline);
@@ -88,6 +90,7 @@ public sealed record InputCommit(Digest Agreement, int Number, int Attempt, Dige
         if (rejection is not Rejection.None) return rejection;
         var position = terms!.Agreement.PositionOf(context.Actor);
         if (position < 0) return Rejection.NotInAgreement;
+        if (terms.Agreement.Masks) return Rejection.WrongMasking;
         if (round!.Phase is not Phase.Input) return Rejection.WrongPhase;
         if (round.InputsDigest is not null) return Rejection.Late;
         if (BaseModel != round.BaseModel) return Rejection.WrongBaseModel;
@@ -141,6 +144,7 @@ public sealed record Held(Digest Agreement, int Number, int Attempt, IReadOnlyLi
         if (rejection is not Rejection.None) return rejection;
         var seat = context.Seat;
         if (seat < 0) return Rejection.MissingRole;
+        if (terms!.Agreement.Masks) return Rejection.WrongMasking;
         if (round!.Phase is not Phase.Input) return Rejection.WrongPhase;
         if (round.InputsDigest is not null) return Rejection.Late;
         if (Positions.Any(position => position >= round.Inputs.Count || round.Inputs[position].Root == Digest.Zero)) return Rejection.NotFound;
@@ -193,7 +197,7 @@ public sealed record AggregateProposal(Digest Agreement, int Number, int Attempt
         var rejection = RoundContract.Find(context, Agreement, Number, Attempt, out var terms, out var round);
         if (rejection is not Rejection.None) return rejection;
         if (!RoundContract.MayDrive(context, terms!)) return Rejection.NotInAgreement;
-        if (round!.Phase is not Phase.Input || round.InputsDigest is null) return Rejection.WrongPhase;
+        if (!round!.IsAggregating) return Rejection.WrongPhase;
         if (Inputs != round.InputsDigest) return Rejection.WrongInputs;
         if (round.Proposals.FirstOrDefault(proposal => proposal.Digest == ProposalDigest) is { } same)
             return RoundContract.Count(same.Wrong) > context.Validators.Count - context.Validators.Quorum ? Rejection.ProposalRefused : Rejection.AlreadyExists;
@@ -246,7 +250,7 @@ public sealed record Attest(Digest Agreement, int Number, int Attempt, Digest Pr
         if (seat < 0) return Rejection.MissingRole;
         var index = round!.Proposals.ToList().FindIndex(candidate => candidate.Digest == Proposal);
         if (index < 0) return Rejection.NotFound;
-        if (round.Phase is not Phase.Input) return Rejection.WrongPhase;
+        if (!round.IsAggregating) return Rejection.WrongPhase;
         var proposal = round.Proposals[index];
         if (((proposal.Ok | proposal.Wrong) & 1u << seat) != 0) return Rejection.AlreadyAttested;
         if (RoundContract.Count(proposal.Wrong) > context.Validators.Count - context.Validators.Quorum) return Rejection.ProposalRefused;

@@ -40,7 +40,8 @@ internal static class RoundContract
     /// <summary>Publishes the model of a proposal that a quorum attested.</summary>
     public static void Publish(ContractContext context, AgreementRecord terms, RoundRecord round, Proposal proposal)
     {
-        var weight = round.Survivors(context.Validators.Quorum).Sum(position => (long)terms.Weights[position]);
+        var survivors = terms.Agreement.Masks ? new MaskedAttempt(context.Find<StateRecord>, terms, round).Survivors.Positions : round.Survivors(context.Validators.Quorum);
+        var weight = survivors.Sum(position => (long)terms.Weights[position]);
         var run = context.Find<RunRecord>(RunRecord.Key(round.Agreement))!;
         context.SetDeadline(round.StateKey, round.DeadlineMs, null);
         context.Put(round.StateKey, round with { Phase = Phase.Published });
@@ -51,17 +52,21 @@ internal static class RoundContract
     /// <summary>What falls due at an attempt's deadline.</summary>
     public static void OnDeadline(ContractContext context, string key)
     {
-        if (context.Find<RoundRecord>(key) is not { Phase: Phase.Input } round) return;
-        if (round.InputsDigest is null) FixInputs(context, context.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!, round);
+        if (context.Find<RoundRecord>(key) is not { Phase: not (Phase.Published or Phase.Failed) } round) return;
+        var terms = context.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
+        if (!round.IsAggregating && terms.Agreement.Masks) MaskedRoundContract.Close(context, new MaskedAttempt(context.Find<StateRecord>, terms, round));
+        else if (!round.IsAggregating) FixInputs(context, terms, round);
+        else if (terms.Agreement.Masks) MaskedRoundContract.Fail(context, new MaskedAttempt(context.Find<StateRecord>, terms, round), RoundFailure.AggregateLate);
         else Fail(context, round, RoundFailure.AggregateLate);
     }
 
-    private static void Fail(ContractContext context, RoundRecord round, RoundFailure reason)
+    /// <summary>Ends the attempt without a model, and with the last one, or when no other can follow, the run.</summary>
+    public static void Fail(ContractContext context, RoundRecord round, RoundFailure reason, bool isLast = false)
     {
         var run = context.Find<RunRecord>(RunRecord.Key(round.Agreement))!;
         context.SetDeadline(round.StateKey, round.DeadlineMs, null);
         context.Put(round.StateKey, round with { Phase = Phase.Failed, Failure = reason }, "RoundFailed");
-        context.Put(RunRecord.Key(round.Agreement), run with { Attempts = round.Attempt, Failure = round.Attempt >= RunRecord.MaxAttempts ? reason : null });
+        context.Put(RunRecord.Key(round.Agreement), run with { Attempts = round.Attempt, Failure = isLast || round.Attempt >= RunRecord.MaxAttempts ? reason : null });
     }
 
     /// <summary>The seats of a bit set.</summary>

@@ -2,23 +2,29 @@ using System.Formats.Cbor;
 
 namespace Orleans.Training.Protocol.Contracts;
 
-/// <summary>The stages of a round. A round without masks goes from Input to Published or Failed; the stages between belong to masked rounds.</summary>
+/// <summary>The stages of a round. A round without masks goes from Input to Published or Failed; the other stages belong to masked rounds.</summary>
 public enum Phase
 {
     /// <summary>Participants advertise the keys of their masks.</summary>
     AdvertiseKeys = 1,
-    /// <summary>Participants share the secrets that undo masks.</summary>
+    /// <summary>Participants deal shares of the secrets that undo masks.</summary>
     ShareKeys = 2,
     /// <summary>Participants commit updates, until the deadline or until all are held; then the aggregate is proposed.</summary>
     Input = 3,
-    /// <summary>Survivors confirm who survived.</summary>
+    /// <summary>Survivors confirm the order to unmask.</summary>
     ConsistencyCheck = 4,
-    /// <summary>Survivors reveal what undoes the masks.</summary>
+    /// <summary>Survivors reveal what undoes the masks: their own, and those of who dropped out.</summary>
     Unmask = 5,
     /// <summary>A quorum of validators attested the model.</summary>
     Published = 6,
     /// <summary>The round ended without a model.</summary>
     Failed = 7,
+    /// <summary>Participants say whose shares they hold.</summary>
+    AcknowledgeShares = 8,
+    /// <summary>Who revealed before also reveals what undoes the masks of survivors that did not.</summary>
+    RevealSilent = 9,
+    /// <summary>All that undoes the masks is on the ledger; the aggregate is proposed.</summary>
+    Aggregate = 10,
 }
 
 /// <summary>Why a round ended without a model.</summary>
@@ -28,6 +34,20 @@ public enum RoundFailure
     TooFewInputs = 1,
     /// <summary>No proposal was attested by a quorum before the deadline.</summary>
     AggregateLate = 2,
+    /// <summary>Too few participants advertised keys.</summary>
+    TooFewKeys = 3,
+    /// <summary>Too few participants share with each other.</summary>
+    TooFewShares = 4,
+    /// <summary>A participant has fewer surviving neighbours than shares give its secrets back.</summary>
+    TooManyDropped = 5,
+    /// <summary>The survivors do not hang together.</summary>
+    SurvivorsApart = 6,
+    /// <summary>A sum about the same base model with one of the survivors was ordered meanwhile.</summary>
+    ModelConsumed = 7,
+    /// <summary>Too few survivors confirmed the order to unmask.</summary>
+    ConfirmsMissing = 8,
+    /// <summary>Too few shares were revealed.</summary>
+    RevealsMissing = 9,
 }
 
 /// <summary>One committed update: root of its chunks (zero while there is none) and the seats that hold it, as a bit set.</summary>
@@ -38,7 +58,8 @@ public sealed record Proposal(Digest Digest, ParticipantId Proposer, Digest SumR
 
 /// <summary>
 /// One attempt at a round: [agreement, round, attempt, base model, phase, deadline, [[root, holders]…], inputs digest | null,
-/// [[digest, proposer, sum root, model, model root, ok, wrong]…], failure | null]. Inputs stand in the agreement's order of participants.
+/// [[digest, proposer, sum root, model, model root, ok, wrong]…], failure | null]. Inputs stand in the agreement's order of participants;
+/// a masked attempt has none here, but records of its own (<see cref="MaskedRoundRecord"/>).
 /// </summary>
 public sealed record RoundRecord(
     Digest Agreement,
@@ -61,6 +82,9 @@ public sealed record RoundRecord(
     /// <summary>What all state keys of this kind begin with.</summary>
     public const string Prefix = "rounds/";
 
+    /// <summary>Whether all that the aggregate follows from is fixed, and the aggregate not yet.</summary>
+    public bool IsAggregating => InputsDigest is not null && Phase is (Phase.Input or Phase.Aggregate);
+
     internal static RoundRecord Read(CborReader reader)
     {
         reader.ReadArrayHead(10);
@@ -69,7 +93,7 @@ public sealed record RoundRecord(
             reader.ReadNumber(Limits.Rounds),
             reader.ReadNumber(RunRecord.MaxAttempts),
             reader.ReadDigest(),
-            (Phase)reader.ReadNumber((int)Phase.Failed),
+            (Phase)reader.ReadNumber((int)Phase.Aggregate),
             reader.ReadNumber(),
             reader.ReadArray(Limits.Participants, ReadInput),
             reader.ReadOptional(Wire.ReadDigest),

@@ -27,7 +27,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         if (!Digest.TryParse(agreement, out var digest)) throw new OperationalException("OT-7024", $"'{agreement}' names no run.");
         if (await contracts.Find<AgreementRecord>(AgreementRecord.Key(digest)) is not { } terms || await contracts.Find<RoundRecord>(RoundRecord.Key(digest, round, attempt)) is not { } record) return;
         var position = terms.Agreement.PositionOf(participant);
-        if (position < 0 || record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero) return;
+        if (position < 0 || terms.Agreement.Masks || record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero) return;
 
         if (!ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec)) throw new TrainerException(TrainerFault.DataDoNotFitModel, "the agreement's model specification does not parse");
         var model = await BaseModel(contracts, spec, terms, record);

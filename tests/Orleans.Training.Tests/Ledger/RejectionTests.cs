@@ -3,6 +3,7 @@ using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Tests.Contracts;
+using Orleans.Training.Tests.Rounds;
 
 namespace Orleans.Training.Tests.Ledger;
 
@@ -60,6 +61,20 @@ public sealed class RejectionTests
         [Rejection.Late] = () => Prepared(5, () => _shard.Send("va", new Held(Agreement, 1, 1, [0]))),
         [Rejection.RunEnded] = () => Prepared(3, FailThreeTimes),
         [Rejection.WrongInputs] = () => Prepared(5, () => _shard.Send("va", new AggregateProposal(Agreement, 1, 1, Nothing, Nothing, Nothing, Nothing))),
+
+        // Rounds with masks; each rule of each call is in MaskedRoundTests.
+        [Rejection.MaskCohortTooLarge] = () => Masked(MaskingTerms.MaximumParticipants + 1, ledger => ledger.Send("p000", new ProposeAgreement(ledger.Agreement)), isActive: false),
+        [Rejection.MaskCohortTooSmall] = () => Masked(3, ledger => ledger.Send("p000", new ProposeAgreement(ledger.Plan("small", corrupt: 1)))),
+        [Rejection.WrongMasking] = () => Prepared(4, () => _shard.Send("va", new ConfirmUnmasking(Agreement, 1, 1, Nothing))),
+        [Rejection.WrongContext] = () => Masked(3, ledger => Brought(ledger, Phase.ShareKeys, () => new CommitMaskShares(ledger.Agreement.ComputeDigest(), 1, 1, Nothing, Nothing, Nothing))),
+        [Rejection.MaskKeyWeak] = () => Masked(3, ledger => Brought(ledger, Phase.AdvertiseKeys, () => new AdvertiseMaskKeys(ledger.Agreement.ComputeDigest(), 1, 1, ledger.Masked.Fixed.Attempt, new byte[32], new byte[32], Nothing))),
+        [Rejection.NotInCohort] = () => Masked(4, ledger => Brought(ledger, Phase.ShareKeys, () => new CommitMaskShares(ledger.Agreement.ComputeDigest(), 1, 1, Nothing, Nothing, Nothing), without: 0)),
+        [Rejection.BadAcknowledgement] = () => Masked(3, ledger => Brought(ledger, Phase.AcknowledgeShares, () => new AcknowledgeMaskShares(ledger.Agreement.ComputeDigest(), 1, 1, ledger.Masked.Fixed.Cohort!.Value, new byte[2]))),
+        [Rejection.WrongOrder] = () => Masked(3, ledger => Brought(ledger, Phase.ConsistencyCheck, () => new ConfirmUnmasking(ledger.Agreement.ComputeDigest(), 1, 1, Nothing))),
+        [Rejection.NotConfirmed] = () => Masked(3, ledger => Brought(ledger, Phase.Unmask, () => new RevealMasks(ledger.Agreement.ComputeDigest(), 1, 1, ledger.Masked.Order!.Order.ComputeDigest(), new byte[32], Nothing), actor: 2)),
+        [Rejection.WrongSecret] = () => Masked(3, ledger => Brought(ledger, Phase.Unmask, () => new RevealMasks(ledger.Agreement.ComputeDigest(), 1, 1, ledger.Masked.Order!.Order.ComputeDigest(), new byte[32], Nothing))),
+        [Rejection.ModelConsumed] = () => Masked(3, Consume),
+
         [Rejection.AlreadyAttested] = () => Prepared(5, () => Verdicts("va", "va")),
         [Rejection.ProposalRefused] = () => Prepared(5, () => Verdicts("va", "cleveland", "hungarian")),
     };
@@ -172,6 +187,27 @@ public sealed class RejectionTests
         var proposal = new AggregateProposal(Agreement, 1, 1, inputs, Nothing, Nothing, Nothing);
         Assert.Equal(Rejection.None, _shard.Send("va", proposal));
         return LastOf([.. seats.Select(seat => _shard.Send(seat, new Attest(Agreement, 1, 1, proposal.ProposalDigest, false, Nothing)))]);
+    }
+
+    private static Rejection Masked(int count, Func<MaskedLedger, Rejection> act, bool isActive = true) => act(new MaskedLedger(count, activate: isActive));
+
+    // The call is made only when the ledger is there: it names what the ledger has by then.
+    private static Rejection Brought(MaskedLedger ledger, Phase phase, Func<ContractCall> call, int actor = 0, int without = -1)
+    {
+        Assert.Equal(Rejection.None, ledger.Open());
+        ledger.Bring(phase, ledger.Everybody.Where(i => i != without));
+        Assert.Equal(phase, ledger.Round.Phase);
+        return ledger.Send(ledger.Names[actor], call());
+    }
+
+    private static Rejection Consume(MaskedLedger ledger)
+    {
+        var clone = ledger.Plan("clone");
+        ledger.Activate(clone);
+        ledger.Open();
+        ledger.Bring(Phase.ConsistencyCheck, ledger.Everybody);
+        ledger.Follow(clone);
+        return ledger.Open();
     }
 
     private static Rejection LastOf(Rejection[] results) => results[^1];

@@ -11,6 +11,9 @@ public readonly record struct AttemptContext
     /// <summary>The 32 bytes.</summary>
     public Digest Digest { get; }
 
+    /// <summary>The context that the ledger has.</summary>
+    internal static AttemptContext Restore(Digest digest) => new(digest);
+
     /// <summary>The context of an attempt.</summary>
     /// <param name="chain">The chain.</param>
     /// <param name="run">The run, by its agreement's digest.</param>
@@ -66,6 +69,9 @@ public readonly record struct CohortContext
     /// <summary>The 32 bytes.</summary>
     public Digest Digest { get; }
 
+    /// <summary>The context that the ledger has.</summary>
+    internal static CohortContext Restore(Digest digest) => new(digest);
+
     /// <summary>The context of the cohort U1.</summary>
     public static CohortContext Derive(AttemptContext attempt, ReadOnlySpan<ushort> cohort, MaskBeacon beacon) =>
         new(new Preimage("fedmask/1/ctx1").Add(attempt.Digest).Add(Preimage.OfSet(cohort)).Add(beacon.Digest).Finish());
@@ -78,6 +84,9 @@ public readonly record struct MaskContext
 
     /// <summary>The 32 bytes.</summary>
     public Digest Digest { get; }
+
+    /// <summary>The context that the ledger has.</summary>
+    internal static MaskContext Restore(Digest digest) => new(digest);
 
     /// <summary>The context of the graph (U2, E′).</summary>
     public static MaskContext Derive(CohortContext cohort, MaskGraph masks) =>

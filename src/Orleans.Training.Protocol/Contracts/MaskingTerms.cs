@@ -1,0 +1,46 @@
+using System.Formats.Cbor;
+using Orleans.Training.Protocol.Aggregation;
+
+namespace Orleans.Training.Protocol.Contracts;
+
+/// <summary>
+/// How the rounds of an agreement are masked: what must be borne, and how long each phase waits, in ms of block time:
+/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent]. Stands in the agreement where one without masks has false.
+/// </summary>
+/// <param name="CorruptLimit">c: participants that are assumed to be corrupt, at most.</param>
+/// <param name="AdvertiseWindowMs">From the opening to H1, when U1 is final.</param>
+/// <param name="ShareWindowMs">From there to H2, when the dealers are final.</param>
+/// <param name="AcknowledgeWindowMs">From there to H2b, when the graph of masks is final.</param>
+/// <param name="ConfirmWindowMs">From the order to unmask until enough have confirmed it.</param>
+/// <param name="RevealWindowMs">From there to H4, when the silent are final.</param>
+/// <param name="SilentWindowMs">From there to H4b.</param>
+public sealed record MaskingTerms(int CorruptLimit, int AdvertiseWindowMs, int ShareWindowMs, int AcknowledgeWindowMs, int ConfirmWindowMs, int RevealWindowMs, int SilentWindowMs)
+{
+    /// <summary>What sparse graphs would have to bear. Rounds of the ledger have complete graphs only, to which it does not apply.</summary>
+    public const FaultBound Bound = FaultBound.Corrupt330Dropped100;
+
+    /// <summary>The most participants of a masked agreement: above them the graph is sparse and needs a beacon of the validators, which there is not.</summary>
+    public const int MaximumParticipants = GraphParameters.LargestComplete;
+
+    internal bool IsSound => AdvertiseWindowMs > 0 && ShareWindowMs > 0 && AcknowledgeWindowMs > 0 && ConfirmWindowMs > 0 && RevealWindowMs > 0 && SilentWindowMs > 0;
+
+    /// <summary>R0 for a cohort of this size under an agreement.</summary>
+    internal MaskFault CheckCohort(TrainingAgreement agreement, int cohort) =>
+        cohort < GraphParameters.Smallest ? MaskFault.CohortTooSmall : new MaskSetup(0, default, default, agreement.FixedPoint, 1, CorruptLimit, agreement.MinParticipants, Bound).CheckCohort(cohort);
+
+    internal void Write(CborWriter writer)
+    {
+        writer.WriteStartArray(7);
+        foreach (var item in (ReadOnlySpan<int>)[CorruptLimit, AdvertiseWindowMs, ShareWindowMs, AcknowledgeWindowMs, ConfirmWindowMs, RevealWindowMs, SilentWindowMs]) writer.WriteInt32(item);
+        writer.WriteEndArray();
+    }
+
+    internal static MaskingTerms Read(CborReader reader)
+    {
+        reader.ReadArrayHead(7);
+        int Window() => reader.ReadNumber(int.MaxValue);
+        var terms = new MaskingTerms(reader.ReadNumber(Limits.Participants), Window(), Window(), Window(), Window(), Window(), Window());
+        reader.ReadEndArray();
+        return terms;
+    }
+}

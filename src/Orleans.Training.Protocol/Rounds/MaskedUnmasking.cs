@@ -1,0 +1,76 @@
+using System.Diagnostics.CodeAnalysis;
+using Orleans.Training.Protocol.Aggregation;
+
+namespace Orleans.Training.Protocol.Contracts;
+
+/// <summary>
+/// What a seat checks before it says that it holds a blob of a masked attempt, and the masks that are left in the sum once all that undoes them is on the ledger.
+/// Computed alike by proposer, validators and auditors, from the ledger and the blobs that it names.
+/// </summary>
+public sealed class MaskedUnmasking
+{
+    private readonly MaskedAttempt _masked;
+    private readonly BlobReader _read;
+    private readonly MaskGraph _graph;
+    private readonly MaskGraph _masks;
+
+    private MaskedUnmasking(MaskedAttempt masked, BlobReader read, MaskGraph masks) => (_masked, _read, _graph, _masks) = (masked, read, masked.Graph, masks);
+
+    /// <summary>Of an attempt whose order is written.</summary>
+    public static MaskedUnmasking Of(MaskedAttempt masked, BlobReader read) => new(masked, read, masked.Masks);
+
+    /// <summary>Whether a dealer's blob has the length that the graph gives it. What is in its envelopes only their receivers can tell.</summary>
+    public static MaskFault CheckShares(MaskedAttempt masked, int dealer, ReadOnlyMemory<byte> bytes) =>
+        ShareBlob.TryRead(bytes, masked.Graph.Neighbours((ushort)dealer).Length, out _) ? MaskFault.None : MaskFault.WrongLength;
+
+    /// <summary>Whether the openings of seeds that a survivor named are all that it must open, each matching its leaf.</summary>
+    public MaskFault CheckOpenings(int position, ReadOnlyMemory<byte> bytes) =>
+        TryReveal(position, bytes, out var reveal) ? Removal().TryAccept(reveal) : MaskFault.HolderFault;
+
+    /// <summary>The same of its openings of b of the silent.</summary>
+    public MaskFault CheckSilentOpenings(int position, ReadOnlyMemory<byte> bytes) =>
+        TryRevealSilent(position, bytes, out var reveal) ? Removal().TryAccept(reveal, _masked.Silent.Members) : MaskFault.HolderFault;
+
+    /// <summary>The masks to subtract from the sum of the survivors' masked updates; <see cref="MaskFault.BlobMissing"/> where a blob that counts cannot be had.</summary>
+    /// <param name="terms">The masks; empty with a fault.</param>
+    /// <param name="culprit">Whose fault it is.</param>
+    public MaskFault TryRemove(out MaskTerms terms, out ushort culprit)
+    {
+        (terms, culprit) = (new MaskTerms(), 0);
+        var removal = Removal();
+        foreach (var position in _masked.Fixed.Revealed.Positions)
+        {
+            culprit = (ushort)position;
+            if (_read(_masked.RootOf(MaskBlobKind.Openings, position)!.Value) is not { } bytes) return MaskFault.BlobMissing;
+            if (!TryReveal(position, bytes, out var reveal) || removal.TryAccept(reveal) is not MaskFault.None) return MaskFault.HolderFault;
+        }
+
+        foreach (var position in _masked.Fixed.SilentRevealed.Positions)
+        {
+            culprit = (ushort)position;
+            if (_read(_masked.RootOf(MaskBlobKind.SilentOpenings, position)!.Value) is not { } bytes) return MaskFault.BlobMissing;
+            if (!TryRevealSilent(position, bytes, out var reveal) || removal.TryAccept(reveal, _masked.Silent.Members) is not MaskFault.None) return MaskFault.HolderFault;
+        }
+
+        terms.Dispose();
+        return removal.TryFinish(out terms, out culprit);
+    }
+
+    private MaskRemoval Removal() => new(
+        _masked.Cohort, _masked.Context, _graph, _masks, _masked.Order!.Order, position => _masked.Advert(position)!, dealer => _masked.Commit(dealer)!,
+        dealer => _read(_masked.Commit(dealer)!.BlobRoot) is { } bytes && ShareBlob.TryRead(bytes, _graph.Neighbours(dealer).Length, out var blob) ? blob : throw new InvalidDataException($"The shares of {dealer} are not here."));
+
+    private bool TryReveal(int position, ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out Reveal? reveal)
+    {
+        reveal = _masked.SelfOf(position) is { } self && ShareOpenings.TryRead(bytes, out var openings)
+            ? new((ushort)position, _masked.Context.Digest, _masked.Order!.Order.ComputeDigest(), self, openings)
+            : null;
+        return reveal is not null;
+    }
+
+    private bool TryRevealSilent(int position, ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out RevealSilent? reveal)
+    {
+        reveal = ShareOpenings.TryRead(bytes, out var openings) ? new((ushort)position, _masked.Context.Digest, _masked.Order!.Order.ComputeDigest(), openings) : null;
+        return reveal is not null;
+    }
+}

@@ -1,0 +1,226 @@
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Simulation;
+using Orleans.Training.Tests.Ledger;
+
+namespace Orleans.Training.Tests.Rounds;
+
+/// <summary>
+/// The contracts of a shard of four seats, real participants that follow it, and the blobs between them. A test says who acts when; nothing acts by itself.
+/// Participants' records are kept as their journals would, and <see cref="Crash"/> starts one again from them.
+/// </summary>
+internal sealed class MaskedLedger
+{
+    public const int Window = 10_000;
+    public static readonly Digest Weights = Digest.Of("weights"u8);
+    private readonly Dictionary<Digest, byte[]> _blobs = [];
+
+    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true)
+    {
+        Chance = new Chance(seed);
+        Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
+        Shard.Commit(10, [.. Names.SelectMany(name => TestShard.Hospitals.Take(3).Select(seat => Shard.Sign(seat, new Admit(ParticipantId.Parse(name), name, Roles.Trainer | Roles.DataOwner, TestShard.Key(name).Public))))]);
+        Shard.Commit(10, [.. Names.Select((name, i) => Shard.Sign(name, new RegisterDataset("heart", Digest.Of("d"u8), 10 + i, "age")))]);
+        Agreement = Plan("heart", corrupt, minimum, rounds);
+        if (activate) Activate(Agreement);
+    }
+
+    public TestShard Shard { get; } = new();
+    public Chance Chance { get; }
+    public string[] Names { get; }
+    public TrainingAgreement Agreement { get; private set; }
+    public SortedDictionary<int, MaskState> States { get; } = [];
+    public SortedDictionary<int, List<MaskRecord>> Journals { get; } = [];
+    public SortedDictionary<int, int[]> Lanes { get; } = [];
+    /// <summary>What each participant has consumed; it outlives attempts.</summary>
+    public SortedDictionary<int, HashSet<Digest>> Consumed { get; } = [];
+    /// <summary>Every message that a participant has said, whether or not it got through.</summary>
+    public List<(int Who, MaskMessage Message, Digest Call)> Said { get; } = [];
+    /// <summary>Every call that anybody has sent.</summary>
+    public List<(string Actor, ContractCall Call)> Sent { get; } = [];
+    public int Attempt { get; private set; }
+    public long TimeMs => Shard.Head.Block.Header.TimeMs;
+    public RoundRecord Round => Shard.State.Find<RoundRecord>(RoundRecord.Key(Agreement.ComputeDigest(), 1, Attempt))!;
+    public RunRecord Run => Shard.State.Find<RunRecord>(RunRecord.Key(Agreement.ComputeDigest()))!;
+    public MaskedAttempt Masked => new(key => Shard.State.Find<StateRecord>(key), Shard.State.Find<AgreementRecord>(AgreementRecord.Key(Agreement.ComputeDigest()))!, Round);
+    public IEnumerable<int> Everybody => Enumerable.Range(0, Names.Length);
+
+    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1) => new()
+    {
+        Name = name,
+        ModelSpec = ModelSpec.Logistic(10).Encoded,
+        Seed = Digest.Of("seed"u8),
+        InitialModel = Digest.Of("initial"u8),
+        Strategy = TrainingAgreement.FederatedAveraging,
+        FixedPoint = FixedPoint.TryCreate(1L << 33, 1L << 33, LaneLayout.LevelsFor(16, Names.Length), Names.Length, out var parameters) ? parameters : throw new InvalidDataException("no parameters"),
+        Training = new TrainingTerms(50_000, 8, 3),
+        Rounds = rounds,
+        MinParticipants = minimum,
+        InputWindowMs = Window,
+        AggregateWindowMs = Window,
+        Datasets = [.. Names.Select(who => new AgreedDataset(ParticipantId.Parse(who), "heart"))],
+        Masks = true,
+        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window),
+    };
+
+    public void Activate(TrainingAgreement agreement)
+    {
+        Assert.Equal(Rejection.None, Shard.Send(agreement.Datasets[0].Participant.Name, new ProposeAgreement(agreement)));
+        Shard.Commit(10, [.. agreement.Datasets.Select(agreed => Shard.Sign(agreed.Participant.Name, new AcceptAgreement(agreement.ComputeDigest(), Policy.Open)))]);
+    }
+
+    /// <summary>Turns to another agreement of the same participants.</summary>
+    public void Follow(TrainingAgreement agreement, int attempt = 0) => (Agreement, Attempt) = (agreement, attempt);
+
+    public Rejection Send(string actor, ContractCall call)
+    {
+        Sent.Add((actor, call));
+        return Shard.Send(actor, call);
+    }
+
+    /// <summary>Opens the next attempt, with participants that have seen nothing of it.</summary>
+    public Rejection Open()
+    {
+        var result = Send(TestShard.Hospitals[0], new RoundOpen(Agreement.ComputeDigest(), 1, Agreement.InitialModel));
+        if (result is not Rejection.None) return result;
+        Attempt = Run.Attempts + 1;
+        foreach (var i in Everybody)
+        {
+            States[i] = MaskParticipant.Begin(Setup(i));
+            Journals[i] = [];
+            Lanes[i] = [.. Enumerable.Range(0, 17).Select(_ => (int)Chance.Between(-Agreement.FixedPoint.Levels, Agreement.FixedPoint.Levels))];
+        }
+
+        return result;
+    }
+
+    public MaskSetup Setup(int who) => Masked.SetupOf(who, Weights, 17);
+
+    public ReadOnlyMemory<byte>? Read(Digest root) => _blobs.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null;
+
+    public void Store(ReadOnlySpan<byte> bytes) => _blobs[ChunkedBlob.Root(bytes)] = bytes.ToArray();
+
+    /// <summary>A participant looks at the ledger and takes the step that it is told to, if any: what it says, or null.</summary>
+    public MaskMessage? Step(int who)
+    {
+        var state = States[who];
+        var consumed = Consumed.TryGetValue(who, out var before) ? before : Consumed[who] = [];
+        MaskEvent? next = state.Phase is MaskPhase.Idle && Round.Phase is Phase.AdvertiseKeys ? new AttemptOpened(new MaskSecrets(Random()), consumed) : MaskedParticipation.Next(Masked, state, Read, TimeMs, consumed);
+        if (next is null && state is { Phase: MaskPhase.Acked, Masks: not null } && Round.Phase is Phase.Input) next = new UpdateReady(Lanes[who], MaskTail.Of(Masked.Terms.Weights[who]));
+        if (next is null) return null;
+        var step = MaskParticipant.Step(state, next);
+        States[who] = step.State;
+        Journals[who].AddRange(step.Records);
+        if (step.Records.Any(record => record.Decode() is MaskRecord.ConsumedContent)) consumed.Add(Weights);
+        if (step.Message is null) return next is AcksClosed && step.Fault is MaskFault.None ? Step(who) : null;
+        Say(who, step.Message);
+        if (MaskedParticipation.BlobOf(step.Message) is { } blob) Store(blob.Span);
+        return step.Message;
+    }
+
+    /// <summary>The step, and its message on the ledger.</summary>
+    public Rejection? Act(int who) => Step(who) is { } message ? Send(Names[who], MaskedParticipation.CallOf(Masked, message)) : null;
+
+    public void Act(IEnumerable<int> who)
+    {
+        foreach (var i in who) Assert.Equal(Rejection.None, Act(i));
+    }
+
+    /// <summary>The host dies and comes back with its journal; what it said last, it says again.</summary>
+    public void Crash(int who)
+    {
+        States[who] = MaskParticipant.Restore(Setup(who), Journals[who].Select(record => MaskRecord.TryRead(record.Bytes, out var read) ? read : throw new InvalidDataException("no record")));
+        if (MaskParticipant.LastMessage(States[who]) is not { } message) return;
+        Say(who, message);
+        Send(Names[who], MaskedParticipation.CallOf(Masked, message));
+    }
+
+    /// <summary>A seat fetches, checks and says that it holds what is committed and what it has not said yet; null when there is nothing.</summary>
+    public Rejection? Hold(int seat)
+    {
+        if (KindOf(Round.Phase) is not { } kind) return null;
+        var masked = Masked;
+        var positions = PositionSet.Of(Everybody.Where(i => masked.RootOf(kind, i) is { } root && Read(root) is { } bytes && IsGood(masked, kind, i, bytes))).Without(masked.HeldBy(seat, kind));
+        return positions.Count == 0 ? null : Send(TestShard.Hospitals[seat], new HoldMaskBlobs(Agreement.ComputeDigest(), 1, Attempt, kind, positions));
+    }
+
+    public void HoldAll()
+    {
+        var phase = Round.Phase;
+        for (var seat = 0; seat < 3 && Round.Phase == phase; seat++) Hold(seat);
+    }
+
+    /// <summary>Lets the phase's deadline pass.</summary>
+    public void Expire() => Shard.Commit(Math.Max(1, Round.DeadlineMs - TimeMs));
+
+    /// <summary>Brings an attempt to the beginning of a phase, with these participants doing everything; others have dropped out.</summary>
+    public void Bring(Phase phase, params IEnumerable<int> who)
+    {
+        int[] actors = [.. who];
+        if (Round.Phase is Phase.AdvertiseKeys && phase != Round.Phase) { Act(actors); Settle(Phase.AdvertiseKeys); }
+        foreach (var next in new[] { Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask })
+        {
+            if (phase == next || Round.Phase != next) continue;
+            if (Array.IndexOf(Flow, phase) < Array.IndexOf(Flow, next)) return;
+            foreach (var i in actors)
+            {
+                while (Round.Phase == next && Act(i) is not null) { }
+            }
+
+            HoldAll();
+            Settle(next);
+        }
+    }
+
+    public static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
+
+    /// <summary>The sum that follows from the ledger and its blobs; null with the fault where there is none.</summary>
+    public int[]? Sum(out MaskFault fault)
+    {
+        var masked = Masked;
+        fault = MaskedUnmasking.Of(masked, Read).TryRemove(out var terms, out _);
+        using var masks = terms;
+        if (fault is not MaskFault.None) return null;
+        var layout = Setup(0).Layout;
+        var sum = new MaskedSum(layout);
+        for (var chunk = 0; chunk < layout.Chunks; chunk++) sum.Take(chunk, masked.Order!.Inputs.Select(input => Read(input.Root)!.Value.Slice(chunk * Limits.ChunkBytes, layout.ChunkLength(chunk))), masks);
+        fault = sum.TryFinish(masked.Order!.Inputs.Count, out var tail);
+        if (fault is MaskFault.None) Assert.Equal(masked.Survivors.Positions.Sum(i => masked.Terms.Weights[i]), tail.Weight);
+        return fault is MaskFault.None ? sum.Lanes.ToArray() : null;
+    }
+
+    public int[] PlainSum(IEnumerable<int> who) => [.. who.Select(i => Lanes[i]).Aggregate((IEnumerable<int>)new int[17], (sum, lanes) => sum.Zip(lanes, (a, b) => a + b))];
+
+    private void Say(int who, MaskMessage message) => Said.Add((who, message, Digest.Of(Wire.Encode(MaskedParticipation.CallOf(Masked, message).WriteArguments))));
+
+    private void Settle(Phase phase)
+    {
+        if (Round.Phase == phase) Expire();
+    }
+
+    private bool IsGood(MaskedAttempt masked, MaskBlobKind kind, int position, ReadOnlyMemory<byte> bytes) => kind switch
+    {
+        MaskBlobKind.Shares => MaskedUnmasking.CheckShares(masked, position, bytes) is MaskFault.None,
+        MaskBlobKind.Input => MaskedInput.Check(Setup(0).Layout, masked.RootOf(kind, position)!.Value, bytes) is MaskFault.None,
+        MaskBlobKind.Openings => MaskedUnmasking.Of(masked, Read).CheckOpenings(position, bytes) is MaskFault.None,
+        _ => MaskedUnmasking.Of(masked, Read).CheckSilentOpenings(position, bytes) is MaskFault.None,
+    };
+
+    private static MaskBlobKind? KindOf(Phase phase) => phase switch
+    {
+        Phase.ShareKeys => MaskBlobKind.Shares,
+        Phase.Input => MaskBlobKind.Input,
+        Phase.Unmask => MaskBlobKind.Openings,
+        Phase.RevealSilent => MaskBlobKind.SilentOpenings,
+        _ => null,
+    };
+
+    private byte[] Random()
+    {
+        var random = new byte[MaskSecrets.RandomBytes];
+        Chance.Fill(random);
+        return random;
+    }
+}

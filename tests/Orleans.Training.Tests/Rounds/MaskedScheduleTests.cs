@@ -1,0 +1,170 @@
+using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Simulation;
+using Orleans.Training.Tests.Ledger;
+using Xunit.Abstractions;
+
+namespace Orleans.Training.Tests.Rounds;
+
+/// <summary>Contract and participants together, in any order, with anybody gone at any time: an attempt ends with the exact sum or a named failure, and nobody is opened.</summary>
+public sealed class MaskedScheduleTests(ITestOutputHelper output)
+{
+    [Fact]
+    public void AnySchedule_EndsWithTheExactSum_OrANamedFailure()
+    {
+        var seed = (ulong)Environment.TickCount64;
+        output.WriteLine($"seed {seed}");
+        var ends = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        for (var run = 0UL; run < 80; run++)
+        {
+            var chance = new Chance(seed + run);
+            // Below seven nobody may be missing for the sum.
+            var count = chance.Percent(50) ? chance.Below(4) + 3 : chance.Below(2) + 7;
+            var ledger = new MaskedLedger(count, seed + run, corrupt: 0, minimum: 3);
+            // Who is gone from where on; most stay.
+            var gone = ledger.Everybody.ToDictionary(i => i, _ => chance.Percent(10) ? chance.Pick(MaskedLedger.Flow) : (Phase?)null);
+            Assert.Equal(Rejection.None, ledger.Open());
+            while (true)
+            {
+                Drive(ledger, chance, i => gone[i] is { } phase && Array.IndexOf(MaskedLedger.Flow, ledger.Round.Phase) >= Array.IndexOf(MaskedLedger.Flow, phase), _ => { });
+                var end = Judge(ledger, $"seed {seed + run}");
+                ends[end] = ends.GetValueOrDefault(end) + 1;
+                if (ledger.Round.Phase is not Phase.Failed || ledger.Open() is not Rejection.None) break;
+                gone = ledger.Everybody.ToDictionary(i => i, _ => (Phase?)null);
+            }
+
+            JudgeReveals(ledger, ledger.Everybody, $"seed {seed + run}");
+        }
+
+        foreach (var (end, times) in ends) output.WriteLine($"{end}: {times}");
+        Assert.True(ends.ContainsKey("sum") && ends.ContainsKey("sum of some") && ends.Count > 3);
+    }
+
+    [Fact]
+    public void AByzantineScheduler_OpensNobody_AndChangesNoSum()
+    {
+        var seed = (ulong)Environment.TickCount64;
+        output.WriteLine($"seed {seed}");
+        var ends = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        for (var run = 0UL; run < 40; run++)
+        {
+            var chance = new Chance(seed + run);
+            var count = chance.Below(5) + 4;
+            var corrupt = (count - 1) / 3;
+            var ledger = new MaskedLedger(count, seed + run, corrupt: Math.Min(corrupt, count - 3), minimum: Math.Min(corrupt, count - 3) + 3);
+            var clone = ledger.Plan("clone", Math.Min(corrupt, count - 3), Math.Min(corrupt, count - 3) + 3);
+            ledger.Activate(clone);
+            for (var attempt = 0; attempt < 4; attempt++)
+            {
+                if (attempt == 3) ledger.Follow(clone);
+                if (ledger.Open() is not Rejection.None) continue;
+                Drive(ledger, chance, i => i < corrupt && chance.Percent(20), phase => Attack(ledger, chance, corrupt));
+                var end = Judge(ledger, $"seed {seed + run}");
+                ends[end] = ends.GetValueOrDefault(end) + 1;
+            }
+
+            JudgeReveals(ledger, ledger.Everybody.Skip(corrupt), $"seed {seed + run}");
+        }
+
+        foreach (var (end, times) in ends) output.WriteLine($"{end}: {times}");
+        Assert.True(ends.ContainsKey("sum"));
+    }
+
+    // Random participants and seats act, crash and come back until the attempt is over; a deadline passes only when it must or chance wants it.
+    private static void Drive(MaskedLedger ledger, Chance chance, Func<int, bool> isAway, Action<Phase> between)
+    {
+        var idle = 0;
+        while (ledger.Round.Phase is not (Phase.Failed or Phase.Published or Phase.Aggregate))
+        {
+            between(ledger.Round.Phase);
+            if (ledger.Round.Phase is Phase.Failed or Phase.Published or Phase.Aggregate) return;
+            var happened = false;
+            if (chance.Percent(70))
+            {
+                var who = chance.Below(ledger.Names.Length);
+                if (isAway(who)) happened = false;
+                else if (chance.Percent(10)) ledger.Crash(who);
+                else happened = ledger.Act(who) is not null;
+            }
+            else
+            {
+                happened = ledger.Hold(chance.Below(4)) is not null;
+            }
+
+            idle = happened ? 0 : idle + 1;
+            if (idle < 60 && !chance.Percent(0.2)) continue;
+            ledger.Expire();
+            idle = 0;
+        }
+    }
+
+    // Old, changed, foreign and contradictory calls, and a seat that says it holds what it has not looked at.
+    private static void Attack(MaskedLedger ledger, Chance chance, int corrupt)
+    {
+        if (chance.Percent(60)) return;
+        var name = ledger.Agreement.ComputeDigest();
+        switch (chance.Below(5))
+        {
+            case 0:
+                var (actor, call) = chance.Pick(ledger.Sent);
+                ledger.Shard.Send(actor, call is MaskedRoundCall masked && chance.Percent(50) ? masked with { Agreement = name, Attempt = ledger.Attempt } : call);
+                break;
+            case 1:
+                ledger.Shard.Send(TestShard.Hospitals[3], new HoldMaskBlobs(name, 1, ledger.Attempt, (MaskBlobKind)(chance.Below(4) + 1), new((UInt128)(chance.Next() & 0xff | 1))));
+                break;
+            case 2 when corrupt > 0:
+                var who = chance.Below(corrupt);
+                var root = Digest.Of(BitConverter.GetBytes(chance.Next()));
+                ContractCall[] calls =
+                [
+                    new CommitMaskShares(name, 1, ledger.Attempt, ledger.Masked.Fixed.Cohort ?? root, root, root), new CommitMaskedInput(name, 1, ledger.Attempt, ledger.Masked.Fixed.Masks ?? root, root),
+                    new AcknowledgeMaskShares(name, 1, ledger.Attempt, ledger.Masked.Fixed.Cohort ?? root, new[] { (byte)chance.Next() }), new ConfirmUnmasking(name, 1, ledger.Attempt, ledger.Masked.Order?.Order.ComputeDigest() ?? root),
+                    new RevealSilentMasks(name, 1, ledger.Attempt, ledger.Masked.Order?.Order.ComputeDigest() ?? root, root),
+                ];
+                ledger.Shard.Send(ledger.Names[who], chance.Pick(calls));
+                break;
+            case 3:
+                // Somebody else's word under one's own name.
+                if (ledger.Said.Count > 0) ledger.Shard.Send(ledger.Names[chance.Below(Math.Max(1, corrupt))], MaskedParticipation.CallOf(ledger.Masked, chance.Pick(ledger.Said).Message));
+                break;
+            default:
+                ledger.Shard.Send(TestShard.Hospitals[chance.Below(4)], new RoundOpen(name, 1, ledger.Agreement.InitialModel));
+                break;
+        }
+    }
+
+    private static string Judge(MaskedLedger ledger, string seed)
+    {
+        if (ledger.Round.Phase is Phase.Failed)
+        {
+            Assert.True(ledger.Round.Failure is { } named && Enum.IsDefined(named), seed);
+            return ledger.Round.Failure.ToString()!;
+        }
+
+        // What the survivors of a Byzantine cohort named need not be their update; the sum is of those that are, or it is none.
+        var sum = ledger.Sum(out var fault);
+        Assert.True(fault is MaskFault.None, $"{seed}: {fault}");
+        Assert.True(ledger.PlainSum(ledger.Masked.Survivors.Positions).SequenceEqual(sum!), seed);
+        MaskedRoundTests.Publish(ledger);
+        return ledger.Masked.Order!.Dropped.Count + ledger.Masked.Silent.Count == 0 ? "sum" : "sum of some";
+    }
+
+    // Never both kinds about one participant by the honest, not even by different ones; nobody is in two orders about one model.
+    private static void JudgeReveals(MaskedLedger ledger, IEnumerable<int> honest, string seed)
+    {
+        var all = honest.ToHashSet();
+        foreach (var attempt in ledger.Said.Where(said => all.Contains(said.Who)).GroupBy(said => said.Message.Context))
+        {
+            var seeds = attempt.Select(said => said.Message).OfType<Reveal>().SelectMany(reveal => reveal.Openings.Entries).Select(entry => (int)entry.Dealer).ToHashSet();
+            var selves = attempt.Select(said => said.Message).OfType<RevealSilent>().SelectMany(reveal => reveal.Openings.Entries).Select(entry => (int)entry.Dealer)
+                .Concat(attempt.Where(said => said.Message is Reveal).Select(said => said.Who)).ToHashSet();
+            Assert.False(seeds.Overlaps(selves), $"{seed}: both kinds of {string.Join(',', seeds.Intersect(selves))}");
+            foreach (var own in attempt.GroupBy(said => (said.Who, said.Message.GetType())))
+                Assert.True(own.Select(said => said.Call).Distinct().Count() == 1, $"{seed}: {own.Key} said two things");
+        }
+
+        var orders = ledger.Shard.State.All<UnmaskOrderRecord>(UnmaskOrderRecord.Prefix).SelectMany(order => order.Inputs).Select(input => (int)input.Position).ToArray();
+        Assert.True(orders.Distinct().Count() == orders.Length, $"{seed}: two sums about one model with one participant");
+    }
+}
