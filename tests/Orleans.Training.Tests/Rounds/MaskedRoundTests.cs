@@ -46,7 +46,7 @@ public sealed class MaskedRoundTests(ITestOutputHelper output)
         // Eight of the nine that it takes.
         ledger.HoldAll();
         Assert.Equal(Phase.RevealSilent, ledger.Round.Phase);
-        ledger.Act([9]);
+        ledger.Act([10]);
         ledger.HoldAll();
         Assert.Equal(Phase.Aggregate, ledger.Round.Phase);
         Assert.Equal(ledger.PlainSum(ledger.Masked.Survivors.Positions), ledger.Sum(out _));

@@ -142,8 +142,14 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
             return ledger.Round.Failure.ToString()!;
         }
 
-        // What the survivors of a Byzantine cohort named need not be their update; the sum is of those that are, or it is none.
         var sum = ledger.Sum(out var fault);
+        // Who commits to another's update, or to none, spoils the sum, and it shows: there is no model.
+        if (!ledger.Masked.Order!.Inputs.All(input => ledger.Said.Any(said => said.Who == input.Position && said.Message is CommitInput own && own.Root == input.Root)))
+        {
+            Assert.True(fault is MaskFault.CanaryMismatch or MaskFault.WeightOutOfRange, $"{seed}: {fault}");
+            return fault.ToString();
+        }
+
         Assert.True(fault is MaskFault.None, $"{seed}: {fault}");
         Assert.True(ledger.PlainSum(ledger.Masked.Survivors.Positions).SequenceEqual(sum!), seed);
         MaskedRoundTests.Publish(ledger);
