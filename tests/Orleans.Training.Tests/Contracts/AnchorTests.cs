@@ -143,6 +143,17 @@ public sealed class AnchorTests
         return tests._root;
     }
 
+    // What a checkpoint meets after the one of five leaves, at once or a minute later.
+    internal Rejection SendAfterFirst(RecordCheckpoint call, bool waits = true)
+    {
+        Assert.Equal(Rejection.None, Send(Carry(5, 0)));
+        return waits ? Send(call) : _root.Send("va", call);
+    }
+
+    internal Rejection SendUntrusted() => Send(new RecordCheckpoint(Sign(Tree(5), 5, cosigners: 2).ToString(), []));
+
+    internal static RecordCheckpoint Carry(long size, long old) => Carry(Tree(40), size, old);
+
     private Rejection Send(RecordCheckpoint call) => Assert.Single(_root.Commit(Minute, _root.Sign("va", call))).Result;
 
     private static RecordCheckpoint Carry(MerkleTree tree, long size, long old) => new(Sign(tree, size).ToString(), old == 0 ? [] : tree.ConsistencyProof(old, size));
