@@ -281,6 +281,20 @@ public sealed class MaskedRoundTests(ITestOutputHelper output)
         Assert.Equal(ledger.PlainSum([9, 10, 11]), ledger.Sum(out _));
     }
 
+    [Fact]
+    public void AJournal_ThatLacksWhatTheLedgerHas_EndsTheParticipant()
+    {
+        var ledger = new MaskedLedger(5);
+        ledger.Open();
+        ledger.Bring(Phase.AcknowledgeShares, ledger.Everybody);
+        ledger.Act(ledger.Everybody.Take(4));
+        ledger.Journals[0].RemoveAt(ledger.Journals[0].Count - 1);
+        ledger.Crash(0);
+        Assert.Equal(MaskPhase.Shared, ledger.States[0].Phase);
+        Assert.Null(ledger.Act(0));
+        Assert.Equal((MaskPhase.Aborted, MaskFault.JournalRolledBack), (ledger.States[0].Phase, ledger.States[0].Fault));
+    }
+
     [Theory]
     [InlineData(8)]
     [InlineData(100)]
