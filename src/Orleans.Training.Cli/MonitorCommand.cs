@@ -12,17 +12,20 @@ internal static class MonitorCommand
 
     public static Command Create()
     {
-        var logs = new Argument<Uri[]>("logs") { Description = "Where the log is served: prefixes such as https://validator.example/shards/ID.", Arity = ArgumentArity.OneOrMore };
+        var logs = new Argument<string[]>("logs") { Description = "Where the log is served: prefixes such as https://validator.example/shards/ID.", Arity = ArgumentArity.OneOrMore };
         var trust = new Option<string>("--trust") { Description = "The ledger's trust policy (C2SP tlog-policy).", Required = true };
         var state = new Option<string>("--state") { Description = "The file that remembers the newest checkpoint from look to look. What contradicts it is written beside it.", Required = true };
         var key = new Option<string?>("--key-file") { Description = "A file with an API key that may read; one line for each log, or one for all." };
         var every = new Option<int>("--every") { Description = "Seconds from look to look; 0 looks once.", DefaultValueFactory = _ => 0 };
-        logs.Validators.Add(result => { if (result.GetValue(logs)?.Any(log => !log.IsAbsoluteUri || (log.Scheme != Uri.UriSchemeHttp && log.Scheme != Uri.UriSchemeHttps)) == true) result.AddError("A log's prefix begins with https:// or http://."); });
+        logs.Validators.Add(result => { if (result.GetValue(logs)?.All(log => PrefixOf(log) is not null) != true) result.AddError("A log's prefix begins with https:// or http://."); });
         every.Validators.Add(result => { if (result.GetValue(every) is < 0 or > 86_400) result.AddError("--every is 0 to 86400 seconds."); });
         var command = new Command("monitor", "Watches a ledger without being part of it: every server of its log must show one history. Ends with 1 as soon as one does not.") { logs, trust, state, key, every };
-        command.SetAction((parsed, cancellationToken) => Run(parsed.GetValue(logs)!, parsed.GetValue(trust)!, parsed.GetValue(state)!, parsed.GetValue(key), TimeSpan.FromSeconds(parsed.GetValue(every)), cancellationToken));
+        command.SetAction((parsed, cancellationToken) => Run([.. parsed.GetValue(logs)!.Select(log => PrefixOf(log)!)], parsed.GetValue(trust)!, parsed.GetValue(state)!, parsed.GetValue(key), TimeSpan.FromSeconds(parsed.GetValue(every)), cancellationToken));
         return command;
     }
+
+    /// <summary>Where a log is served; null for what is no such address.</summary>
+    internal static Uri? PrefixOf(string text) => Uri.TryCreate(text, UriKind.Absolute, out var prefix) && (prefix.Scheme == Uri.UriSchemeHttp || prefix.Scheme == Uri.UriSchemeHttps) ? prefix : null;
 
     private static async Task<int> Run(Uri[] prefixes, string trust, string state, string? keyFile, TimeSpan every, CancellationToken cancellationToken)
     {
@@ -54,10 +57,17 @@ internal static class MonitorCommand
         var bad = findings.FirstOrDefault(finding => finding.Health is LogHealth.SplitView or LogHealth.NotConsistent);
         if (bad is not null)
         {
-            // Both are signed: whoever has the two files can show them to anybody.
+            // Both are signed: whoever has the files can show them to anybody.
             await File.WriteAllTextAsync(state + ".first", newest!.ToString(), cancellationToken);
             await File.WriteAllTextAsync(state + ".second", bad.Note!.ToString(), cancellationToken);
-            Console.WriteLine($"NOT ONE HISTORY\n  {state}.first and {state}.second are two checkpoints that their signers signed{(bad.Health is LogHealth.SplitView ? ", of one size and with two roots" : " and that nobody shows to belong together")}");
+            Console.WriteLine($"NOT ONE HISTORY\n  {state}.first and {state}.second are two checkpoints {(bad.Health is LogHealth.SplitView ? "of two histories" : "that nobody shows to belong together")}");
+            for (var i = 0; i < bad.Evidence.Count; i++)
+            {
+                var file = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{state}.{i + 1}.evidence");
+                await File.WriteAllBytesAsync(file, bad.Evidence[i].Encode(), cancellationToken);
+                Console.WriteLine($"  {bad.Evidence[i].Key.Name} has signed both: ./run verify {file}");
+            }
+
             return ExitCode.CheckFailed;
         }
 

@@ -6,6 +6,7 @@ using Orleans.Training.Cli.Demo;
 using Orleans.Training.Cli.Validators;
 using Orleans.Training.Client;
 using Orleans.Training.Client.Exports;
+using Orleans.Training.Client.Logs;
 
 var root = new RootCommand("Orleans.Training: train one model together, on a ledger that nobody controls.")
 {
@@ -14,6 +15,7 @@ var root = new RootCommand("Orleans.Training: train one model together, on a led
     ServeCommand.Create(),
     VerifyCommand.Create(),
     MonitorCommand.Create(),
+    AnchorCommand.Create(),
     ValidatorCommand.Create(),
 };
 var parsed = root.Parse(args is ["help", .. var about] ? [.. about, "--help"] : args);
@@ -47,5 +49,5 @@ static int Failed(Exception exception)
     if (exception.Message.StartsWith("OT-", StringComparison.Ordinal)) Console.Error.WriteLine(exception.Message);
     else if (exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse }) Console.Error.WriteLine($"OT-7016 a port is taken: {exception.Message}");
     else Console.Error.WriteLine($"OT-7015 the program failed: {exception}");
-    return exception switch { ExportException => ExitCode.CheckFailed, GatewayException => ExitCode.NotReachable, _ => ExitCode.Usage };
+    return exception switch { ExportException => ExitCode.CheckFailed, GatewayException or LogException => ExitCode.NotReachable, _ => ExitCode.Usage };
 }

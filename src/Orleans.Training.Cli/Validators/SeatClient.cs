@@ -39,12 +39,28 @@ internal sealed class SeatClient : IDisposable
     /// <exception cref="OperationalException">OT-7046: there is no key to read with. OT-7043: the answer is none.</exception>
     public async Task<GovernanceState> Governance(CancellationToken cancellationToken)
     {
+        var answer = await Get("governance", cancellationToken) ?? throw Strange("knows nothing of governance");
+        return GovernanceState.TryParse(answer, out var state) ? state! : throw Strange("answered with something that no validator says");
+    }
+
+    /// <summary>What the ledger has recorded of another one; null when it does not watch it.</summary>
+    /// <exception cref="OperationalException">As <see cref="Governance"/>.</exception>
+    public async Task<WatchedRecord?> Watched(string origin, CancellationToken cancellationToken)
+    {
+        var key = WatchedRecord.Key(origin);
+        if (await Get(key, cancellationToken) is not { } answer) return null;
+        return StateRecord.TryParse(key, answer, out var record) && record is WatchedRecord watched ? watched : throw Strange("answered with something that no validator says");
+    }
+
+    private async Task<byte[]?> Get(string path, CancellationToken cancellationToken)
+    {
         var key = _files.ReadingKeyOf(Genesis.Shard) ?? throw new OperationalException("OT-7046", $"There is no key to read from the validator with: put one that 'otrain validator api-key' made into {Path.Combine(Path.GetDirectoryName(_files.GenesisFile(Genesis.Shard))!, "reading.key")}.");
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_root, "governance"));
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_root, path));
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         using var response = await Send(request, cancellationToken);
+        if (response.StatusCode is HttpStatusCode.NotFound) return null;
         if (response.StatusCode is not HttpStatusCode.OK) throw Strange($"answered {(int)response.StatusCode}: {(await response.Content.ReadAsStringAsync(cancellationToken)).Trim()}");
-        return GovernanceState.TryParse(await response.Content.ReadAsByteArrayAsync(cancellationToken), out var state) ? state! : throw Strange("answered with something that no validator says");
+        return await response.Content.ReadAsByteArrayAsync(cancellationToken);
     }
 
     /// <summary>Signs a call with the organisation's transaction key and sees it onto the ledger.</summary>

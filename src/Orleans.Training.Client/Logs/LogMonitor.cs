@@ -12,14 +12,14 @@ public enum LogHealth
     Unreadable,
     /// <summary>The trust policy does not accept its checkpoint, or it is another log's.</summary>
     NotTrusted,
-    /// <summary>Its checkpoint is accepted, but is not shown to belong to the history that was seen before.</summary>
+    /// <summary>Its checkpoint is accepted, but nobody shows that it belongs to the history that was seen before, or that it does not.</summary>
     NotConsistent,
-    /// <summary>Two accepted checkpoints of one size have different roots: those who signed both have signed two histories.</summary>
+    /// <summary>Its checkpoint is accepted and of another history than was seen before: those who signed both are named by evidence.</summary>
     SplitView,
 }
 
-/// <summary>One log, how it fares, its checkpoint if there is one, and a line for people.</summary>
-public sealed record LogFinding(Uri Log, LogHealth Health, SignedNote? Note, string Text);
+/// <summary>One log, how it fares, its checkpoint if there is one, a line for people, and for a split view the proof against each key that signed both histories.</summary>
+public sealed record LogFinding(Uri Log, LogHealth Health, SignedNote? Note, string Text, IReadOnlyList<SplitView> Evidence);
 
 /// <summary>
 /// Compares what several servers of one ledger show, now and over time: every accepted checkpoint must belong to one history. Whoever runs it needs no part in the ledger; its memory is one checkpoint.
@@ -41,9 +41,9 @@ public sealed class LogMonitor(TrustPolicy policy, IReadOnlyList<LogReader> logs
         {
             var (note, checkpoint) = seen[i]!.Value;
             var before = known is null ? null : Checkpoint.TryParse(known.Text, out var parsed) ? parsed : throw new ArgumentException("The known checkpoint does not parse.", nameof(known));
-            var health = before is null ? LogHealth.Good : await Compare(before, checkpoint, cancellationToken);
+            var (health, evidence) = before is null ? (LogHealth.Good, []) : await Compare(known!, before, note, checkpoint, cancellationToken);
             if (health is LogHealth.Good && (before is null || checkpoint.Size > before.Size)) known = note;
-            findings[i] = new LogFinding(logs[i].Prefix, health, note, $"{health}: {checkpoint.Size} leaves, root {checkpoint.Root}");
+            findings[i] = new LogFinding(logs[i].Prefix, health, note, $"{health}: {checkpoint.Size} leaves, root {checkpoint.Root}", evidence);
         }
 
         return (findings, known);
@@ -55,7 +55,7 @@ public sealed class LogMonitor(TrustPolicy policy, IReadOnlyList<LogReader> logs
                 var newest = await log.Newest(cancellationToken);
                 if (policy.Accepts(newest.Note) is var check and not ReceiptCheck.Good)
                 {
-                    findings[i] = new LogFinding(log.Prefix, LogHealth.NotTrusted, newest.Note, $"{LogHealth.NotTrusted}: OT-{(int)check} {check}");
+                    findings[i] = new LogFinding(log.Prefix, LogHealth.NotTrusted, newest.Note, $"{LogHealth.NotTrusted}: OT-{(int)check} {check}", []);
                     return null;
                 }
 
@@ -63,24 +63,29 @@ public sealed class LogMonitor(TrustPolicy policy, IReadOnlyList<LogReader> logs
             }
             catch (LogException exception)
             {
-                findings[i] = new LogFinding(log.Prefix, LogHealth.Unreadable, null, $"{LogHealth.Unreadable}: {exception.Message}");
+                findings[i] = new LogFinding(log.Prefix, LogHealth.Unreadable, null, $"{LogHealth.Unreadable}: {exception.Message}", []);
                 return null;
             }
         }
     }
 
     // Any server that reaches far enough may show it: a proof is good or not, whoever gives it.
-    private async Task<LogHealth> Compare(Checkpoint known, Checkpoint seen, CancellationToken cancellationToken)
+    private async Task<(LogHealth Health, IReadOnlyList<SplitView> Evidence)> Compare(SignedNote known, Checkpoint before, SignedNote seen, Checkpoint now, CancellationToken cancellationToken)
     {
-        if (seen.Origin != known.Origin) return LogHealth.NotTrusted;
-        if (seen.Size == known.Size) return seen.Root == known.Root ? LogHealth.Good : LogHealth.SplitView;
-        var (first, second) = seen.Size < known.Size ? (seen, known) : (known, seen);
-        if (first.Size == 0) return LogHealth.Good;
+        if (now.Origin != before.Origin) return (LogHealth.NotTrusted, []);
+        if (now.Size == before.Size) return now.Root == before.Root ? (LogHealth.Good, []) : (LogHealth.SplitView, Charge(key => new SplitView(key, known, seen)));
+        var (smaller, larger) = now.Size < before.Size ? (now, before) : (before, now);
+        if (smaller.Size == 0) return (LogHealth.Good, []);
         foreach (var log in logs)
         {
             try
             {
-                if (MerkleProof.VerifyConsistency(first.Size, second.Size, await log.Prove(first.Size, second.Size, cancellationToken), first.Root, second.Root)) return LogHealth.Good;
+                var (root, proof) = await log.Begin(smaller.Size, larger.Size, cancellationToken);
+                if (!MerkleProof.VerifyConsistency(smaller.Size, larger.Size, proof, root, larger.Root)) continue;
+                if (root == smaller.Root) return (LogHealth.Good, []);
+                // The larger tree begins with another one than was signed.
+                var (first, second) = now.Size < before.Size ? (seen, known) : (known, seen);
+                return (LogHealth.SplitView, Charge(key => new SplitView(key, first, second) { Root = root, Proof = proof }));
             }
             catch (LogException)
             {
@@ -88,6 +93,8 @@ public sealed class LogMonitor(TrustPolicy policy, IReadOnlyList<LogReader> logs
             }
         }
 
-        return LogHealth.NotConsistent;
+        return (LogHealth.NotConsistent, []);
     }
+
+    private List<SplitView> Charge(Func<NoteKey, SplitView> of) => [.. policy.Logs.Concat(policy.Witnesses).Select(of).Where(view => view.Check() is not FaultKind.None)];
 }

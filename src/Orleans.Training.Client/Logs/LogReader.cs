@@ -72,6 +72,14 @@ public sealed class LogReader : IDisposable
         return [.. proof];
     }
 
+    /// <summary>The root of the first leaves of a tree, and the proof that it begins with them, as the log's tiles give both.</summary>
+    /// <exception cref="LogException">OT-3301: a tile cannot be read.</exception>
+    public async Task<(Digest Root, Digest[] Proof)> Begin(long oldSize, long size, CancellationToken cancellationToken)
+    {
+        var proof = await Prove(oldSize, size, cancellationToken);
+        return (await Subtree(0, oldSize, size, cancellationToken), proof);
+    }
+
     public void Dispose() => _http.Dispose();
 
     // The root of leaves [from, to) of a tree of a size: a node of the tree, or made of two parts.

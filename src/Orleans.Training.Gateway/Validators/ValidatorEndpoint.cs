@@ -9,6 +9,7 @@ using Orleans.Training.Gateway.Transport;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Gateway.Validators;
@@ -30,6 +31,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         endpoints.MapGet(shard + "genesis", http => Read(http, () => PlainAnswer.Give(http, seat.Genesis.Encode(), forEver: true)));
         endpoints.MapGet(shard + "policy", http => Read(http, () => PlainAnswer.Give(http, TrustPolicy.Text(seat.Genesis.Origin, seat.Members.Present))));
         endpoints.MapGet(shard + "governance", http => Read(http, () => PlainAnswer.Give(http, GovernanceState.Of(LedgerState.Of(seat.Chain.Head.Executed)).Encode(), forEver: false)));
+        endpoints.MapGet(shard + "watched/{origin}", http => Read(http, () => Watched(http)));
         endpoints.MapGet(shard + "checkpoint", http => Read(http, () => (witnesses is null ? seat.Checkpoint : witnesses.Newest) is { } note ? PlainAnswer.Give(http, note.ToString()) : Missing(http)));
         endpoints.MapGet(shard + "tile/{**path}", http => Read(http, () => Tile(http)));
         endpoints.MapGet(shard + "receipts/{index}", http => Read(http, () => Receipt(http)));
@@ -124,6 +126,9 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
 
     private Task Receipt(HttpContext http) =>
         TryNumber(http, "index", out var index) && ReceiptOf(index) is { } receipt ? PlainAnswer.Give(http, receipt.ToString()) : Missing(http);
+
+    private Task Watched(HttpContext http) => Digest.TryParse((string?)http.Request.RouteValues["origin"], out var origin) && LedgerState.Of(seat.Chain.Head.Executed).Contracts.Find<WatchedRecord>(WatchedRecord.Prefix + origin) is { } record
+        ? PlainAnswer.Give(http, record.Encode(), forEver: false) : Missing(http);
 
     private Receipt? ReceiptOf(long index) => (witnesses is null ? seat.Checkpoint : witnesses.Covering(index)) is { } note ? seat.Chain.Receipt(index, note) : null;
 
