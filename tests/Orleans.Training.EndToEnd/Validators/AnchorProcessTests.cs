@@ -1,4 +1,7 @@
 using Orleans.Training.Cli;
+using Orleans.Training.Grains;
+using Orleans.Training.Grains.Keys;
+using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.EndToEnd.Validators;
@@ -43,10 +46,42 @@ public sealed class AnchorProcessTests
         foreach (var seat in fed.Seats) await seat.Reach(grown, fed.Limit);
         Assert.EndsWith("ONE HISTORY\n", await SeatFederation.Run(monitor), StringComparison.Ordinal);
         Assert.NotEqual(seen, await File.ReadAllTextAsync(state, fed.Limit));
+        await RequireAlarm(fed, monitor, state);
         // Whoever cannot read says so, and that is no all-clear.
         await File.WriteAllTextAsync(key, "none", fed.Limit);
         (code, said, _) = await SeatFederation.Try(monitor);
         Assert.Equal(ExitCode.NotReachable, code);
         Assert.Contains("OT-3301", said, StringComparison.Ordinal);
+    }
+
+    // A quorum of the seats has signed another tree of the same size for somebody who remembers it: the monitor says so, ends with 1, and leaves proof against each that signed both.
+    private static async Task RequireAlarm(SeatFederation fed, string[] monitor, string state)
+    {
+        Assert.True(SignedNote.TryParse(await File.ReadAllTextAsync(state, fed.Limit), out var note));
+        Assert.True(Checkpoint.TryParse(note!.Text, out var honest));
+        var other = Path.Combine(fed.Folder, "another");
+        await File.WriteAllTextAsync(other, (await Forge(fed, honest!.Size)).ToString(), fed.Limit);
+        var (code, said, _) = await SeatFederation.Try([.. monitor.Select(argument => argument == state ? other : argument)]);
+        Assert.Equal(ExitCode.CheckFailed, code);
+        Assert.Contains("NOT ONE HISTORY\n", said, StringComparison.Ordinal);
+        var files = Directory.GetFiles(fed.Folder, "another.*.evidence");
+        // Two quorums of four share two seats at least.
+        Assert.InRange(files.Length, 2, 4);
+        foreach (var file in files) Assert.EndsWith("PROVEN\n", await SeatFederation.Run("verify", file, "--genesis", fed.GenesisFile), StringComparison.Ordinal);
+    }
+
+    private static async Task<SignedNote> Forge(SeatFederation fed, long size)
+    {
+        var text = new Checkpoint(fed.Genesis.Origin, size, Digest.Of("another tree"u8)).Text;
+        var lines = new List<NoteSignature>();
+        for (var i = 0; i < fed.Genesis.Validators.Quorum; i++)
+        {
+            var (seat, keys) = (fed.Genesis.Validators.Seats[i], new KeyFolder(new ShardFiles(fed.Seats[i].Root).KeyRoot, fed.Seats[i].Organisation));
+            var log = new NoteKey(fed.Genesis.Origin, NoteKeyKind.Log, seat.LogKey);
+            if (i == 0) lines.Add(new NoteSignature(log.Name, log.Id, await keys.Open("log").Sign(SignedNote.LogMessage(text), fed.Limit)));
+            lines.Add(SignedNote.Cosignature(TrustPolicy.CosignKey(seat), 1_800_000_000, await keys.Open("cosign").Sign(SignedNote.CosignatureMessage(text, 1_800_000_000), fed.Limit)));
+        }
+
+        return new SignedNote(text, lines);
     }
 }
