@@ -30,6 +30,15 @@ internal sealed class RoundingStream : IDisposable
         return number * (1.0 / (1L << 32));
     }
 
+    /// <summary>The next eight bytes of the stream as one little-endian number.</summary>
+    public ulong NextWord()
+    {
+        if (_position > _stream.Length - sizeof(ulong)) Fill();
+        var word = BinaryPrimitives.ReadUInt64LittleEndian(_stream.AsSpan(_position));
+        _position += sizeof(ulong);
+        return word;
+    }
+
     public void Dispose()
     {
         CryptographicOperations.ZeroMemory(_stream);
