@@ -107,6 +107,7 @@ public sealed record ProposeAgreement(TrainingAgreement Agreement) : ContractCal
             if (masking.CheckCohort(Agreement, Agreement.Datasets.Count) is not Aggregation.MaskFault.None) return Rejection.MaskCohortTooSmall;
         }
 
+        if (BudgetContract.Check(context, Agreement) is var spent and not Rejection.None) return spent;
         if (!context.TryCount(CountRecord.Agreements(context.Actor), Limits.AgreementsPerParticipant)) return Rejection.LimitReached;
         context.Put(key, new AgreementRecord(Agreement, digest, [], [], null), "AgreementProposed");
         return Rejection.None;
@@ -146,6 +147,7 @@ public sealed record AcceptAgreement(Digest Agreement, Policy Policy) : Contract
         if (record.Agreement.PositionOf(context.Actor) < 0) return Rejection.NotInAgreement;
         if (record.Acceptances.Any(acceptance => acceptance.Participant == context.Actor)) return Rejection.AlreadyExists;
         if (!Policy.Allows(record.Agreement, context.TimeMs)) return Rejection.PolicyViolated;
+        if (BudgetContract.Check(context, record.Agreement) is var spent and not Rejection.None) return spent;
 
         record = record with { Acceptances = [.. record.Acceptances, new Acceptance(context.Actor, Policy)] };
         if (record.Acceptances.Count < record.Agreement.Datasets.Count)
@@ -158,10 +160,12 @@ public sealed record AcceptAgreement(Digest Agreement, Policy Policy) : Contract
         var most = records.Max();
         record = record with
         {
-            Weights = [.. records.Select(count => FixedPoint.WeightOf((int)count, (int)most))],
+            // Noise hides updates of one size only: with it all count alike.
+            Weights = [.. records.Select(count => record.Agreement.NoiseVariance > 0 ? FixedPoint.WeightOne : FixedPoint.WeightOf((int)count, (int)most))],
             Effective = record.Acceptances.Select(acceptance => acceptance.Policy).Aggregate((left, right) => left.Meet(right)),
         };
         context.Put(key, record, "AgreementActivated");
+        BudgetContract.Expose(context, record.Agreement);
         context.Put(RunRecord.Key(Agreement), new RunRecord(Agreement, 0, record.Agreement.InitialModel, 0, null), null);
         return Rejection.None;
     }

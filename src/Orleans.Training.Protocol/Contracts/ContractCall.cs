@@ -30,6 +30,7 @@ public static class ContractCalls
         [("federation", "AddKey")] = AddKey.Read,
         [("federation", "RevokeKey")] = RevokeKey.Read,
         [("dataset", "Register")] = RegisterDataset.Read,
+        [("dataset", "SetBudget")] = SetBudget.Read,
         [("agreement", "Propose")] = ProposeAgreement.Read,
         [("agreement", "Accept")] = AcceptAgreement.Read,
         [("round", "Open")] = RoundOpen.Read,

@@ -1,11 +1,12 @@
 using System.Formats.Cbor;
 using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Privacy;
 
 namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
 /// How the rounds of an agreement are masked: what must be borne, and how long each phase waits, in ms of block time:
-/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent]. Stands in the agreement where one without masks has false.
+/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent, μ]. Stands in the agreement where one without masks has false.
 /// </summary>
 /// <param name="CorruptLimit">c: participants that are assumed to be corrupt, at most.</param>
 /// <param name="AdvertiseWindowMs">From the opening to H1, when U1 is final.</param>
@@ -14,7 +15,8 @@ namespace Orleans.Training.Protocol.Contracts;
 /// <param name="ConfirmWindowMs">From the order to unmask until enough have confirmed it.</param>
 /// <param name="RevealWindowMs">From there to H4, when the silent are final.</param>
 /// <param name="SilentWindowMs">From there to H4b.</param>
-public sealed record MaskingTerms(int CorruptLimit, int AdvertiseWindowMs, int ShareWindowMs, int AcknowledgeWindowMs, int ConfirmWindowMs, int RevealWindowMs, int SilentWindowMs)
+/// <param name="NoiseVariance">μ: the variance of the Skellam noise that each participant adds to each coordinate, in levels squared; 0 for none (docs/spec/privacy.md).</param>
+public sealed record MaskingTerms(int CorruptLimit, int AdvertiseWindowMs, int ShareWindowMs, int AcknowledgeWindowMs, int ConfirmWindowMs, int RevealWindowMs, int SilentWindowMs, long NoiseVariance = 0)
 {
     /// <summary>What sparse graphs would have to bear. Rounds of the ledger have complete graphs only, to which it does not apply.</summary>
     public const FaultBound Bound = FaultBound.Corrupt330Dropped100;
@@ -22,7 +24,12 @@ public sealed record MaskingTerms(int CorruptLimit, int AdvertiseWindowMs, int S
     /// <summary>The most participants of a masked agreement: above them the graph is sparse and needs a beacon of the validators, which there is not.</summary>
     public const int MaximumParticipants = GraphParameters.LargestComplete;
 
-    internal bool IsSound => AdvertiseWindowMs > 0 && ShareWindowMs > 0 && AcknowledgeWindowMs > 0 && ConfirmWindowMs > 0 && RevealWindowMs > 0 && SilentWindowMs > 0;
+    internal bool IsSound => AdvertiseWindowMs > 0 && ShareWindowMs > 0 && AcknowledgeWindowMs > 0 && ConfirmWindowMs > 0 && RevealWindowMs > 0 && SilentWindowMs > 0
+        && NoiseVariance is >= 0 and <= SkellamSampler.LargestVariance;
+
+    /// <summary>Whether lanes have room for the noise of all besides their updates.</summary>
+    internal bool HasRoom(FixedPoint parameters) =>
+        ((long)parameters.Participants * parameters.Levels) + SkellamSampler.Reach((Int128)NoiseVariance * parameters.Participants) < 1L << (LaneLayout.Choose(parameters, 1).Bits - 1);
 
     /// <summary>R0 for a cohort of this size under an agreement.</summary>
     internal MaskFault CheckCohort(TrainingAgreement agreement, int cohort) =>
@@ -30,16 +37,17 @@ public sealed record MaskingTerms(int CorruptLimit, int AdvertiseWindowMs, int S
 
     internal void Write(CborWriter writer)
     {
-        writer.WriteStartArray(7);
+        writer.WriteStartArray(8);
         foreach (var item in (ReadOnlySpan<int>)[CorruptLimit, AdvertiseWindowMs, ShareWindowMs, AcknowledgeWindowMs, ConfirmWindowMs, RevealWindowMs, SilentWindowMs]) writer.WriteInt32(item);
+        writer.WriteInt64(NoiseVariance);
         writer.WriteEndArray();
     }
 
     internal static MaskingTerms Read(CborReader reader)
     {
-        reader.ReadArrayHead(7);
+        reader.ReadArrayHead(8);
         int Window() => reader.ReadNumber(int.MaxValue);
-        var terms = new MaskingTerms(reader.ReadNumber(Limits.Participants), Window(), Window(), Window(), Window(), Window(), Window());
+        var terms = new MaskingTerms(reader.ReadNumber(Limits.Participants), Window(), Window(), Window(), Window(), Window(), Window(), reader.ReadNumber());
         reader.ReadEndArray();
         return terms;
     }

@@ -18,6 +18,7 @@ public abstract record StateRecord
     [
         (ParticipantRecord.Prefix, ParticipantRecord.Read),
         (DatasetRecord.Prefix, DatasetRecord.Read),
+        (BudgetRecord.Prefix, BudgetRecord.Read),
         (AgreementRecord.Prefix, AgreementRecord.Read),
         (RunRecord.Prefix, RunRecord.Read),
         (RoundRecord.Prefix, RoundRecord.Read),

@@ -1,5 +1,6 @@
 using System.Formats.Cbor;
 using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Privacy;
 
 namespace Orleans.Training.Protocol.Contracts;
 
@@ -42,6 +43,17 @@ public sealed record TrainingAgreement
     public required bool Masks { get; init; }
     /// <summary>How, if they are; null if not.</summary>
     public MaskingTerms? Masking { get; init; }
+
+    /// <summary>μ of each participant's noise; 0 without.</summary>
+    public long NoiseVariance => Masking?.NoiseVariance ?? 0;
+
+    /// <summary>
+    /// What a round costs each participant whose update is in its sum; null without noise, when the cost is without bound. The noise that counts is that of the smallest cohort, without the corrupt ones.
+    /// </summary>
+    public PrivacyCost? RoundCost => NoiseVariance == 0 ? null : Mechanism.Cost();
+
+    private SkellamMechanism Mechanism => new(
+        SkellamMechanism.ClipOf(FixedPoint), Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) ? spec.ParameterCount : 0, NoiseVariance * (MinParticipants - Masking!.CorruptLimit));
 
     /// <summary>The one strategy so far.</summary>
     public const string FederatedAveraging = "fedavg";
@@ -133,7 +145,7 @@ public sealed record TrainingAgreement
             if (Datasets[i - 1].Participant >= Datasets[i].Participant) return false;
         }
 
-        return Strategy == FederatedAveraging && (Masks ? Masking is { IsSound: true } : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
+        return Strategy == FederatedAveraging && (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
             && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out _)
             && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= Datasets.Count;

@@ -61,6 +61,10 @@ public enum Rejection
     MaskCohortTooLarge = 2205,
     /// <summary>Too few participants for the corruption that their masks are to bear.</summary>
     MaskCohortTooSmall = 2206,
+    /// <summary>A data set of the agreement would lose more than its owner's budget allows.</summary>
+    BudgetExceeded = 2207,
+    /// <summary>An agreement without noise has become active on the data set: no budget can hold any more.</summary>
+    DatasetExposed = 2208,
 
     /// <summary>The round is not in the phase that the method needs.</summary>
     WrongPhase = 2301,

@@ -54,6 +54,16 @@ public sealed class PrivacyCost : IEquatable<PrivacyCost>
         return new(sum);
     }
 
+    /// <summary>The cost without a part of it that is given back; what had become the largest number stays that.</summary>
+    /// <exception cref="ArgumentException">It is no part of it.</exception>
+    public PrivacyCost Minus(PrivacyCost part)
+    {
+        if (!Covers(part)) throw new ArgumentException("More is given back than there is.", nameof(part));
+        var rest = new UInt128[RenyiOrders.Count];
+        for (var i = 0; i < rest.Length; i++) rest[i] = _divergences[i] == UInt128.MaxValue ? UInt128.MaxValue : _divergences[i] - part._divergences[i];
+        return new(rest);
+    }
+
     /// <summary>Whether this is at least the other at every order.</summary>
     public bool Covers(PrivacyCost other)
     {

@@ -49,10 +49,10 @@ public readonly record struct SkellamMechanism(long Clip, long Dimension, long V
     /// <summary>k of updates that are clipped as agreed: ⌈C ÷ (B ÷ L)⌉.</summary>
     public static long ClipOf(FixedPoint parameters) => (long)FixedLogarithm.CeilingDivide((BigInteger)parameters.ClipUnits * parameters.Levels, parameters.BoundUnits);
 
-    // ⌈√n⌉ by Newton's method from above.
-    private static BigInteger CeilingRoot(BigInteger number)
+    /// <summary>⌈√number⌉, by Newton's method from above.</summary>
+    internal static BigInteger CeilingRoot(BigInteger number)
     {
-        if (number.IsZero) return number;
+        if (number.Sign <= 0) return 0;
         var root = BigInteger.One << (int)((number.GetBitLength() + 1) / 2);
         for (var next = (root + (number / root)) >> 1; next < root; next = (root + (number / root)) >> 1) root = next;
         return root * root == number ? root : root + 1;

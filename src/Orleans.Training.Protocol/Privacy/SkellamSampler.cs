@@ -56,6 +56,9 @@ public sealed class SkellamSampler
     /// <summary>2¹²⁸ · P(|X| ≤ k), rounded down; 2¹²⁸ − 1 beyond the table.</summary>
     public UInt128 CumulativeAt(int k) => k < _high.Length ? new(_high[k], _low[k]) : UInt128.MaxValue;
 
+    /// <summary>Ten standard deviations of a variance, rounded up: a variable is beyond that once in 10²³ times.</summary>
+    public static long Reach(Int128 variance) => (long)SkellamMechanism.CeilingRoot(100 * (BigInteger)variance);
+
     /// <summary>Adds one variable to every lane. The key is secret and used for nothing else; the same key gives the same noise.</summary>
     /// <param name="lanes">Not beyond ±2³⁰.</param>
     /// <param name="key">32 bytes.</param>

@@ -126,7 +126,7 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
     /// <param name="position">The participant.</param>
     /// <param name="parent">Root of the base model's weights.</param>
     /// <param name="length">Coordinates of an update.</param>
-    public MaskSetup SetupOf(int position, Digest parent, int length) => new((ushort)position, Attempt, parent, terms.Agreement.FixedPoint, length, Masking.CorruptLimit, MinParticipants, MaskingTerms.Bound);
+    public MaskSetup SetupOf(int position, Digest parent, int length) => new((ushort)position, Attempt, parent, terms.Agreement.FixedPoint, length, Masking.CorruptLimit, MinParticipants, MaskingTerms.Bound, Masking.NoiseVariance);
 
     /// <summary>ctx of an attempt: the configuration is the agreement's record, with weights and policies.</summary>
     public static AttemptContext ContextOf(Digest chain, AgreementRecord terms, int number, int attempt, Digest baseModel, Digest roster) =>

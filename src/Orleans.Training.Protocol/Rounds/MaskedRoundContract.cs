@@ -13,6 +13,7 @@ internal static class MaskedRoundContract
         var round = new RoundRecord(terms.Digest, number, attempt, baseModel, Phase.AdvertiseKeys, deadline, [], null, [], null);
         var masked = new MaskedAttempt(context.Find<StateRecord>, terms, round);
         if (!CanSucceed(masked)) return Rejection.ModelConsumed;
+        if (BudgetContract.Reserve(context, terms.Agreement) is var spent and not Rejection.None) return spent;
 
         var about = MaskedAttempt.ContextOf(context.Scope.Genesis.Chain, terms, number, attempt, baseModel, roster);
         context.Put(masked.Key(MaskedRoundRecord.Prefix), new MaskedRoundRecord(roster, about.Digest, null, null, default, default, default, default, default));
@@ -44,7 +45,12 @@ internal static class MaskedRoundContract
     }
 
     /// <summary>Ends the attempt, and the run with it if too many of its participants have a sum about its base model ordered with them: no other attempt could follow.</summary>
-    public static void Fail(ContractContext context, MaskedAttempt masked, RoundFailure reason) => RoundContract.Fail(context, masked.Round, reason, isLast: !CanSucceed(masked));
+    public static void Fail(ContractContext context, MaskedAttempt masked, RoundFailure reason)
+    {
+        // With an order, whoever is in it has spent its part.
+        if (masked.Order is null) BudgetContract.Settle(context, masked.Terms.Agreement, default);
+        RoundContract.Fail(context, masked.Round, reason, isLast: !CanSucceed(masked));
+    }
 
     /// <summary>The positions whose blobs of a kind count.</summary>
     public static PositionSet Held(ContractContext context, MaskedAttempt masked, MaskBlobKind kind) =>
@@ -121,6 +127,7 @@ internal static class MaskedRoundContract
 
         var order = record.Order.ComputeDigest();
         foreach (var position in survivors.Positions) context.Put(ConsumptionRecord.Key(masked.Round.BaseModel, masked.Terms.Agreement.Datasets[position].Participant), new ConsumptionRecord(order));
+        BudgetContract.Settle(context, masked.Terms.Agreement, survivors);
         context.Put(masked.Key(UnmaskOrderRecord.Prefix), record, "UnmaskOrdered");
         Go(context, masked, Phase.ConsistencyCheck, masked.Masking.ConfirmWindowMs, masked.Fixed, null);
     }

@@ -65,6 +65,8 @@ public sealed class RejectionTests
         // Rounds with masks; each rule of each call is in MaskedRoundTests.
         [Rejection.MaskCohortTooLarge] = () => Masked(MaskingTerms.MaximumParticipants + 1, ledger => ledger.Send("p000", new ProposeAgreement(ledger.Agreement)), isActive: false),
         [Rejection.MaskCohortTooSmall] = () => Masked(3, ledger => ledger.Send("p000", new ProposeAgreement(ledger.Plan("small", corrupt: 1)))),
+        [Rejection.BudgetExceeded] = () => Prepared(1, () => LastOf([_shard.Send("va", new SetBudget("heart", new(1_000_000, 6))), _shard.Send("va", new ProposeAgreement(_agreement))])),
+        [Rejection.DatasetExposed] = () => Prepared(3, () => _shard.Send("va", new SetBudget("heart", new(1_000_000, 6)))),
         [Rejection.WrongMasking] = () => Prepared(4, () => _shard.Send("va", new ConfirmUnmasking(Agreement, 1, 1, Nothing))),
         [Rejection.WrongContext] = () => Masked(3, ledger => Brought(ledger, Phase.ShareKeys, () => new CommitMaskShares(ledger.Agreement.ComputeDigest(), 1, 1, Nothing, Nothing, Nothing))),
         [Rejection.MaskKeyWeak] = () => Masked(3, ledger => Brought(ledger, Phase.AdvertiseKeys, () => new AdvertiseMaskKeys(ledger.Agreement.ComputeDigest(), 1, 1, ledger.Masked.Fixed.Attempt, new byte[32], new byte[32], Nothing))),

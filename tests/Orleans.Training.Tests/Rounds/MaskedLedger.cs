@@ -17,13 +17,13 @@ internal sealed class MaskedLedger
     public static readonly Digest Weights = Digest.Of("weights"u8);
     private readonly Dictionary<Digest, byte[]> _blobs = [];
 
-    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true)
+    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0)
     {
         Chance = new Chance(seed);
         Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
         Shard.Commit(10, [.. Names.SelectMany(name => TestShard.Hospitals.Take(3).Select(seat => Shard.Sign(seat, new Admit(ParticipantId.Parse(name), name, Roles.Trainer | Roles.DataOwner, TestShard.Key(name).Public))))]);
         Shard.Commit(10, [.. Names.Select((name, i) => Shard.Sign(name, new RegisterDataset("heart", Digest.Of("d"u8), 10 + i, "age")))]);
-        Agreement = Plan("heart", corrupt, minimum, rounds);
+        Agreement = Plan("heart", corrupt, minimum, rounds, noise);
         if (activate) Activate(Agreement);
     }
 
@@ -45,16 +45,18 @@ internal sealed class MaskedLedger
     public RoundRecord Round => Shard.State.Find<RoundRecord>(RoundRecord.Key(Agreement.ComputeDigest(), 1, Attempt))!;
     public RunRecord Run => Shard.State.Find<RunRecord>(RunRecord.Key(Agreement.ComputeDigest()))!;
     public MaskedAttempt Masked => new(key => Shard.State.Find<StateRecord>(key), Shard.State.Find<AgreementRecord>(AgreementRecord.Key(Agreement.ComputeDigest()))!, Round);
+    /// <summary>The agreement's record, before and after there is an attempt.</summary>
+    public AgreementRecord Terms => Shard.State.Find<AgreementRecord>(AgreementRecord.Key(Agreement.ComputeDigest()))!;
     public IEnumerable<int> Everybody => Enumerable.Range(0, Names.Length);
 
-    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1) => new()
+    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0) => new()
     {
         Name = name,
         ModelSpec = ModelSpec.Logistic(10).Encoded,
         Seed = Digest.Of("seed"u8),
         InitialModel = Digest.Of("initial"u8),
         Strategy = TrainingAgreement.FederatedAveraging,
-        FixedPoint = FixedPoint.TryCreate(1L << 33, 1L << 33, LaneLayout.LevelsFor(16, Names.Length), Names.Length, out var parameters) ? parameters : throw new InvalidDataException("no parameters"),
+        FixedPoint = FixedPoint.TryCreate(1L << 33, 1L << 33, LaneLayout.LevelsFor(16, Names.Length) / (noise > 0 ? 2 : 1), Names.Length, out var parameters) ? parameters : throw new InvalidDataException("no parameters"),
         Training = new TrainingTerms(50_000, 8, 3),
         Rounds = rounds,
         MinParticipants = minimum,
@@ -62,7 +64,7 @@ internal sealed class MaskedLedger
         AggregateWindowMs = Window,
         Datasets = [.. Names.Select(who => new AgreedDataset(ParticipantId.Parse(who), "heart"))],
         Masks = true,
-        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window),
+        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise),
     };
 
     public void Activate(TrainingAgreement agreement)

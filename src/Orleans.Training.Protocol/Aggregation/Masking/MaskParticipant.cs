@@ -144,7 +144,7 @@ public static class MaskParticipant
     {
         if (state.Masks is null || state.Phase is not (MaskPhase.Acked or MaskPhase.Masked)) return Refuse(state, MaskFault.OutOfPhase);
         using var terms = MaskTerms.OfInput(state.Context, state.Masks, state.Position, state.Secrets!.Seed, state.Secrets.Self, state.AdvertOf);
-        var fault = MaskedInput.TryCreate(state.Setup.Parameters, state.Setup.Layout, ready.Lanes.Span, ready.Tail, terms, out var bytes);
+        var fault = MaskedInput.TryCreate(state.Setup.Parameters, state.Setup.Layout, ready.Lanes.Span, ready.Tail, terms, out var bytes, state.Setup.NoiseVariance);
         if (fault is not MaskFault.None) return Refuse(state, fault);
         var root = ChunkedBlob.Root(bytes);
         // Two inputs under one set of masks give their difference away: after a restart it is the same bytes or none.

@@ -9,7 +9,8 @@ namespace Orleans.Training.Protocol.Aggregation;
 /// <param name="CorruptLimit">c: the most participants that are assumed to be corrupt.</param>
 /// <param name="MinParticipants">The fewest survivors with whom a sum may be opened.</param>
 /// <param name="Bound">What a sparse graph must bear.</param>
-public sealed record MaskSetup(ushort Position, AttemptContext Attempt, Digest Parent, FixedPoint Parameters, int Length, int CorruptLimit, int MinParticipants, FaultBound Bound)
+/// <param name="NoiseVariance">μ of the noise that every update has in it.</param>
+public sealed record MaskSetup(ushort Position, AttemptContext Attempt, Digest Parent, FixedPoint Parameters, int Length, int CorruptLimit, int MinParticipants, FaultBound Bound, long NoiseVariance = 0)
 {
     /// <summary>How masked updates lie in bytes.</summary>
     public LaneLayout Layout => LaneLayout.Choose(Parameters, Length);

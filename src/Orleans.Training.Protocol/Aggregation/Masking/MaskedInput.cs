@@ -1,3 +1,5 @@
+using Orleans.Training.Protocol.Privacy;
+
 namespace Orleans.Training.Protocol.Aggregation;
 
 /// <summary>y: an update under masks.</summary>
@@ -10,15 +12,17 @@ public static class MaskedInput
     /// <param name="tail">What goes with it.</param>
     /// <param name="terms">The masks.</param>
     /// <param name="bytes">The masked update; empty with a fault.</param>
-    public static MaskFault TryCreate(FixedPoint parameters, LaneLayout layout, ReadOnlySpan<int> lanes, MaskTail tail, MaskTerms terms, out byte[] bytes)
+    /// <param name="noiseVariance">μ of the noise that the update has in it.</param>
+    public static MaskFault TryCreate(FixedPoint parameters, LaneLayout layout, ReadOnlySpan<int> lanes, MaskTail tail, MaskTerms terms, out byte[] bytes, long noiseVariance = 0)
     {
         bytes = [];
         Span<byte> tailBytes = stackalloc byte[LaneLayout.TailBytes];
         if (lanes.Length != layout.Length) return MaskFault.WrongLength;
         if (!tail.TryWrite(parameters.Participants, tailBytes)) return MaskFault.LaneOutOfRange;
+        var limit = parameters.Levels + SkellamSampler.Reach(noiseVariance);
         foreach (var lane in lanes)
         {
-            if (lane > parameters.Levels || lane < -parameters.Levels) return MaskFault.LaneOutOfRange;
+            if (lane > limit || lane < -limit) return MaskFault.LaneOutOfRange;
         }
 
         bytes = new byte[checked((int)layout.Bytes)];
