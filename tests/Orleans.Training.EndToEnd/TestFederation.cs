@@ -58,7 +58,7 @@ internal sealed class TestFederation : IDisposable
             ModelSpec = Spec.Encoded,
             Seed = Digest.Of("seed"u8),
             InitialModel = Digest.Zero,
-            Strategy = TrainingAgreement.FederatedAveraging,
+            Strategy = ServerStrategy.FedAvg,
             FixedPoint = FixedPoint.Create(10, Hospitals.Length),
             Training = new TrainingTerms(50_000, 8, 3),
             Rounds = rounds,

@@ -1,3 +1,4 @@
+using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Trainer.Tests;
@@ -27,6 +28,23 @@ internal static class Program
             if (!ModelStep.TryFedAvg(model, sum.Lanes, sum.TotalWeight, parameters, out model)) return "not finite";
         }
 
-        return ModelDigest.Of(spec, model).ToString();
+        return ModelDigest.Of(spec, model) + " " + string.Join(' ', Enum.GetValues<ServerRule>().Select(rule => Digest.Of(Steps(rule))));
+    }
+
+    // Three rounds of a strategy on sums of all sizes, with the rest of a vector behind them.
+    private static byte[] Steps(ServerRule rule)
+    {
+        var strategy = new ServerStrategy(rule, 37_000, rule is ServerRule.FedAvg ? 0 : 900_000, rule is ServerRule.FedAdam or ServerRule.FedYogi ? 990_000 : 0, rule > ServerRule.FedAvgM ? 1_000 : 0);
+        var random = new SeededRandom(12);
+        var spec = ModelSpec.Logistic(1_000);
+        var (model, state) = (InitialModel.Create(spec, random.Bytes(32)), strategy.InitialState(spec.ParameterCount));
+        for (var round = 0; round < 3; round++)
+        {
+            var sum = new int[model.Length];
+            for (var i = 0; i < sum.Length; i++) sum[i] = (int)random.Next() >> (i % 32);
+            if (!ModelStep.TryApply(strategy, model, state, sum, 3_141_592, FixedPoint.Create(0.1, 9), out model, out state)) return [];
+        }
+
+        return ModelBlob.Write(spec, model, state);
     }
 }

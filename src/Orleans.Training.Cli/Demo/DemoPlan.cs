@@ -56,7 +56,7 @@ internal abstract class DemoPlan
             ModelSpec = Spec.Encoded,
             Seed = Digest.From(seed),
             InitialModel = Digest.Zero,
-            Strategy = TrainingAgreement.FederatedAveraging,
+            Strategy = ServerStrategy.FedAvg,
             FixedPoint = FixedPoint.Create(Clip, Participants.Count),
             Training = Training,
             Rounds = Rounds,

@@ -11,7 +11,7 @@ internal static class ExportLayout
     public const string Genesis = "genesis.cbor";
     public const string Checkpoint = "checkpoint.note";
     public const string Model = "model.safetensors";
-    public const int MaximumBlobBytes = 1 << 30;
+    public const int MaximumBlobBytes = Protocol.Aggregation.ModelBlob.MaximumBytes;
 
     public static string Block(long height) => string.Create(CultureInfo.InvariantCulture, $"blocks/{height:D9}.cbor");
 

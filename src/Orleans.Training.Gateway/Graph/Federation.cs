@@ -107,7 +107,7 @@ internal sealed class TrainingAgreement(FederationReader reader, AgreementRecord
     [Description("SHA-256 of the encoded model specification.")]
     public Digest ModelSpec => Digest.Of(record.Agreement.ModelSpec.Span);
 
-    public string Strategy => record.Agreement.Strategy;
+    public string Strategy => record.Agreement.Strategy.Name;
 
     public int Rounds => record.Agreement.Rounds;
 

@@ -23,8 +23,8 @@ public sealed record TrainingAgreement
     public required Digest Seed { get; init; }
     /// <summary>Digest of the initial model, which follows from specification and seed.</summary>
     public required Digest InitialModel { get; init; }
-    /// <summary>How the sum becomes the next model: <c>fedavg</c>.</summary>
-    public required string Strategy { get; init; }
+    /// <summary>How the sum becomes the next model.</summary>
+    public required ServerStrategy Strategy { get; init; }
     /// <summary>How updates become integers.</summary>
     public required FixedPoint FixedPoint { get; init; }
     /// <summary>How each participant trains.</summary>
@@ -55,9 +55,6 @@ public sealed record TrainingAgreement
     private SkellamMechanism Mechanism => new(
         SkellamMechanism.ClipOf(FixedPoint), Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) ? spec.ParameterCount : 0, NoiseVariance * (MinParticipants - Masking!.CorruptLimit));
 
-    /// <summary>The one strategy so far.</summary>
-    public const string FederatedAveraging = "fedavg";
-
     /// <summary>Position of a participant in <see cref="Datasets"/>, or −1.</summary>
     public int PositionOf(ParticipantId participant)
     {
@@ -87,7 +84,7 @@ public sealed record TrainingAgreement
         writer.WriteByteString(ModelSpec.Span);
         writer.Write(Seed);
         writer.Write(InitialModel);
-        writer.WriteTextString(Strategy);
+        Strategy.Write(writer);
         FixedPoint.Write(writer);
         writer.WriteStartArray(3);
         writer.WriteInt64(Training.LearningRateMicro);
@@ -123,7 +120,7 @@ public sealed record TrainingAgreement
             ModelSpec = reader.ReadBytes(Limits.TransactionBytes),
             Seed = reader.ReadDigest(),
             InitialModel = reader.ReadDigest(),
-            Strategy = reader.ReadText(Limits.NameLength),
+            Strategy = ServerStrategy.Read(reader),
             FixedPoint = FixedPoint.Read(reader),
             Training = ReadTraining(reader),
             Rounds = reader.ReadNumber(Limits.Rounds),
@@ -145,9 +142,9 @@ public sealed record TrainingAgreement
             if (Datasets[i - 1].Participant >= Datasets[i].Participant) return false;
         }
 
-        return Strategy == FederatedAveraging && (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
+        return (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
-            && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out _)
+            && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) && (long)sizeof(float) * spec.ParameterCount * (1 + Strategy.StateVectors) <= ModelBlob.MaximumBytes - Digest.Size
             && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= Datasets.Count;
     }
 

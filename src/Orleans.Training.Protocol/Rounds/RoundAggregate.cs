@@ -9,7 +9,7 @@ public delegate ReadOnlyMemory<byte>? BlobReader(Digest root);
 /// <summary>What follows from the fixed inputs of a round: computed alike by proposer, validators and auditors.</summary>
 /// <param name="Sum">The sum as bytes: little-endian int32 lanes.</param>
 /// <param name="SumRoot">Root of its chunks.</param>
-/// <param name="ModelBytes">The next model: specification digest, then float32 parameters.</param>
+/// <param name="ModelBytes">The next model: specification digest, float32 parameters, and what its strategy goes on from.</param>
 /// <param name="Model">The next model's digest.</param>
 /// <param name="ModelRoot">Root of its chunks.</param>
 public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelBytes, Digest Model, Digest ModelRoot)
@@ -39,18 +39,19 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, LaneSum sum)
     {
         var spec = SpecOf(terms);
-        if (sum.Count == 0 || Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters)) return null;
-        if (!ModelStep.TryFedAvg(parameters, sum.Lanes, sum.TotalWeight, terms.Agreement.FixedPoint, out var next)) return null;
+        if (sum.Count == 0 || Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters, out var state)) return null;
+        var strategy = terms.Agreement.Strategy;
+        if (state.Length != strategy.StateVectors * parameters.Length || !ModelStep.TryApply(strategy, parameters, state, sum.Lanes, sum.TotalWeight, terms.Agreement.FixedPoint, out var next, out var nextState)) return null;
         var sumBytes = UpdateBlob.Write(sum.Lanes);
-        var model = ModelBlob.Write(spec, next);
+        var model = ModelBlob.Write(spec, next, nextState);
         return new RoundAggregate(sumBytes, ChunkedBlob.Root(sumBytes), model, Digest.Of(model), ChunkedBlob.Root(model));
     }
 
-    /// <summary>The initial model of an agreement, from its specification and seed.</summary>
+    /// <summary>The initial model of an agreement, from its specification, seed and strategy.</summary>
     public static byte[] InitialModelOf(TrainingAgreement agreement)
     {
         if (!ModelSpec.TryParse(agreement.ModelSpec, out var spec)) throw new ArgumentException("The agreement has no valid model specification.", nameof(agreement));
-        return ModelBlob.Write(spec, Aggregation.InitialModel.Create(spec, agreement.Seed.ToArray()));
+        return ModelBlob.Write(spec, Aggregation.InitialModel.Create(spec, agreement.Seed.ToArray()), agreement.Strategy.InitialState(spec.ParameterCount));
     }
 
     /// <summary>What a validator states with a verdict: SHA-256("FLv1-work\0" ‖ organisation ‖ "\0" ‖ sum).</summary>

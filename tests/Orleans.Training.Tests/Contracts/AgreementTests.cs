@@ -23,7 +23,7 @@ public class AgreementTests
         ModelSpec = ModelSpec.Logistic(10).Encoded,
         Seed = Digest.Of("seed"u8),
         InitialModel = Digest.Of("initial"u8),
-        Strategy = TrainingAgreement.FederatedAveraging,
+        Strategy = ServerStrategy.FedAvg,
         FixedPoint = FixedPoint.Create(10, 4),
         Training = new TrainingTerms(50_000, 8, 3),
         Rounds = 3,
@@ -72,13 +72,21 @@ public class AgreementTests
         var plan = Plan();
         TrainingAgreement[] wrong =
         [
-            plan with { Strategy = "average" }, plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
+            plan with { Strategy = new(ServerRule.FedAvg, 0) }, plan with { Strategy = new(ServerRule.FedAvg, MomentumMicro: 1) }, plan with { Strategy = new(ServerRule.FedAvgM, DecayMicro: 1) },
+            plan with { Strategy = new(ServerRule.FedAvgM, MomentumMicro: 1_000_000) }, plan with { Strategy = new(ServerRule.FedAdam) }, plan with { Strategy = new(ServerRule.FedAdagrad, DecayMicro: 1, AdaptivityMicro: 1) },
+            plan with { Strategy = new(ServerRule.FedYogi, DecayMicro: 1_000_000, AdaptivityMicro: 1) }, plan with { Strategy = new(ServerRule.FedAdam, 1_000_000_001, AdaptivityMicro: 1) },
+            plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
             plan with { Datasets = [.. plan.Datasets.Reverse()] }, plan with { Datasets = [plan.Datasets[0], plan.Datasets[0]] }, plan with { Masks = true }, plan with { InputWindowMs = 0 },
             plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = FixedPoint.Create(10, 3) },
             plan with { Rounds = Limits.Rounds + 1 }, plan with { Name = "a/b" }, plan with { ModelSpec = new byte[] { 0x80 } },
         ];
         foreach (var agreement in wrong) Assert.False(TrainingAgreement.TryParse(agreement.Encode(), out _), agreement.ToString());
         Assert.True(TrainingAgreement.TryParse((plan with { Rounds = Limits.Rounds }).Encode(), out _));
+        // A model of 360 MB is one, but not with three times that for its strategy.
+        var large = plan with { ModelSpec = ModelSpec.Perceptron(9_000, [9_000], 989).Encoded };
+        Assert.True(TrainingAgreement.TryParse(large.Encode(), out _));
+        Assert.True(TrainingAgreement.TryParse((large with { Strategy = new(ServerRule.FedAvgM) }).Encode(), out _));
+        Assert.False(TrainingAgreement.TryParse((large with { Strategy = new(ServerRule.FedAdam, AdaptivityMicro: 1) }).Encode(), out _));
     }
 
     [Fact]

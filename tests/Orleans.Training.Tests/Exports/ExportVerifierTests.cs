@@ -1,6 +1,7 @@
 using System.Reflection;
 using Orleans.Training.Client.Exports;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Tests.Cluster;
 using Orleans.Training.Tests.Ledger;
@@ -10,6 +11,15 @@ namespace Orleans.Training.Tests.Exports;
 public sealed class ExportVerifierTests
 {
     private static string FileOf(int height) => ExportLayout.Block(height);
+
+    [Fact]
+    public void Export_OfAStrategyWithState_IsVerified_AndItsStateIsPartOfIt()
+    {
+        var strategy = new ServerStrategy(ServerRule.FedYogi, 10_000, 900_000, 990_000, 1_000);
+        Assert.Equal(3, new TestExport(new TestExportPlan { Rounds = 3, Strategy = strategy }).Verify().Rounds);
+        var found = Assert.Throws<ExportException>(() => new TestExport(new TestExportPlan { Strategy = strategy, ForgetsState = true }).Verify());
+        Assert.Equal(ExportFault.ModelDiffers, found.Fault);
+    }
 
     [Fact]
     public void GoodExport_Verifies_AndEverythingIsCounted()

@@ -33,6 +33,12 @@ internal sealed record TestExportPlan
     /// <summary>Attempts at the first round that fail after one seat's verdict.</summary>
     public int FailedAttempts { get; init; }
 
+    /// <summary>How sums become models.</summary>
+    public ServerStrategy Strategy { get; init; } = ServerStrategy.FedAvg;
+
+    /// <summary>The seats attest models whose strategy forgot what it had.</summary>
+    public bool ForgetsState { get; init; }
+
     /// <summary>Runs, one after the other.</summary>
     public int Runs { get; init; } = 1;
 }
@@ -126,7 +132,7 @@ internal sealed class TestExport : IExportFiles
             ModelSpec = ModelSpec.Logistic(5).Encoded,
             Seed = Digest.Of([(byte)run]),
             InitialModel = Digest.Zero,
-            Strategy = TrainingAgreement.FederatedAveraging,
+            Strategy = _plan.Strategy,
             FixedPoint = FixedPoint.Create(1.0, _plan.Trainers),
             Training = new TrainingTerms(50_000, 8, 1),
             Rounds = _plan.Rounds,
@@ -165,6 +171,7 @@ internal sealed class TestExport : IExportFiles
         Commit([.. Quorum.Select(seat => Shard.Sign(seat, new Held(agreement, number, attempt, [.. Enumerable.Range(0, _plan.Trainers)])))]);
         var round = Shard.State.Find<RoundRecord>(RoundRecord.Key(agreement, number, attempt))!;
         var aggregate = RoundAggregate.Compute(terms, round, Shard.Genesis.Validators.Quorum, _model, root => _blobs[root])!;
+        if (_plan.ForgetsState) aggregate = Forget(terms, aggregate);
         if (_plan.WrongSum) aggregate = AddOne(terms, aggregate);
         var proposal = new AggregateProposal(agreement, number, attempt, round.InputsDigest!.Value, aggregate.SumRoot, aggregate.Model, aggregate.ModelRoot);
         Commit(Shard.Sign("cleveland", proposal));
@@ -200,6 +207,14 @@ internal sealed class TestExport : IExportFiles
         Assert.True(ModelStep.TryFedAvg(parent, lanes, terms.Weights.Sum(weight => (long)weight), terms.Agreement.FixedPoint, out var next));
         var (sum, model) = (UpdateBlob.Write(lanes), ModelBlob.Write(spec, next));
         return new RoundAggregate(sum, ChunkedBlob.Root(sum), model, Digest.Of(model), ChunkedBlob.Root(model));
+    }
+
+    private static RoundAggregate Forget(AgreementRecord terms, RoundAggregate aggregate)
+    {
+        var spec = ModelSpec.Logistic(5);
+        Assert.True(ModelBlob.TryRead(spec, aggregate.ModelBytes, out var parameters));
+        var model = ModelBlob.Write(spec, parameters, terms.Agreement.Strategy.InitialState(parameters.Length));
+        return aggregate with { ModelBytes = model, Model = Digest.Of(model), ModelRoot = ChunkedBlob.Root(model) };
     }
 
     private Digest Work(string seat, byte[] sum) => Quorum.TakeLast(_plan.FalseWork).Contains(seat) ? RoundAggregate.WorkOf(ParticipantId.Parse("another"), sum) : RoundAggregate.WorkOf(ParticipantId.Parse(seat), sum);

@@ -130,7 +130,9 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     {
         var spec = ModelSpec.Logistic(5);
         yield return new("ModelSpec", [spec.Encoded.ToArray(), ModelSpec.LeNet().Encoded.ToArray(), ModelSpec.McMahanConvolutional().Encoded.ToArray()], bytes => ModelSpec.TryParse(bytes, out var read) ? Wire.Encode(read.Write) : null);
-        yield return new("ModelBlob", [ModelBlob.Write(spec, new float[6]), ModelBlob.Write(spec, [1, -2, float.MaxValue, float.Epsilon, 0.1f, -0f])], bytes => ModelBlob.TryRead(spec, bytes, out var parameters) ? ModelBlob.Write(spec, parameters) : null);
+        yield return new("ModelBlob", [ModelBlob.Write(spec, new float[6]), ModelBlob.Write(spec, [1, -2, float.MaxValue, float.Epsilon, 0.1f, -0f]), ModelBlob.Write(spec, new float[6], new float[6]), ModelBlob.Write(spec, new float[6], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, -12])],
+            bytes => ModelBlob.TryRead(spec, bytes, out var parameters, out var state) ? ModelBlob.Write(spec, parameters, state) : null);
+        yield return Cbor("ServerStrategy", 128, ServerStrategy.Read, (writer, value) => value.Write(writer), ServerStrategy.FedAvg, new ServerStrategy(ServerRule.FedAvg, 500_000), new ServerStrategy(ServerRule.FedYogi, 10_000, 900_000, 990_000, 1_000));
         yield return new("UpdateBlob", [UpdateBlob.Write([1, -2, int.MaxValue, int.MinValue, 0, 7])], bytes => UpdateBlob.TryRead(bytes, 6, out var lanes) ? UpdateBlob.Write(lanes) : null);
     }
 

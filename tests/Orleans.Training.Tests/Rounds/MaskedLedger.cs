@@ -55,7 +55,7 @@ internal sealed class MaskedLedger
         ModelSpec = ModelSpec.Logistic(10).Encoded,
         Seed = Digest.Of("seed"u8),
         InitialModel = Digest.Of("initial"u8),
-        Strategy = TrainingAgreement.FederatedAveraging,
+        Strategy = ServerStrategy.FedAvg,
         FixedPoint = FixedPoint.TryCreate(1L << 33, 1L << 33, LaneLayout.LevelsFor(16, Names.Length) / (noise > 0 ? 2 : 1), Names.Length, out var parameters) ? parameters : throw new InvalidDataException("no parameters"),
         Training = new TrainingTerms(50_000, 8, 3),
         Rounds = rounds,
