@@ -80,7 +80,11 @@ internal static class LocalExport
     {
         foreach (var round in state.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published))
         {
-            foreach (var position in round.Survivors(quorum)) await Copy(round.Inputs[position].Root);
+            var terms = state.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
+            var roots = terms.Agreement.Masks
+                ? MaskedAggregate.Needs(new MaskedAttempt(state.Find<StateRecord>, terms, round)).Select(need => need.Root)
+                : round.Survivors(quorum).Select(position => round.Inputs[position].Root);
+            foreach (var root in roots) await Copy(root);
         }
 
         foreach (var model in state.All<ModelRecord>(ModelRecord.Prefix))

@@ -24,6 +24,9 @@ public sealed class ShardFiles(string root)
     /// <summary>Where validators of this machine keep proofs of other seats' faults.</summary>
     public string EvidenceFolder(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "evidence");
 
+    /// <summary>Where a participant keeps what it must remember of masked attempts; nobody else's process opens it.</summary>
+    public string MaskFolder(Identifier shard, ParticipantId participant) => Path.Combine(KeyRoot, participant.Name, "masks", shard.ToString());
+
     public string GenesisFile(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "genesis.cbor");
 
     /// <summary>The seats of a shard that live outside the cluster, from <c>shards/ID/peers</c>; null when there is no such file, and all seats are the cluster's.</summary>

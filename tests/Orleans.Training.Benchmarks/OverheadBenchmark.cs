@@ -18,7 +18,7 @@ internal static class OverheadBenchmark
     {
         var root = Directory.CreateTempSubdirectory("otrain-bench-").FullName;
         var plan = new MnistPlan(Rounds, Epochs);
-        var steps = await DemoCommand.Measure(plan, root, CancellationToken.None);
+        var steps = await DemoCommand.Measure(plan, root, masks: false, CancellationToken.None);
         var baseline = await Baseline.Time(plan, root, DemoCommand.Silos, CancellationToken.None);
         var culture = CultureInfo.InvariantCulture;
         Console.WriteLine(string.Create(culture, $"{Environment.ProcessorCount} processors; {plan.Title}; {Epochs} local epochs; rounds {Warm + 1} to {Rounds}, means of a round"));

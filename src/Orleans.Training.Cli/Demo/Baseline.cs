@@ -53,12 +53,12 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
 
     private static LabelledData[] RowsOf(DemoPlan plan, string root) => [.. plan.Participants.Order().Select(participant => LocalDataset.Load(root, participant, plan.Name).Train)];
 
-    private static float[] InitialOf(DemoPlan plan) => InitialModel.Create(plan.Spec, plan.Agreement().Seed.ToArray());
+    private static float[] InitialOf(DemoPlan plan) => InitialModel.Create(plan.Spec, plan.Agreement(masks: false).Seed.ToArray());
 
     // The model after every round.
     private static async IAsyncEnumerable<float[]> TrainTogether(DemoPlan plan, LabelledData[] rows, float[] initial, TrainerPool pool, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var agreement = plan.Agreement();
+        var agreement = plan.Agreement(masks: false);
         var model = initial;
         for (var round = 1; round <= plan.Rounds; round++)
         {

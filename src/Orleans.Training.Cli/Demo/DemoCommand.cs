@@ -22,7 +22,8 @@ internal static class DemoCommand
         var data = new Option<string?>("--data") { Description = "An empty folder to work in; a new one under the system's temporary folder by default." };
         var json = new Option<bool>("--json") { Description = "One JSON object a line instead of text." };
         var reference = new Option<bool>("--no-reference") { Description = "Leaves the 5-seed reference table out." };
-        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference };
+        var plain = new Option<bool>("--no-masks") { Description = "Leaves secure aggregation out: validators see every update." };
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (DemoPlan.Find(parsed.GetValue(name)!) is not { } plan)
@@ -39,26 +40,26 @@ internal static class DemoCommand
             }
 
             Directory.CreateDirectory(root);
-            return await Run(plan, root, DemoOutput.For(parsed.GetValue(json)), !parsed.GetValue(reference), cancellationToken);
+            return await Run(plan, root, DemoOutput.For(parsed.GetValue(json)), !parsed.GetValue(reference), !parsed.GetValue(plain), cancellationToken);
         });
         return command;
     }
 
     /// <summary>Runs a plan over the ledger, silently: every step with the silos' processor time at that moment.</summary>
-    public static async Task<IReadOnlyList<(DemoStep Step, TimeSpan Processor)>> Measure(DemoPlan plan, string root, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<(DemoStep Step, TimeSpan Processor)>> Measure(DemoPlan plan, string root, bool masks, CancellationToken cancellationToken)
     {
         var setup = FederationSetup.Create(plan, root, TimeProvider.System);
         var key = GatewaySetup.CreateKey(root, setup.Genesis);
         await using var silos = await SiloGroup.Start(root, plan, Silos, cancellationToken);
         using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
-        var run = new DemoRun(plan, setup, client, root);
+        var run = new DemoRun(plan, setup, client, root, masks);
         await run.SetUp(cancellationToken);
         var steps = new List<(DemoStep, TimeSpan)>();
         await foreach (var step in run.Steps(cancellationToken)) steps.Add((step, silos.ProcessorTime));
         return steps;
     }
 
-    private static async Task<int> Run(DemoPlan plan, string root, DemoOutput output, bool withReference, CancellationToken cancellationToken)
+    private static async Task<int> Run(DemoPlan plan, string root, DemoOutput output, bool withReference, bool masks, CancellationToken cancellationToken)
     {
         var watch = Stopwatch.StartNew();
         output.Say($"{plan.Title}");
@@ -68,7 +69,7 @@ internal static class DemoCommand
         output.Say($"{Silos} silos, {setup.Genesis.Validators.Count} validators (quorum {setup.Genesis.Validators.Quorum}), {plan.Participants.Count} participants; gateway {silos.Gateways[0]}; ready in {watch.Elapsed.TotalSeconds:F1} s");
 
         using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
-        var run = new DemoRun(plan, setup, client, root);
+        var run = new DemoRun(plan, setup, client, root, masks);
         await run.SetUp(cancellationToken);
         output.Say($"run {run.Agreement.ComputeDigest()}: all {plan.Participants.Count} participants have signed the agreement; {run.Agreement.Rounds} rounds");
         var before = silos.ProcessorTime;

@@ -13,6 +13,9 @@ internal abstract class DemoPlan
 
     public const int Seats = 4;
 
+    private const int Corrupt = 1;
+    private const int PhaseMs = 30_000;
+
     public abstract string Name { get; }
 
     public abstract string Title { get; }
@@ -45,8 +48,8 @@ internal abstract class DemoPlan
         _ => null,
     };
 
-    /// <summary>The agreement that all participants sign.</summary>
-    public TrainingAgreement Agreement()
+    /// <summary>The agreement that all participants sign, with masks that bear one corrupt participant, or without any.</summary>
+    public TrainingAgreement Agreement(bool masks)
     {
         var seed = new byte[Digest.Size];
         System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(seed, Seed);
@@ -60,11 +63,13 @@ internal abstract class DemoPlan
             FixedPoint = FixedPoint.Create(Clip, Participants.Count),
             Training = Training,
             Rounds = Rounds,
-            MinParticipants = Participants.Count - 1,
+            // With masks that bear c corrupt ones a sum is of c + 3 at least.
+            MinParticipants = Math.Max(Participants.Count - 1, masks ? Corrupt + 3 : 1),
             InputWindowMs = 120_000,
             AggregateWindowMs = 120_000,
             Datasets = [.. Participants.Order().Select(participant => new AgreedDataset(participant, Name))],
-            Masks = false,
+            Masks = masks,
+            Masking = masks ? new MaskingTerms(Corrupt, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs) : null,
         };
         return agreement with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(agreement)) };
     }

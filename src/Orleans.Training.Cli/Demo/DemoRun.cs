@@ -12,15 +12,15 @@ namespace Orleans.Training.Cli.Demo;
 /// <summary>One published round as the demonstration saw it.</summary>
 internal sealed record DemoRound(int Number, Evaluation Result, int Updates, int Participants, long Index, IReadOnlyList<string> Signers, TimeSpan At);
 
-/// <summary>One step of a round as its events told it: RoundOpened, InputsFixed (with the number of updates that count) or ModelPublished (with the model).</summary>
+/// <summary>One step of a round as its events told it: RoundOpened, InputsFixed or RevealsFixed (with the number of updates that count) or ModelPublished (with the model).</summary>
 internal sealed record DemoStep(string Type, int Round, TimeSpan At, long Index, int Updates, ModelRecord? Model);
 
 /// <summary>Drives one run through the gateway, as a tenant would: sets it up by signed transactions, follows its events, exports what came of it.</summary>
-internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient client, string root)
+internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient client, string root, bool masks)
 {
     private long _lastIndex;
 
-    public TrainingAgreement Agreement { get; } = plan.Agreement();
+    public TrainingAgreement Agreement { get; } = plan.Agreement(masks);
 
     /// <summary>From the opening of the first round to the publication of the last.</summary>
     public TimeSpan Elapsed { get; private set; }
@@ -67,6 +67,12 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
                     break;
                 case ("InputsFixed", RoundRecord round) when round.Agreement == digest:
                     updates = round.Survivors(setup.Genesis.Validators.Quorum).Count();
+                    yield return new DemoStep(item.Type, round.Number, watch.Elapsed, item.Index, updates, null);
+                    break;
+                case ("UnmaskOrdered", UnmaskOrderRecord order) when item.Key.Contains(digest.ToString(), StringComparison.Ordinal):
+                    updates = order.Inputs.Count;
+                    break;
+                case ("RevealsFixed", RoundRecord round) when round.Agreement == digest:
                     yield return new DemoStep(item.Type, round.Number, watch.Elapsed, item.Index, updates, null);
                     break;
                 case ("RoundFailed", RoundRecord round) when round.Agreement == digest && round.Attempt >= RunRecord.MaxAttempts:

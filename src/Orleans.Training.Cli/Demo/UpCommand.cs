@@ -44,7 +44,7 @@ internal static class UpCommand
         var federation = GatewayExtensions.FederationId(setup.Genesis.Shard);
         using var client = new LedgerClient(silos.Gateways, key, federation);
         // The same transactions again change nothing: a set-up that was cut short is completed.
-        await new DemoRun(plan, setup, client, root).SetUp(cancellationToken);
+        await new DemoRun(plan, setup, client, root, masks: true).SetUp(cancellationToken);
         var policy = Path.Combine(root, "federation.policy");
         await File.WriteAllTextAsync(policy, setup.PolicyText, cancellationToken);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"""

@@ -50,13 +50,29 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         var round = state.All<RoundRecord>($"{RoundRecord.Prefix}{published.Agreement}/{published.Round:D6}/").Single(attempt => attempt.Phase is Phase.Published);
         var validators = history.ValidatorsOf(published);
         var what = $"publishes round {published.Round} of run {published.Agreement}";
-        var aggregate = RoundAggregate.Compute(terms, round, validators.Quorum, parent, files.ReadBlob) ?? throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has an update that may not be added");
+        var aggregate = terms.Agreement.Masks ? Unmask(terms, round, parent, file, what) : RoundAggregate.Compute(terms, round, validators.Quorum, parent, files.ReadBlob);
+        if (aggregate is null) throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has an update that may not be added");
         if (aggregate.Model != published.Model || aggregate.SumRoot != published.SumRoot || aggregate.ModelRoot != published.Root) throw new ExportException(ExportFault.ModelDiffers, file, $"{what} with model {published.Model}, but its committed updates give {aggregate.Model}");
         // The content belongs to a name that was just computed: reading it is comparing it.
         files.ReadBlob(aggregate.SumRoot);
         files.ReadBlob(aggregate.ModelRoot);
         CheckWork(round, published, validators, aggregate.Sum);
         return aggregate.ModelBytes;
+    }
+
+    private RoundAggregate? Unmask(AgreementRecord terms, RoundRecord round, byte[] parent, string file, string what)
+    {
+        var masked = new MaskedAttempt(state.Find<StateRecord>, terms, round);
+        var total = MaskedAggregate.NewTotal(terms);
+        foreach (var (kind, position, root) in MaskedAggregate.Needs(masked))
+        {
+            var blob = files.ReadBlob(root)!.Value;
+            if (kind is MaskBlobKind.Input && !total.TryAdd(blob.Span)) throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but the masked update of {terms.Agreement.Datasets[position].Participant} has {blob.Length} bytes, not {total.Layout.Bytes}");
+        }
+
+        var fault = MaskedAggregate.TryCompute(masked, parent, total, files.ReadBlob, out var aggregate, out var culprit);
+        if (fault is MaskFault.DealerFault or MaskFault.HolderFault) throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but what {terms.Agreement.Datasets[culprit].Participant} gave cannot be unmasked: OT-{(int)fault} {fault}");
+        return fault is MaskFault.None ? aggregate : throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but its masked updates add up to no sum: OT-{(int)fault} {fault}");
     }
 
     private void CheckWork(RoundRecord round, ModelRecord published, ValidatorSet validators, byte[] sum)

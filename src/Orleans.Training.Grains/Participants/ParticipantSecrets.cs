@@ -22,6 +22,12 @@ public static class ParticipantSecrets
     /// <summary>The context of a data set's salts.</summary>
     public static string DatasetContext(string dataset) => $"dataset/{dataset}";
 
+    /// <summary>The context of what seals the journal of a masked attempt.</summary>
+    public static string MaskingContext(Digest agreement, int round, int attempt) => $"masks/{agreement}/{round}/{attempt}";
+
+    /// <summary>The context of the noise of one update.</summary>
+    public static string NoiseContext(Digest agreement, int round, int attempt) => $"noise/{agreement}/{round}/{attempt}";
+
     /// <summary>The context of the rounding of one update.</summary>
     public static string RoundingContext(Digest agreement, int round, int attempt) => $"rounding/{agreement}/{round}/{attempt}";
 }

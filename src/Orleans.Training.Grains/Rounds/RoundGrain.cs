@@ -66,8 +66,8 @@ internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> 
     private async Task<bool> Look(IContractsGrain contracts)
     {
         if (await contracts.Find<RunRecord>(RunRecord.Key(_agreement)) is not { } run || await contracts.Find<AgreementRecord>(AgreementRecord.Key(_agreement)) is not { } terms) return false;
-        if (terms.Agreement.Masks || run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds) return true;
-        if (await contracts.Find<RoundRecord>(RoundRecord.Key(_agreement, run.PublishedRounds + 1, run.Attempts + 1)) is not { Phase: Phase.Input, InputsDigest: null } round) return false;
+        if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds) return true;
+        if (await contracts.Find<RoundRecord>(RoundRecord.Key(_agreement, run.PublishedRounds + 1, run.Attempts + 1)) is not { InputsDigest: null, Phase: not (Phase.Published or Phase.Failed) } round) return false;
         if (_attempt != round.StateKey)
         {
             CrashPoints.Reach("round-open-before-training");
@@ -75,10 +75,10 @@ internal sealed partial class RoundGrain(TimeProvider time, ILogger<RoundGrain> 
             _training.Clear();
         }
 
-        for (var position = 0; position < round.Inputs.Count; position++)
+        for (var position = 0; position < terms.Agreement.Datasets.Count; position++)
         {
             // A training that is done is asked for again only when its commitment does not show up: it may have been lost with its silo.
-            if (round.Inputs[position].Root != Digest.Zero || _training.TryGetValue(position, out var training) && (!training.IsCompleted || time.GetElapsedTime(_asked[position]) < AskAgain)) continue;
+            if (!terms.Agreement.Masks && round.Inputs[position].Root != Digest.Zero || _training.TryGetValue(position, out var training) && (!training.IsCompleted || time.GetElapsedTime(_asked[position]) < AskAgain)) continue;
             var participant = terms.Agreement.Datasets[position].Participant;
             _asked[position] = time.GetTimestamp();
             _training[position] = Train(participant, round);

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 
@@ -32,6 +33,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private readonly Dictionary<string, long> _sent = new(StringComparer.Ordinal);
     // By agreement: what this seat has read of the attempt that is under way, and the newest aggregate that it has computed.
     private readonly Dictionary<Digest, RoundInputs> _inputs = [];
+    private readonly Dictionary<Digest, MaskedInputs> _masked = [];
     private readonly Dictionary<Digest, (string Round, RoundAggregate Aggregate)> _computed = [];
     private readonly Task _work;
     // As of the state that is being looked at.
@@ -103,11 +105,11 @@ public sealed partial class RoundWorker : IAsyncDisposable
     {
         var terms = state.Find<AgreementRecord>(AgreementRecord.Key(agreement))!;
         var run = state.Find<RunRecord>(RunRecord.Key(agreement))!;
-        // Rounds with masks are driven by their participants' own programs as yet.
-        if (terms.Agreement.Masks || run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
+        if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
         {
             _runs.Remove(agreement);
             _inputs.Remove(agreement);
+            _masked.Remove(agreement);
             _computed.Remove(agreement);
             return;
         }
@@ -122,8 +124,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
             return;
         }
 
-        if (round.InputsDigest is null) await Hold(terms, round);
-        else await Aggregate(state, terms, round);
+        if (round.InputsDigest is not null) await Aggregate(state, terms, round);
+        else if (terms.Agreement.Masks) await HoldMasked(new MaskedAttempt(state.Find<StateRecord>, terms, round));
+        else await Hold(terms, round);
     }
 
     // Wishes of rounds that are over; those of others are felt anew.
@@ -150,6 +153,24 @@ public sealed partial class RoundWorker : IAsyncDisposable
         if (positions.Count == 0 || missing > 0 && !HasWaited(wish, Gather)) return;
         CrashPoints.Reach("held-before-submit");
         await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+    }
+
+    private async ValueTask HoldMasked(MaskedAttempt masked)
+    {
+        if (MaskedAttempt.KindOf(masked.Round.Phase) is not { } kind) return;
+        var expected = masked.Expected(kind);
+        var committed = PositionSet.Of(expected.Positions.Where(position => masked.RootOf(kind, position) is not null));
+        var inputs = MaskedInputsOf(masked.Terms, masked.Round);
+        var positions = new List<int>();
+        foreach (var position in committed.Without(masked.HeldBy(_seat, kind)).Positions)
+        {
+            if (await inputs.Holds(masked, kind, position, _stop.Token)) positions.Add(position);
+        }
+
+        var wish = $"hold {masked.Round.StateKey} {kind}";
+        if (positions.Count == 0 || committed != expected && !HasWaited($"{wish} {committed.Count}", Gather)) return;
+        CrashPoints.Reach("held-before-submit");
+        await Send($"{wish} {string.Join(',', positions)}", new HoldMaskBlobs(masked.Round.Agreement, masked.Round.Number, masked.Round.Attempt, kind, PositionSet.Of(positions)), OnceEach);
     }
 
     private async ValueTask Aggregate(ContractState state, AgreementRecord terms, RoundRecord round)
@@ -189,11 +210,25 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private async ValueTask<RoundAggregate?> Compute(ContractState state, AgreementRecord terms, RoundRecord round)
     {
         if (_computed.TryGetValue(round.Agreement, out var computed) && computed.Round == round.StateKey) return computed.Aggregate;
-        var survivors = round.Survivors(_validators.Quorum).ToArray();
-        if (await BaseModel(state, terms, round, computed.Aggregate) is not { } parent || await InputsOf(terms, round).SumOf(survivors, round, _stop.Token) is not { } sum) return null;
-        if (RoundAggregate.Compute(terms, round, parent, sum) is not { } aggregate) return null;
+        if (await BaseModel(state, terms, round, computed.Aggregate) is not { } parent) return null;
+        var aggregate = terms.Agreement.Masks ? await Unmask(new MaskedAttempt(state.Find<StateRecord>, terms, round), parent) : await Add(terms, round, parent);
+        if (aggregate is null) return null;
         _computed[round.Agreement] = (round.StateKey, aggregate);
         _inputs.Remove(round.Agreement);
+        _masked.Remove(round.Agreement);
+        return aggregate;
+    }
+
+    private async ValueTask<RoundAggregate?> Add(AgreementRecord terms, RoundRecord round, byte[] parent) =>
+        await InputsOf(terms, round).SumOf([.. round.Survivors(_validators.Quorum)], round, _stop.Token) is { } sum ? RoundAggregate.Compute(terms, round, parent, sum) : null;
+
+    private async ValueTask<RoundAggregate?> Unmask(MaskedAttempt masked, byte[] parent)
+    {
+        var inputs = MaskedInputsOf(masked.Terms, masked.Round);
+        if (await inputs.TotalOf(masked, _stop.Token) is not { } total) return null;
+        var fault = MaskedAggregate.TryCompute(masked, parent, total, inputs.Read, out var aggregate, out var culprit);
+        if (fault is MaskFault.DealerFault or MaskFault.HolderFault) LogCulprit(_logger, _host.Seat, masked.Round.StateKey, masked.Terms.Agreement.Datasets[culprit].Participant.Name, (int)fault, fault);
+        else if (fault is not MaskFault.None) LogNoSum(_logger, _host.Seat, masked.Round.StateKey, (int)fault, fault);
         return aggregate;
     }
 
@@ -206,6 +241,12 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private RoundInputs InputsOf(AgreementRecord terms, RoundRecord round)
     {
         if (!_inputs.TryGetValue(round.Agreement, out var inputs) || inputs.Round != round.StateKey) _inputs[round.Agreement] = inputs = new RoundInputs(_blobs, terms, round.StateKey);
+        return inputs;
+    }
+
+    private MaskedInputs MaskedInputsOf(AgreementRecord terms, RoundRecord round)
+    {
+        if (!_masked.TryGetValue(round.Agreement, out var inputs) || inputs.Round != round.StateKey) _masked[round.Agreement] = inputs = new MaskedInputs(_blobs, terms, round.StateKey);
         return inputs;
     }
 
@@ -236,6 +277,12 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: round work failed and is tried again")]
     private static partial void LogTrouble(ILogger logger, int seat, Exception exception);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Seat {Seat}: there is no sum of {Round}, by the fault of {Participant}: OT-{Number} {Fault}")]
+    private static partial void LogCulprit(ILogger logger, int seat, string round, string participant, int number, MaskFault fault);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Seat {Seat}: what {Round} adds up to is no sum of updates: OT-{Number} {Fault}")]
+    private static partial void LogNoSum(ILogger logger, int seat, string round, int number, MaskFault fault);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: '{Wish}' was refused: {Rejection}")]
     private static partial void LogRefused(ILogger logger, int seat, string wish, Rejection rejection);

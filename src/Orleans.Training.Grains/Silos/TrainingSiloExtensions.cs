@@ -5,7 +5,9 @@ using Orleans.Configuration;
 using Orleans.Placement;
 using Orleans.Runtime.MembershipService.SiloMetadata;
 using Orleans.Runtime.Placement;
+using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Ledger;
+using Orleans.Training.Grains.Participants;
 using Orleans.Training.Grains.Validators;
 
 namespace Orleans.Training.Grains.Silos;
@@ -59,6 +61,9 @@ public static class TrainingSiloExtensions
         builder.Services.AddSingleton(options);
         builder.UseSiloMetadata(new Dictionary<string, string>(options.Labels));
         builder.Services.AddSingleton<ShardFollowers>();
+        builder.Services.AddSingleton(services => new MaskedParticipants(
+            services.GetRequiredService<ShardFollowers>(), services.GetRequiredService<ShardFiles>(), services.GetRequiredService<IBlobStore>(), services.GetRequiredService<IGrainFactory>(),
+            services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<MaskedParticipants>>()));
         builder.Services.AddPlacementDirector<SpreadEvenlyStrategy, SpreadEvenlyDirector>();
         builder.Services.AddPlacementFilter<RequireSiloMetadataStrategy, RequireSiloMetadataDirector>(ServiceLifetime.Transient);
         builder.Services.AddPlacementFilter<RequireParticipantStrategy, RequireParticipantDirector>(ServiceLifetime.Transient);

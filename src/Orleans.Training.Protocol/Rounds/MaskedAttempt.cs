@@ -98,6 +98,25 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
         _ => Find<SilentRevealRecord>(SilentRevealRecord.Prefix, position)?.Openings,
     };
 
+    /// <summary>The kind of blob that seats hold in a phase, or null.</summary>
+    public static MaskBlobKind? KindOf(Phase phase) => phase switch
+    {
+        Phase.ShareKeys => MaskBlobKind.Shares,
+        Phase.Input => MaskBlobKind.Input,
+        Phase.Unmask => MaskBlobKind.Openings,
+        Phase.RevealSilent => MaskBlobKind.SilentOpenings,
+        _ => null,
+    };
+
+    /// <summary>Those who may commit to a blob of a kind.</summary>
+    public PositionSet Expected(MaskBlobKind kind) => kind switch
+    {
+        MaskBlobKind.Shares => Fixed.Members,
+        MaskBlobKind.Input => Fixed.Maskers,
+        MaskBlobKind.Openings => Survivors,
+        _ => Fixed.Revealed,
+    };
+
     /// <summary>A survivor's b that it revealed itself, or null.</summary>
     public ReadOnlyMemory<byte>? SelfOf(int position) => Find<MaskRevealRecord>(MaskRevealRecord.Prefix, position)?.Self;
 

@@ -26,7 +26,8 @@ public static class MaskedParticipation
             (Phase.AcknowledgeShares, MaskPhase.Shared) => new SharesClosed([.. masked.Fixed.Dealers.Positions.Select(dealer => Dealt(masked, dealer, read))]),
             (Phase.Input, MaskPhase.Acked) when state.Masks is null => new AcksClosed(masked.Acknowledgements),
             (Phase.ConsistencyCheck or Phase.Unmask, MaskPhase.Masked) => new InputsClosed(masked.Order!.Order, masked.Order.Inputs, blockTimeMs, masked.Round.DeadlineMs, consumedParents),
-            (Phase.Unmask, MaskPhase.Confirmed) => new ConfirmsSeen(masked.Confirms, blockTimeMs, masked.Round.DeadlineMs),
+            // The ledger takes no Reveal before the own Confirm, which may come behind those of the others.
+            (Phase.Unmask, MaskPhase.Confirmed) when masked.Has(MaskConfirmRecord.Prefix, state.Setup.Position) => new ConfirmsSeen(masked.Confirms, blockTimeMs, masked.Round.DeadlineMs),
             (Phase.RevealSilent, MaskPhase.Revealed) when state.Silent is null => new SilentClosed(masked.Order!.Order.ComputeDigest(), masked.Silent.Members, blockTimeMs, masked.Round.DeadlineMs),
             _ => null,
         };

@@ -7,7 +7,7 @@ namespace Orleans.Training.Protocol.Contracts;
 public delegate ReadOnlyMemory<byte>? BlobReader(Digest root);
 
 /// <summary>What follows from the fixed inputs of a round: computed alike by proposer, validators and auditors.</summary>
-/// <param name="Sum">The sum as bytes: little-endian int32 lanes.</param>
+/// <param name="Sum">The sum as bytes: little-endian int32 lanes, and of masked updates their tail.</param>
 /// <param name="SumRoot">Root of its chunks.</param>
 /// <param name="ModelBytes">The next model: specification digest, float32 parameters, and what its strategy goes on from.</param>
 /// <param name="Model">The next model's digest.</param>
@@ -36,13 +36,16 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     }
 
     /// <summary>The same from the sum of exactly the updates that count.</summary>
-    public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, LaneSum sum)
+    public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, LaneSum sum) =>
+        sum.Count == 0 ? null : Compute(terms, round, baseModel, sum.Lanes, sum.TotalWeight, tail: []);
+
+    /// <summary>The same from lanes, whatever they were added up from; a tail stands behind them in the sum's bytes.</summary>
+    internal static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, ReadOnlySpan<int> lanes, long weight, ReadOnlySpan<byte> tail)
     {
-        var spec = SpecOf(terms);
-        if (sum.Count == 0 || Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters, out var state)) return null;
-        var strategy = terms.Agreement.Strategy;
-        if (state.Length != strategy.StateVectors * parameters.Length || !ModelStep.TryApply(strategy, parameters, state, sum.Lanes, sum.TotalWeight, terms.Agreement.FixedPoint, out var next, out var nextState)) return null;
-        var sumBytes = UpdateBlob.Write(sum.Lanes);
+        var (spec, strategy) = (SpecOf(terms), terms.Agreement.Strategy);
+        if (Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters, out var state) || state.Length != strategy.StateVectors * parameters.Length) return null;
+        if (!ModelStep.TryApply(strategy, parameters, state, lanes, weight, terms.Agreement.FixedPoint, out var next, out var nextState)) return null;
+        byte[] sumBytes = [.. UpdateBlob.Write(lanes), .. tail];
         var model = ModelBlob.Write(spec, next, nextState);
         return new RoundAggregate(sumBytes, ChunkedBlob.Root(sumBytes), model, Digest.Of(model), ChunkedBlob.Root(model));
     }
@@ -65,6 +68,6 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
         return Digest.From(hash.GetHashAndReset());
     }
 
-    private static ModelSpec SpecOf(AgreementRecord terms) =>
+    internal static ModelSpec SpecOf(AgreementRecord terms) =>
         ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) ? spec : throw new InvalidOperationException("An agreement on the ledger has a valid model specification.");
 }

@@ -10,14 +10,21 @@ using Orleans.Training.Grains.Trainers;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Privacy;
 
 namespace Orleans.Training.Trainer.Grains;
 
 /// <inheritdoc cref="ITrainerGrain"/>
 [GrainType("otrain.trainer"), RequireParticipant, RequireSiloMetadata(TrainerSettings.AcceleratorLabel, order: 20), SpreadEvenly]
-internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles files, TrainerPool pool, IBlobStore blobs, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain
+internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles files, TrainerPool pool, IBlobStore blobs, MaskedParticipants masks, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain, IDisposable
 {
     private readonly Dictionary<string, LabelledData> _data = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource _stop = new();
+    private SkellamSampler? _sampler;
+
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => _stop.CancelAsync();
+
+    public void Dispose() => _stop.Dispose();
 
     public async Task Train(string agreement, int round, int attempt)
     {
@@ -27,17 +34,19 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         if (!Digest.TryParse(agreement, out var digest)) throw new OperationalException("OT-7024", $"'{agreement}' names no run.");
         if (await contracts.Find<AgreementRecord>(AgreementRecord.Key(digest)) is not { } terms || await contracts.Find<RoundRecord>(RoundRecord.Key(digest, round, attempt)) is not { } record) return;
         var position = terms.Agreement.PositionOf(participant);
-        if (position < 0 || terms.Agreement.Masks || record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero) return;
+        if (position < 0) return;
+        var model = await BaseModel(contracts, terms, record);
+        if (terms.Agreement.Masks)
+        {
+            // Off this grain's scheduler: masks take as long as a pass over the model for every participant.
+            await Task.Run(() => masks.Run(shard, participant, terms, record, model, stop => Masked(terms, record, position, model, stop), _stop.Token));
+            return;
+        }
 
-        if (!ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec)) throw new TrainerException(TrainerFault.DataDoNotFitModel, "the agreement's model specification does not parse");
-        var model = await BaseModel(contracts, spec, terms, record);
-        var data = Rows(participant, terms.Agreement.Datasets[position].Dataset);
-        var seed = BinaryPrimitives.ReadUInt64LittleEndian(terms.Agreement.Seed.ToArray());
-        var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round, position), settings.Device);
-        var update = await pool.Run(cancellationToken => LocalTrainer.Train(spec, model, data, training, cancellationToken));
-
-        var rounding = await RoundingKey(participant, digest, round, attempt);
-        if (!terms.Agreement.FixedPoint.TryQuantize(update.Delta, terms.Weights[position], rounding, out var lanes)) throw new TrainerException(TrainerFault.Diverged, "the update is not finite");
+        if (record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero) return;
+        var update = await Train(terms, record, position, model, CancellationToken.None);
+        var rounding = await Derive(participant, ParticipantSecrets.RoundingContext(digest, round, attempt));
+        if (!terms.Agreement.FixedPoint.TryQuantize(update.Delta, terms.Weights[position], rounding, out var lanes)) throw Diverged();
         var blob = await blobs.Put(new MemoryStream(UpdateBlob.Write(lanes), writable: false), null, CancellationToken.None);
         CrashPoints.Reach("blob-stored-before-commit");
         var answer = (Rejection)await GrainFactory.GetGrain<IParticipantGrain>(key).CommitInput(digest.ToArray(), round, attempt, record.BaseModel.ToArray(), blob.Name.ToArray());
@@ -45,11 +54,55 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         LogTrained(logger, participant.Name, round, update.Samples, update.Loss, answer);
     }
 
+    // The same lanes as without masks, so that the model is the same; with noise, which is drawn once for an attempt.
+    private async Task<TrainedUpdate> Masked(AgreementRecord terms, RoundRecord round, int position, float[] model, CancellationToken cancellationToken)
+    {
+        var participant = terms.Agreement.Datasets[position].Participant;
+        var update = await Train(terms, round, position, model, cancellationToken);
+        var (parameters, weight) = (terms.Agreement.FixedPoint, terms.Weights[position]);
+        var rounding = await Derive(participant, ParticipantSecrets.RoundingContext(round.Agreement, round.Number, round.Attempt));
+        int[]? lanes;
+        if (terms.Agreement.NoiseVariance == 0)
+        {
+            if (!parameters.TryQuantize(update.Delta, weight, rounding, out lanes)) throw Diverged();
+            LogMasked(logger, participant.Name, round.Number, update.Samples);
+            return new TrainedUpdate(lanes, TailOf(parameters, weight, update));
+        }
+
+        // Without noise nothing of the data leaves the machine: no loss, no number of right answers.
+        _sampler = _sampler?.Variance == terms.Agreement.NoiseVariance ? _sampler : new SkellamSampler(terms.Agreement.NoiseVariance);
+        var noise = await Derive(participant, ParticipantSecrets.NoiseContext(round.Agreement, round.Number, round.Attempt));
+        if (!NoisyUpdate.TryCreate(parameters, _sampler, update.Delta, rounding, noise, out lanes)) throw Diverged();
+        LogMasked(logger, participant.Name, round.Number, update.Samples);
+        return new TrainedUpdate(lanes, MaskTail.Of(weight));
+    }
+
+    private static MaskTail TailOf(FixedPoint parameters, int weight, LocalUpdate update)
+    {
+        // Each number is bounded by what as many participants may add up to.
+        var limit = int.MaxValue / parameters.Participants;
+        int Bounded(double value) => (int)Math.Clamp(Math.Round(value), -limit, limit);
+        return MaskTail.Of(weight) with { LossSum = Bounded(update.Loss * update.Samples * MaskTail.LossUnit), Samples = Bounded(update.Samples) };
+    }
+
+    private Task<LocalUpdate> Train(AgreementRecord terms, RoundRecord round, int position, float[] model, CancellationToken cancellationToken)
+    {
+        var data = Rows(terms.Agreement.Datasets[position].Participant, terms.Agreement.Datasets[position].Dataset);
+        var seed = BinaryPrimitives.ReadUInt64LittleEndian(terms.Agreement.Seed.ToArray());
+        var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round.Number, position), settings.Device);
+        return pool.Run(stop => LocalTrainer.Train(SpecOf(terms), model, data, training, stop), cancellationToken);
+    }
+
+    private static ModelSpec SpecOf(AgreementRecord terms) =>
+        ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) ? spec : throw new TrainerException(TrainerFault.DataDoNotFitModel, "the agreement's model specification does not parse");
+
+    private static TrainerException Diverged() => new(TrainerFault.Diverged, "the update is not finite");
+
     // This silo is one that the participant chose, so its key may be opened here; it leaves the process in no form.
-    private async Task<byte[]> RoundingKey(ParticipantId participant, Digest agreement, int round, int attempt)
+    private async Task<byte[]> Derive(ParticipantId participant, string context)
     {
         var signer = new KeyFolder(files.KeyRoot, participant).Open(ParticipantSecrets.KeyName);
-        using (signer as IDisposable) return await ParticipantSecrets.Derive(signer, ParticipantSecrets.RoundingContext(agreement, round, attempt), CancellationToken.None);
+        using (signer as IDisposable) return await ParticipantSecrets.Derive(signer, context, CancellationToken.None);
     }
 
     private LabelledData Rows(ParticipantId participant, string dataset)
@@ -58,7 +111,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         return _data[dataset] = LocalDataset.Load(settings.Root, participant, dataset).Train;
     }
 
-    private async Task<float[]> BaseModel(IContractsGrain contracts, ModelSpec spec, AgreementRecord terms, RoundRecord round)
+    private async Task<float[]> BaseModel(IContractsGrain contracts, AgreementRecord terms, RoundRecord round)
     {
         byte[]? bytes;
         if (round.Number == 1)
@@ -71,10 +124,13 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
             bytes = await blobs.ReadAll(parent.Root, CancellationToken.None);
         }
 
-        return bytes is not null && Digest.Of(bytes) == round.BaseModel && ModelBlob.TryRead(spec, bytes, out var parameters)
+        return bytes is not null && Digest.Of(bytes) == round.BaseModel && ModelBlob.TryRead(SpecOf(terms), bytes, out var parameters)
             ? parameters
             : throw new OperationalException("OT-7027", $"The base model of round {round.Number} is not here, or not the one that the ledger names.");
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Participant} trained round {Round} on {Samples} rows, for a masked sum")]
+    private static partial void LogMasked(ILogger logger, string participant, int round, int samples);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Participant} trained round {Round} on {Samples} rows, loss {Loss:F4}: {Answer}")]
     private static partial void LogTrained(ILogger logger, string participant, int round, int samples, double loss, Rejection answer);

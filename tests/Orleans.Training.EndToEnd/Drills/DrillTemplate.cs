@@ -28,7 +28,7 @@ public sealed class DrillTemplate : IAsyncLifetime
     {
         var original = Path.Combine(_folder, "template");
         Directory.CreateDirectory(original);
-        Agreement = Plan.Agreement() with { Rounds = Rounds };
+        Agreement = Plan.Agreement(masks: false) with { Rounds = Rounds };
         ApiKey = GatewaySetup.CreateKey(original, FederationSetup.Create(Plan, original, TimeProvider.System).Genesis);
 
         await using var drill = await Drill.Start(this, "undisturbed");

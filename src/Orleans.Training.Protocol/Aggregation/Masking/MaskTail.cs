@@ -7,7 +7,7 @@ namespace Orleans.Training.Protocol.Aggregation;
 /// which masks are left is told from a sum of updates.
 /// </summary>
 /// <param name="Weight">α in units of 2⁻²⁰, 1 to 2²⁰.</param>
-/// <param name="LossSum">Σ of losses, in the agreement's units.</param>
+/// <param name="LossSum">Σ of losses, in units of 1 ÷ <see cref="LossUnit"/>.</param>
 /// <param name="Correct">Right answers.</param>
 /// <param name="Samples">Samples.</param>
 /// <param name="NormBit">Whether the update was within the clip.</param>
@@ -15,6 +15,9 @@ namespace Orleans.Training.Protocol.Aggregation;
 /// <param name="WeightedSteps">α times local steps.</param>
 public readonly record struct MaskTail(int Weight, int LossSum, int Correct, int Samples, int NormBit, int ClippedCoordinates, int WeightedSteps)
 {
+    /// <summary>A loss of 1.</summary>
+    public const int LossUnit = 1024;
+
     private const int Canaries = 3;
     private const int Lanes = LaneLayout.TailBytes / sizeof(int);
 
