@@ -80,14 +80,32 @@ internal static class DemoCommand
         var policy = Path.Combine(root, "federation.policy");
         await File.WriteAllTextAsync(policy, setup.PolicyText, cancellationToken);
         var checkpoint = await run.FinalCheckpoint(cancellationToken);
+        var plain = masks ? await WithoutMasks(output, new DemoRun(plan, setup, client, root, masks: false), silos, cancellationToken) : null;
         await silos.DisposeAsync();
         await LocalExport.Write(root, new ValidatorStores(new ShardFiles(root), null), setup.Genesis, checkpoint, export, cancellationToken);
 
         var baseline = await Baseline.Run(plan, root, Silos, cancellationToken);
         var report = ExportVerifier.Verify(export, TrustPolicy.Of(setup.Genesis.Origin, setup.Genesis.Validators));
-        output.Table(plan, run, baseline, processor, report);
+        output.Table(plan, run, baseline, processor, report, plain);
         if (withReference && plan.Reference(new Progress<string>()) is { } reference) output.Say(reference);
         output.Verified(report, export, policy, watch.Elapsed);
         return ExitCode.Ok;
     }
+
+    // The same training once more on the same silos, behind the checkpoint that the export ends at.
+    private static async Task<PlainRun?> WithoutMasks(DemoOutput output, DemoRun run, SiloGroup silos, CancellationToken cancellationToken)
+    {
+        output.Say("the same once more without masks, to compare");
+        var before = silos.ProcessorTime;
+        await run.Agree(cancellationToken);
+        await foreach (var _ in run.Steps(cancellationToken))
+        {
+            // To its last model.
+        }
+
+        return new PlainRun(run.Elapsed, silos.ProcessorTime - before);
+    }
 }
+
+/// <summary>What a run took whose updates were not masked.</summary>
+internal sealed record PlainRun(TimeSpan Wall, TimeSpan Processor);

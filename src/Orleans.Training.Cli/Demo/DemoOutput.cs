@@ -14,7 +14,7 @@ internal abstract class DemoOutput
 
     public abstract Task Rounds(IAsyncEnumerable<DemoRound> rounds, int count);
 
-    public abstract void Table(DemoPlan plan, DemoRun run, Baseline baseline, TimeSpan processor, ExportReport report);
+    public abstract void Table(DemoPlan plan, DemoRun run, Baseline baseline, TimeSpan processor, ExportReport report, PlainRun? plain);
 
     public abstract void Verified(ExportReport report, string export, string policy, TimeSpan elapsed);
 
@@ -45,7 +45,7 @@ internal abstract class DemoOutput
             });
         }
 
-        public override void Table(DemoPlan plan, DemoRun run, Baseline baseline, TimeSpan processor, ExportReport report)
+        public override void Table(DemoPlan plan, DemoRun run, Baseline baseline, TimeSpan processor, ExportReport report, PlainRun? plain)
         {
             var culture = CultureInfo.InvariantCulture;
             Console.WriteLine();
@@ -55,7 +55,8 @@ internal abstract class DemoOutput
             Row("federated, the same training without a ledger", baseline.Federated);
             Row("pooled: all data in one place", baseline.Pooled);
             Console.WriteLine();
-            Console.WriteLine(string.Create(culture, $"  training with the ledger     {run.Elapsed.TotalSeconds,7:F2} s   {processor.TotalSeconds,7:F2} CPU-s (all silos: validators, gateway and trainers)"));
+            Console.WriteLine(string.Create(culture, $"  training with the ledger     {run.Elapsed.TotalSeconds,7:F2} s   {processor.TotalSeconds,7:F2} CPU-s (all silos: validators, gateway and trainers){(plain is null ? "" : ", masked")}"));
+            if (plain is not null) Console.WriteLine(string.Create(culture, $"  the same without masks       {plain.Wall.TotalSeconds,7:F2} s   {plain.Processor.TotalSeconds,7:F2} CPU-s: masks cost {run.Elapsed / plain.Wall:F2} times the time, {(run.Elapsed - plain.Wall).TotalMilliseconds / plan.Rounds:F0} ms a round"));
             Console.WriteLine(string.Create(culture, $"  the same without a ledger    {baseline.Wall.TotalSeconds,7:F2} s   {baseline.Processor.TotalSeconds,7:F2} CPU-s (same trainer code, as many threads)"));
             Console.WriteLine(string.Create(culture, $"  fixed cost of a round        {(run.Elapsed - baseline.Wall).TotalMilliseconds / plan.Rounds,7:F0} ms"));
             Console.WriteLine(string.Create(culture, $"  bytes on the ledger {report.LedgerBytes:N0}, off it {report.BlobBytes:N0}; {report.Blocks} blocks, {report.Entries} entries, {report.Certificates} certificates, {report.Receipts} receipts"));
@@ -86,13 +87,13 @@ internal abstract class DemoOutput
                 Console.WriteLine(JsonLine.Of(("round", round.Number), ("accuracy", round.Result.Accuracy), ("auc", round.Result.Auc), ("updates", round.Updates), ("index", round.Index), ("attesters", round.Signers), ("seconds", round.At.TotalSeconds)));
         }
 
-        public override void Table(DemoPlan plan, DemoRun run, Baseline baseline, TimeSpan processor, ExportReport report)
+        public override void Table(DemoPlan plan, DemoRun run, Baseline baseline, TimeSpan processor, ExportReport report, PlainRun? plain)
         {
             foreach (var (name, result) in baseline.Alone) Row($"{name} alone", result);
             Row("federated", run.Final!);
             Row("federated without ledger", baseline.Federated);
             Row("pooled", baseline.Pooled);
-            Console.WriteLine(JsonLine.Of(("seconds", run.Elapsed.TotalSeconds), ("cpuSeconds", processor.TotalSeconds), ("baselineSeconds", baseline.Wall.TotalSeconds), ("baselineCpuSeconds", baseline.Processor.TotalSeconds), ("ledgerBytes", report.LedgerBytes), ("blobBytes", report.BlobBytes)));
+            Console.WriteLine(JsonLine.Of(("seconds", run.Elapsed.TotalSeconds), ("cpuSeconds", processor.TotalSeconds), ("baselineSeconds", baseline.Wall.TotalSeconds), ("baselineCpuSeconds", baseline.Processor.TotalSeconds), ("plainSeconds", plain?.Wall.TotalSeconds), ("plainCpuSeconds", plain?.Processor.TotalSeconds), ("ledgerBytes", report.LedgerBytes), ("blobBytes", report.BlobBytes)));
 
             static void Row(string name, Evaluation result) => Console.WriteLine(JsonLine.Of(("model", name), ("accuracy", result.Accuracy), ("auc", result.Auc)));
         }

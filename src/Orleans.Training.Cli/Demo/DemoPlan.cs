@@ -14,7 +14,7 @@ internal abstract class DemoPlan
     public const int Seats = 4;
 
     private const int Corrupt = 1;
-    private const int PhaseMs = 30_000;
+    private const int PhaseMs = 60_000;
 
     public abstract string Name { get; }
 

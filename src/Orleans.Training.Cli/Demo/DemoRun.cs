@@ -27,11 +27,17 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
 
     public Evaluation? Final { get; private set; }
 
-    /// <summary>Admits participants, registers data, and has everybody sign the agreement; the last signature starts the run.</summary>
+    /// <summary>Admits participants, registers data, and and has everybody sign the agreement.</summary>
     public async Task SetUp(CancellationToken cancellationToken)
     {
         await SubmitAll(setup.Admissions(), cancellationToken);
         await SubmitAll(setup.Datasets(), cancellationToken);
+        await Agree(cancellationToken);
+    }
+
+    /// <summary>Has everybody sign the agreement; the last signature starts the run.</summary>
+    public async Task Agree(CancellationToken cancellationToken)
+    {
         await Submit(await setup.Proposal(Agreement), cancellationToken);
         await SubmitAll(setup.Acceptances(Agreement), cancellationToken);
     }

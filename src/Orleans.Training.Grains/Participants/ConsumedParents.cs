@@ -16,7 +16,7 @@ internal sealed class ConsumedParents
     private readonly Lock _lock = new();
 
     /// <summary>Reads the file, or begins one.</summary>
-    /// <exception cref="LedgerCorruptException">OT-4031: a line is no digest.</exception>
+    /// <exception cref="LedgerCorruptException">OT-4060: a line is no digest.</exception>
     public ConsumedParents(string folder)
     {
         DurableFiles.CreateFolder(folder);
@@ -25,7 +25,7 @@ internal sealed class ConsumedParents
         var lines = File.ReadAllText(_path, Encoding.ASCII);
         for (var at = 0; at + LineBytes <= lines.Length; at += LineBytes)
         {
-            if (lines[at + LineBytes - 1] != '\n' || !Digest.TryParse(lines[at..(at + LineBytes - 1)], out var parent)) throw new LedgerCorruptException("OT-4031", $"Line {(at / LineBytes) + 1} of {_path} is no digest: restore the file, or take part in nothing until every run on these models is over.");
+            if (lines[at + LineBytes - 1] != '\n' || !Digest.TryParse(lines[at..(at + LineBytes - 1)], out var parent)) throw new LedgerCorruptException("OT-4060", $"Line {(at / LineBytes) + 1} of {_path} is no digest: restore the file, or take part in nothing until every run on these models is over.");
             _parents.Add(parent);
         }
     }

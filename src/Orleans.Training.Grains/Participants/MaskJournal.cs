@@ -43,8 +43,8 @@ internal sealed class MaskJournal : IDisposable
     /// <param name="name">The attempt's name, fit for a file.</param>
     /// <param name="sealing">32 bytes that only the participant can compute: under them lies the key that was drawn for this attempt.</param>
     /// <param name="reach">Called at each step of a write, by the tests.</param>
-    /// <exception cref="OperationalException">OT-4032: another process has it open.</exception>
-    /// <exception cref="LedgerCorruptException">OT-4031: it is damaged, or its key is gone.</exception>
+    /// <exception cref="OperationalException">OT-4061: another process has it open.</exception>
+    /// <exception cref="LedgerCorruptException">OT-4060: it is damaged, or its key is gone.</exception>
     public static MaskJournal Open(string folder, string name, ReadOnlySpan<byte> sealing, Action<string>? reach = null)
     {
         DurableFiles.CreateFolder(folder);
@@ -57,7 +57,7 @@ internal sealed class MaskJournal : IDisposable
         }
         catch (IOException exception) when (exception is not (FileNotFoundException or DirectoryNotFoundException))
         {
-            throw new OperationalException("OT-4032", $"The journal {path} is open already: a participant takes part in an attempt in one process.", exception);
+            throw new OperationalException("OT-4061", $"The journal {path} is open already: a participant takes part in an attempt in one process.", exception);
         }
 
         try
@@ -135,7 +135,7 @@ internal sealed class MaskJournal : IDisposable
         {
             if (!File.Exists(path))
             {
-                if (!mayBegin) throw new LedgerCorruptException("OT-4031", $"The key {path} is gone, and with it the journal: the participant has left the attempt.");
+                if (!mayBegin) throw new LedgerCorruptException("OT-4060", $"The key {path} is gone, and with it the journal: the participant has left the attempt.");
                 RandomNumberGenerator.Fill(key);
                 var file = new byte[SealedKeyBytes];
                 RandomNumberGenerator.Fill(file.AsSpan(0, NonceBytes));
@@ -145,13 +145,13 @@ internal sealed class MaskJournal : IDisposable
             }
 
             var bytes = File.ReadAllBytes(path);
-            if (bytes.Length != SealedKeyBytes) throw new LedgerCorruptException("OT-4031", $"{path} is no key of a journal: the participant has left the attempt.");
+            if (bytes.Length != SealedKeyBytes) throw new LedgerCorruptException("OT-4060", $"{path} is no key of a journal: the participant has left the attempt.");
             cipher.Decrypt(bytes.AsSpan(0, NonceBytes), bytes.AsSpan(NonceBytes, KeyBytes), bytes.AsSpan(NonceBytes + KeyBytes), key);
             return new AesGcm(key, TagBytes);
         }
         catch (AuthenticationTagMismatchException)
         {
-            throw new LedgerCorruptException("OT-4031", $"{path} is damaged, or was sealed by another participant: the participant has left the attempt.");
+            throw new LedgerCorruptException("OT-4060", $"{path} is damaged, or was sealed by another participant: the participant has left the attempt.");
         }
         finally
         {
@@ -225,5 +225,5 @@ internal sealed class MaskJournal : IDisposable
         return MaskRecord.TryRead(bytes, out record) ? true : throw Damaged();
     }
 
-    private LedgerCorruptException Damaged() => new("OT-4031", $"Record {_records.Count} of {_path} is not what was written: the participant has left the attempt.");
+    private LedgerCorruptException Damaged() => new("OT-4060", $"Record {_records.Count} of {_path} is not what was written: the participant has left the attempt.");
 }

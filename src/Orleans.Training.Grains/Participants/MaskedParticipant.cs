@@ -35,6 +35,8 @@ internal sealed partial class MaskedParticipant
     private MaskMessage? _said;
     private long _sentAt;
     private MaskFault _refused;
+    // The journal has the name of an update whose bytes were not stored before a crash: they are made again, and are the same or none.
+    private bool _lacksInput;
 
     /// <summary>A participant that nothing is known of yet.</summary>
     /// <param name="chain">The final blocks as this machine knows them.</param>
@@ -66,18 +68,20 @@ internal sealed partial class MaskedParticipant
         {
             using var training = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             Task<TrainedUpdate>? update = null;
-            if (MaskParticipant.LastMessage(_state) is { } last) await Say(Look().Masked!, last, cancellationToken);
+            var last = MaskParticipant.LastMessage(_state);
+            _lacksInput = last is CommitInput input && await _blobs.Find(input.Root, cancellationToken) is null;
+            if (last is not null && !_lacksInput && Look().Masked is { } before) await Say(before, last, cancellationToken);
             while (true)
             {
                 var height = _chain.Count;
                 var (masked, timeMs) = Look();
                 if (masked is null || _state.Phase is MaskPhase.Idle && masked.Round.Phase != Protocol.Contracts.Phase.AdvertiseKeys && MaskedParticipation.OwnMessage(masked, _setup.Position) is null) break;
                 // Training needs nothing of the first phases, and they nothing of it.
-                if (_state.Phase <= MaskPhase.Acked) update ??= train(training.Token);
+                if (_state.Phase <= MaskPhase.Acked || _lacksInput) update ??= train(training.Token);
                 await Advance(journal, masked, timeMs, update, cancellationToken);
                 if (_state.Phase >= MaskPhase.Done) break;
                 await SayAgain(masked, cancellationToken);
-                await Wait(height, _state.Phase is MaskPhase.Acked ? update : null, cancellationToken);
+                await Wait(height, _state.Phase is MaskPhase.Acked || _lacksInput ? update : null, cancellationToken);
             }
 
             await training.CancelAsync();
@@ -128,9 +132,10 @@ internal sealed partial class MaskedParticipant
 
         if (_state.Phase is MaskPhase.Shared && masked.Round.Phase is Protocol.Contracts.Phase.AcknowledgeShares && !await HasShares(masked, timeMs, cancellationToken)) return null;
         if (MaskedParticipation.Next(masked, _state, root => _shares.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null, timeMs, _consumed.All) is { } next) return next;
-        var isReady = _state is { Phase: MaskPhase.Acked, Masks: not null } && masked.Round.Phase is Protocol.Contracts.Phase.Input && update is { IsCompleted: true };
-        if (!isReady) return null;
-        var trained = await update!;
+        var isWanted = masked.Round.Phase is Protocol.Contracts.Phase.Input && (_state is { Phase: MaskPhase.Acked, Masks: not null } || _lacksInput);
+        if (!isWanted || update is not { IsCompleted: true }) return null;
+        var trained = await update;
+        _lacksInput = false;
         return new UpdateReady(trained.Lanes, trained.Tail);
     }
 

@@ -24,14 +24,17 @@ internal sealed class Drill : IAsyncDisposable
     private readonly Tenant _tenant;
     private int _published;
 
-    private Drill(DrillTemplate template, string root, FederationSetup setup, DrillSilo[] silos, string? postgres)
+    private Drill(DrillTemplate template, TrainingAgreement agreement, string root, FederationSetup setup, DrillSilo[] silos, string? postgres)
     {
-        (_template, _root, _setup, Silos, _postgres) = (template, root, setup, silos, postgres);
+        (_template, Agreement, _root, _setup, Silos, _postgres) = (template, agreement, root, setup, silos, postgres);
         _client = NewClient(0);
         _tenant = new Tenant(_client, setup, root);
     }
 
     public DrillSilo[] Silos { get; }
+
+    /// <summary>What is trained.</summary>
+    public TrainingAgreement Agreement { get; }
 
     /// <summary>The seats of the shard, each by the name of its journal in PostgreSQL.</summary>
     public IEnumerable<string> Seats => _setup.Genesis.Validators.Seats.Select(seat => GrainKeys.Of(_setup.Genesis.Shard, seat.Organisation.Name));
@@ -57,12 +60,12 @@ internal sealed class Drill : IAsyncDisposable
     public TaskCompletionSource FirstRound { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Copies the template and starts both silos; the first of them that comes to the crash point dies there.</summary>
-    public static async Task<Drill> Start(DrillTemplate template, string name, string? crashAt = null, string? postgres = null)
+    public static async Task<Drill> Start(DrillTemplate template, string name, string? crashAt = null, string? postgres = null, bool masks = false)
     {
         var (root, setup) = template.Copy(name);
         var ports = SiloProcess.FreePorts(6);
         string[] participants = [.. template.Plan.Participants.Select(participant => participant.Name)];
-        var drill = new Drill(template, root, setup, [new DrillSilo("silo-1", root, ports[..3], participants, postgres), new DrillSilo("silo-2", root, ports[3..], participants, postgres)], postgres);
+        var drill = new Drill(template, masks ? template.Masked : template.Agreement, root, setup, [new DrillSilo("silo-1", root, ports[..3], participants, postgres), new DrillSilo("silo-2", root, ports[3..], participants, postgres)], postgres);
         try
         {
             var environment = crashAt is null ? null : new Dictionary<string, string> { ["OTRAIN_CRASH_AT"] = crashAt, ["OTRAIN_CRASH_ONCE"] = drill.Marker };
@@ -97,7 +100,7 @@ internal sealed class Drill : IAsyncDisposable
         var happening = disaster?.Invoke() ?? Task.CompletedTask;
         using var subscriber = NewClient(attachedTo);
         var following = Follow(subscriber);
-        await _tenant.SetUp(_template.Agreement, Limit);
+        await _tenant.SetUp(Agreement, Limit);
         var writing = _tenant.KeepWriting(_template.Plan.Participants[0], over.Token);
         await following;
         await happening;
@@ -131,7 +134,7 @@ internal sealed class Drill : IAsyncDisposable
             Seen.Add(item);
             if (item.Type is "RoundOpened") FirstRound.TrySetResult();
             if (item.Type is "ModelPublished") Interlocked.Increment(ref _published);
-            if (item.Type is "ModelPublished" && StateRecord.TryParse(item.Key, item.Record, out var record) && record is ModelRecord model && model.Round == _template.Agreement.Rounds) return;
+            if (item.Type is "ModelPublished" && StateRecord.TryParse(item.Key, item.Record, out var record) && record is ModelRecord model && model.Round == Agreement.Rounds) return;
         }
     }
 

@@ -19,10 +19,16 @@ public sealed class DrillTemplate : IAsyncLifetime
 
     internal TrainingAgreement Agreement { get; private set; } = null!;
 
+    /// <summary>The same with masks.</summary>
+    internal TrainingAgreement Masked { get; private set; } = null!;
+
     internal string ApiKey { get; private set; } = "";
 
     /// <summary>The digest of the last model when nothing crashes.</summary>
     internal Digest Expected { get; private set; }
+
+    /// <summary>The same of the agreement with masks, whose lanes are rounded under other keys.</summary>
+    internal Digest ExpectedMasked { get; private set; }
 
     public async Task InitializeAsync()
     {
@@ -31,10 +37,17 @@ public sealed class DrillTemplate : IAsyncLifetime
         Agreement = Plan.Agreement(masks: false) with { Rounds = Rounds };
         ApiKey = GatewaySetup.CreateKey(original, FederationSetup.Create(Plan, original, TimeProvider.System).Genesis);
 
-        await using var drill = await Drill.Start(this, "undisturbed");
+        Masked = Plan.Agreement(masks: true) with { Rounds = Rounds };
+        Expected = await Undisturbed("undisturbed", masks: false);
+        ExpectedMasked = await Undisturbed("undisturbed-masked", masks: true);
+    }
+
+    private async Task<Digest> Undisturbed(string name, bool masks)
+    {
+        await using var drill = await Drill.Start(this, name, masks: masks);
         var facts = await drill.Finish();
-        facts.RequireOneAttemptPerRound(Rounds);
-        Expected = facts.Report.Model!.Value;
+        facts.RequireOneAttemptPerRound(drill.Agreement);
+        return facts.Report.Model!.Value;
     }
 
     public Task DisposeAsync()

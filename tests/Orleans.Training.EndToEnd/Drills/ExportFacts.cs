@@ -39,14 +39,17 @@ internal sealed class ExportFacts
     }
 
     /// <summary>Every round was opened once, in one attempt, committed to once by everybody, and published once.</summary>
-    public void RequireOneAttemptPerRound(int rounds)
+    public void RequireOneAttemptPerRound(TrainingAgreement agreement)
     {
+        var rounds = agreement.Rounds;
         for (var number = 1; number <= rounds; number++)
         {
             var opened = Of<RoundRecord>("RoundOpened").Where(round => round.Number == number).ToList();
             Assert.Equal(1, Assert.Single(opened).Attempt);
             Assert.Single(Of<ModelRecord>("ModelPublished"), model => model.Round == number);
-            Assert.Equal(opened[0].Inputs.Count, Of<RoundRecord>("InputCommitted").Count(round => round.Number == number));
+            Assert.Equal(agreement.Datasets.Count, agreement.Masks
+                ? Events.Count(item => item.Type is "MaskedInputCommitted" && item.Key.Contains($"/{number:D6}/", StringComparison.Ordinal))
+                : Of<RoundRecord>("InputCommitted").Count(round => round.Number == number));
         }
 
         Assert.Equal(rounds, Of<ModelRecord>("ModelPublished").Count());

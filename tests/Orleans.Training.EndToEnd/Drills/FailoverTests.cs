@@ -37,7 +37,7 @@ public sealed class FailoverTests(DrillTemplate template, ITestOutputHelper outp
         output.WriteLine($"{name}: {published} of {template.Agreement.Rounds} rounds were published when it died; {drill.Summary}");
         Assert.InRange(published, 0, template.Agreement.Rounds - 1);
         Assert.Equal(template.Expected, facts.Report.Model);
-        facts.RequireOneAttemptPerRound(template.Agreement.Rounds);
+        facts.RequireOneAttemptPerRound(template.Agreement);
         if (postgres is not null) await RequireJournals(drill, postgres);
     }
 
