@@ -31,7 +31,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private readonly Dictionary<string, long> _since = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _sent = new(StringComparer.Ordinal);
     // By agreement: what this seat has read of the attempt that is under way, and the newest aggregate that it has computed.
-    private readonly Dictionary<Digest, RoundInputs> _inputs = [];
+    private readonly Dictionary<Digest, IAttemptInputs> _inputs = [];
     private readonly Dictionary<Digest, (string Round, RoundAggregate Aggregate)> _computed = [];
     private readonly Task _work;
     // As of the state that is being looked at.
@@ -103,8 +103,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     {
         var terms = state.Find<AgreementRecord>(AgreementRecord.Key(agreement))!;
         var run = state.Find<RunRecord>(RunRecord.Key(agreement))!;
-        // Rounds with masks are driven by their participants' own programs as yet.
-        if (terms.Agreement.Masks || run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
+        if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds)
         {
             _runs.Remove(agreement);
             _inputs.Remove(agreement);
@@ -118,11 +117,12 @@ public sealed partial class RoundWorker : IAsyncDisposable
         if (round is null)
         {
             var wish = $"open {agreement} {number} {run.Attempts}";
+            if (terms.Agreement.Masks && !MayOpen(state, terms, run)) return;
             if (IsMyTurn(wish, number)) await Send(wish, new RoundOpen(agreement, number, run.Model), [(byte)run.Attempts]);
             return;
         }
 
-        if (round.InputsDigest is null) await Hold(terms, round);
+        if (round.InputsDigest is null) await Hold(state, terms, round);
         else await Aggregate(state, terms, round);
     }
 
@@ -133,23 +133,14 @@ public sealed partial class RoundWorker : IAsyncDisposable
         _sent.Clear();
     }
 
-    private async ValueTask Hold(AgreementRecord terms, RoundRecord round)
+    private async ValueTask Hold(ContractState state, AgreementRecord terms, RoundRecord round)
     {
-        var inputs = InputsOf(terms, round);
-        var positions = new List<int>();
-        var missing = round.Inputs.Count(input => input.Root == Digest.Zero);
-        for (var position = 0; position < round.Inputs.Count; position++)
-        {
-            var input = round.Inputs[position];
-            if (input.Root == Digest.Zero || (input.Holders >> _seat & 1) != 0) continue;
-            if (await inputs.Admits(position, input.Root, _stop.Token)) positions.Add(position);
-        }
-
-        // One word for many updates: it waits a little as long as more may come.
-        var wish = $"hold {round.StateKey} {round.Inputs.Count - missing}";
-        if (positions.Count == 0 || missing > 0 && !HasWaited(wish, Gather)) return;
+        if (await InputsOf(terms, round).Look(state, round, _validators, _seat, _stop.Token) is not { } holding) return;
+        // One word for many: it waits a little as long as more may come. Where fewer seats suffice than there are, the others wait to see whether they are needed.
+        var pause = (holding.MayGrow ? Gather : TimeSpan.Zero) + (Rank(round.Number) >= holding.Needed ? Gather : TimeSpan.Zero);
+        if (!HasWaited($"hold {round.StateKey} {holding.Kind} {holding.Seen}", pause)) return;
         CrashPoints.Reach("held-before-submit");
-        await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
+        await Send($"hold {round.StateKey} {holding.Kind} {string.Join(',', holding.Positions)}", holding.Call, OnceEach);
     }
 
     private async ValueTask Aggregate(ContractState state, AgreementRecord terms, RoundRecord round)
@@ -189,9 +180,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private async ValueTask<RoundAggregate?> Compute(ContractState state, AgreementRecord terms, RoundRecord round)
     {
         if (_computed.TryGetValue(round.Agreement, out var computed) && computed.Round == round.StateKey) return computed.Aggregate;
-        var survivors = round.Survivors(_validators.Quorum).ToArray();
-        if (await BaseModel(state, terms, round, computed.Aggregate) is not { } parent || await InputsOf(terms, round).SumOf(survivors, round, _stop.Token) is not { } sum) return null;
-        if (RoundAggregate.Compute(terms, round, parent, sum) is not { } aggregate) return null;
+        if (await BaseModel(state, terms, round, computed.Aggregate) is not { } parent) return null;
+        if (await InputsOf(terms, round).Compute(state, round, _validators.Quorum, parent, _stop.Token) is not { } aggregate) return null;
         _computed[round.Agreement] = (round.StateKey, aggregate);
         _inputs.Remove(round.Agreement);
         return aggregate;
@@ -203,18 +193,21 @@ public sealed partial class RoundWorker : IAsyncDisposable
         : before?.Model == round.BaseModel ? before.ModelBytes
         : await _blobs.ReadAll(state.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1))!.Root, _stop.Token);
 
-    private RoundInputs InputsOf(AgreementRecord terms, RoundRecord round)
+    private IAttemptInputs InputsOf(AgreementRecord terms, RoundRecord round)
     {
-        if (!_inputs.TryGetValue(round.Agreement, out var inputs) || inputs.Round != round.StateKey) _inputs[round.Agreement] = inputs = new RoundInputs(_blobs, terms, round.StateKey);
-        return inputs;
+        if (_inputs.TryGetValue(round.Agreement, out var inputs) && inputs.Round == round.StateKey) return inputs;
+        return _inputs[round.Agreement] = terms.Agreement.Masks ? new MaskedInputs(_blobs, terms, round.StateKey, _host.Seat, _logger) : new RoundInputs(_blobs, terms, round.StateKey);
     }
 
-    // Seat (number mod n) at once, the next one a turn later, and so on: any one of them suffices.
-    private bool IsMyTurn(string wish, int number)
-    {
-        var rank = (_seat - number % _validators.Count + _validators.Count) % _validators.Count;
-        return HasWaited(wish, rank * Turn);
-    }
+    // Once too many have a sum about the base model ordered with them, nobody can open an attempt: asking would be refused for ever.
+    private static bool MayOpen(ContractState state, AgreementRecord terms, RunRecord run) =>
+        new MaskedAttempt(key => state.Find<StateRecord>(key), terms, new RoundRecord(terms.Digest, run.PublishedRounds + 1, run.Attempts + 1, run.Model, Phase.AdvertiseKeys, 0, [], null, [], null)).CanSucceed;
+
+    // Seat (number mod n) comes first, then the next one, and so on.
+    private int Rank(int number) => (_seat - number % _validators.Count + _validators.Count) % _validators.Count;
+
+    // The first at once, the others a turn later each: any one of them suffices.
+    private bool IsMyTurn(string wish, int number) => HasWaited(wish, Rank(number) * Turn);
 
     private bool HasWaited(string wish, TimeSpan duration)
     {

@@ -7,7 +7,7 @@ namespace Orleans.Training.Protocol.Contracts;
 public delegate ReadOnlyMemory<byte>? BlobReader(Digest root);
 
 /// <summary>What follows from the fixed inputs of a round: computed alike by proposer, validators and auditors.</summary>
-/// <param name="Sum">The sum as bytes: little-endian int32 lanes.</param>
+/// <param name="Sum">The sum as bytes: little-endian int32 lanes; under masks the tail of the sum behind them.</param>
 /// <param name="SumRoot">Root of its chunks.</param>
 /// <param name="ModelBytes">The next model: specification digest, then float32 parameters.</param>
 /// <param name="Model">The next model's digest.</param>
@@ -38,10 +38,16 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     /// <summary>The same from the sum of exactly the updates that count.</summary>
     public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, LaneSum sum)
     {
+        return sum.Count == 0 ? null : Of(terms, round, baseModel, sum.Lanes, sum.TotalWeight, []);
+    }
+
+    // The one step from a sum to the next model, with masks or without.
+    internal static RoundAggregate? Of(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, ReadOnlySpan<int> lanes, long totalWeight, ReadOnlySpan<byte> tail)
+    {
         var spec = SpecOf(terms);
-        if (sum.Count == 0 || Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters)) return null;
-        if (!ModelStep.TryFedAvg(parameters, sum.Lanes, sum.TotalWeight, terms.Agreement.FixedPoint, out var next)) return null;
-        var sumBytes = UpdateBlob.Write(sum.Lanes);
+        if (Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters)) return null;
+        if (!ModelStep.TryFedAvg(parameters, lanes, totalWeight, terms.Agreement.FixedPoint, out var next)) return null;
+        byte[] sumBytes = [.. UpdateBlob.Write(lanes), .. tail];
         var model = ModelBlob.Write(spec, next);
         return new RoundAggregate(sumBytes, ChunkedBlob.Root(sumBytes), model, Digest.Of(model), ChunkedBlob.Root(model));
     }
@@ -64,6 +70,6 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
         return Digest.From(hash.GetHashAndReset());
     }
 
-    private static ModelSpec SpecOf(AgreementRecord terms) =>
+    internal static ModelSpec SpecOf(AgreementRecord terms) =>
         ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) ? spec : throw new InvalidOperationException("An agreement on the ledger has a valid model specification.");
 }

@@ -55,6 +55,9 @@ public sealed class MaskedSum(LaneLayout layout)
     /// <summary>The sums of the chunks that were taken.</summary>
     public ReadOnlySpan<int> Lanes => _lanes;
 
+    /// <summary>The 64 bytes behind the lanes, once the last chunk was taken.</summary>
+    public ReadOnlySpan<byte> Tail => _tail;
+
     /// <summary>Computes one chunk of the sum.</summary>
     /// <param name="chunk">Number of the chunk.</param>
     /// <param name="inputs">The chunk of every survivor's masked update.</param>
