@@ -82,7 +82,7 @@ internal static class LocalExport
         {
             var terms = state.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
             var roots = terms.Agreement.Masks
-                ? MaskedAggregate.Needs(new MaskedAttempt(state.Find<StateRecord>, terms, round)).Select(need => need.Root)
+                ? BlobsOf(new MaskedAttempt(state.Find<StateRecord>, terms, round))
                 : round.Survivors(quorum).Select(position => round.Inputs[position].Root);
             foreach (var root in roots) await Copy(root);
         }
@@ -94,6 +94,8 @@ internal static class LocalExport
             var terms = state.Find<AgreementRecord>(AgreementRecord.Key(model.Agreement))!;
             if (model.Round == state.Find<RunRecord>(RunRecord.Key(model.Agreement))!.PublishedRounds && ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) && ModelBlob.TryRead(spec, bytes, out var parameters)) writer.WriteModel(ModelFile.Write(spec, parameters));
         }
+
+        static IEnumerable<Digest> BlobsOf(MaskedAttempt masked) => [.. masked.UnmaskingBlobs, .. masked.Order!.Inputs.Select(input => input.Root)];
 
         async Task<byte[]> Copy(Digest root)
         {

@@ -63,15 +63,8 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
     private RoundAggregate? Unmask(AgreementRecord terms, RoundRecord round, byte[] parent, string file, string what)
     {
         var masked = new MaskedAttempt(state.Find<StateRecord>, terms, round);
-        var total = MaskedAggregate.NewTotal(terms);
-        foreach (var (kind, position, root) in MaskedAggregate.Needs(masked))
-        {
-            var blob = files.ReadBlob(root)!.Value;
-            if (kind is MaskBlobKind.Input && !total.TryAdd(blob.Span)) throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but the masked update of {terms.Agreement.Datasets[position].Participant} has {blob.Length} bytes, not {total.Layout.Bytes}");
-        }
-
-        var fault = MaskedAggregate.TryCompute(masked, parent, total, files.ReadBlob, out var aggregate, out var culprit);
-        if (fault is MaskFault.DealerFault or MaskFault.HolderFault) throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but what {terms.Agreement.Datasets[culprit].Participant} gave cannot be unmasked: OT-{(int)fault} {fault}");
+        var fault = MaskedAggregate.TryCompute(masked, parent, files.ReadBlob, out var aggregate, out var culprit);
+        if (MaskedAggregate.NamesCulprit(fault)) throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but what {terms.Agreement.Datasets[culprit].Participant} gave cannot be unmasked: OT-{(int)fault} {fault}");
         return fault is MaskFault.None ? aggregate : throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but its masked updates add up to no sum: OT-{(int)fault} {fault}");
     }
 

@@ -1,102 +1,172 @@
 using System.Buffers;
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Rounds;
 
 /// <summary>
-/// The blobs of one masked attempt as one seat has seen them: shares and openings are kept, masked updates are added to a total as they come and not kept, so that what is left to do after the
-/// reveals are the masks.
+/// One masked attempt as one seat has seen it. Masked updates are added up as they come, masks and all, so that memory holds one sum however many there are; shares and openings are
+/// small and kept whole. What cannot be had is looked for again the next time: missing bytes are no verdict.
 /// </summary>
-/// <param name="blobs">Where they lie.</param>
+/// <param name="blobs">Where blobs are read: this machine, and others if it has links.</param>
 /// <param name="terms">The agreement.</param>
 /// <param name="round">State key of the attempt.</param>
-internal sealed class MaskedInputs(IBlobStore blobs, AgreementRecord terms, string round)
+/// <param name="self">Whose, for the log.</param>
+/// <param name="logger">Where a sum that cannot be had is told.</param>
+internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord terms, string round, int self, ILogger logger) : IAttemptInputs
 {
-    private readonly Dictionary<Digest, ReadOnlyMemory<byte>> _small = [];
-    private readonly HashSet<(MaskBlobKind Kind, int Position)> _refused = [];
-    private MaskedTotal _total = MaskedAggregate.NewTotal(terms);
-    private PositionSet _added;
+    private const int FetchedAtOnce = 8;
+    // Blobs of this machine by name, with their lengths; of those that are small also the bytes.
+    private readonly ConcurrentDictionary<Digest, long> _here = [];
+    private readonly ConcurrentDictionary<Digest, byte[]> _small = [];
+    private readonly SortedDictionary<(MaskBlobKind Kind, int Position), bool> _judged = [];
+    private MaskedInputSum? _sum;
+    private bool _isSpoilt;
 
-    /// <summary>State key of the attempt.</summary>
+    /// <inheritdoc/>
     public string Round => round;
 
-    /// <summary>A blob that was looked at, by its name.</summary>
-    public ReadOnlyMemory<byte>? Read(Digest root) => _small.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null;
-
-    /// <summary>
-    /// Whether a participant's blob is here and may be held: a masked update has its length, shares have an envelope for each neighbour, openings are all that must be opened and match their
-    /// leaves. One that is not here is looked for again the next time; one that may not be held never is.
-    /// </summary>
-    public async ValueTask<bool> Holds(MaskedAttempt masked, MaskBlobKind kind, int position, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async ValueTask<Holding?> Look(ContractState state, RoundRecord record, ValidatorSet validators, int seat, CancellationToken cancellationToken)
     {
-        if (_refused.Contains((kind, position))) return false;
+        if (KindOf(record.Phase) is not { } kind) return null;
+        var masked = Of(state, record);
+        var said = masked.HeldBy(seat, kind);
+        var committed = PositionSet.Of(masked.ExpectedOf(kind).Positions.Where(position => masked.RootOf(kind, position) is not null));
+        var open = committed.Without(said).Positions.Where(position => !_judged.ContainsKey((kind, position))).Select(position => masked.RootOf(kind, position)!.Value).ToArray();
+        var dealers = kind switch { MaskBlobKind.Openings => masked.Order!.Dropped, MaskBlobKind.SilentOpenings => masked.Silent, _ => default };
+        if (open.Length > 0) await Fetch([.. open, .. masked.DealtBy(dealers)], kind is not MaskBlobKind.Input, cancellationToken);
+
+        var unmasking = kind >= MaskBlobKind.Openings ? MaskedUnmasking.Of(masked, Small) : null;
+        var positions = new List<int>();
+        foreach (var position in committed.Without(said).Positions)
+        {
+            if (await Admits(masked, unmasking, kind, position, cancellationToken)) positions.Add(position);
+        }
+
+        if (positions.Count == 0) return null;
+        var call = new HoldMaskBlobs(record.Agreement, record.Number, record.Attempt, kind, PositionSet.Of(positions));
+        return new Holding(call, positions, kind.ToString(), committed.Count, !masked.IsEnough(kind, committed), kind is MaskBlobKind.Input ? validators.Quorum : validators.MaxFaulty + 1);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<RoundAggregate?> Compute(ContractState state, RoundRecord record, int quorum, byte[] parent, CancellationToken cancellationToken)
+    {
+        // What is fixed stays fixed: a sum that is spoilt once is spoilt.
+        if (_isSpoilt) return null;
+        var masked = Of(state, record);
+        if (await SumOf(masked, cancellationToken) is not { } sum) return null;
+        await Fetch([.. masked.UnmaskingBlobs], keep: true, cancellationToken);
+        var fault = MaskedUnmasking.Of(masked, Small).TryRemove(out var masks, out var culprit);
+        RoundAggregate? aggregate = null;
+        using (masks)
+        {
+            if (fault is MaskFault.None) fault = MaskedAggregate.TryCompute(masked, parent, sum, masks, out aggregate);
+        }
+
+        if (fault is MaskFault.None or MaskFault.BlobMissing) return aggregate;
+        _isSpoilt = true;
+        LogSpoilt(logger, self, round, (int)fault, fault.ToString(), MaskedAggregate.NamesCulprit(fault) ? terms.Agreement.Datasets[culprit].Participant.Name : "one of the survivors, nobody can tell which");
+        return null;
+    }
+
+    /// <summary>The sum of exactly the survivors' masked updates, masks and all; null when one is not here.</summary>
+    internal async ValueTask<MaskedInputSum?> SumOf(MaskedAttempt masked, CancellationToken cancellationToken)
+    {
+        var survivors = masked.Survivors;
+        // What too few seats held in time does not count, though it may be in the sum of this one.
+        if (_judged.Any(item => item.Key.Kind is MaskBlobKind.Input && item.Value && !survivors.Contains(item.Key.Position)))
+        {
+            _sum = null;
+            foreach (var key in _judged.Keys.Where(key => key.Kind is MaskBlobKind.Input).ToArray()) _judged.Remove(key);
+        }
+
+        await Fetch([.. masked.Order!.Inputs.Select(input => input.Root)], keep: false, cancellationToken);
+        foreach (var position in survivors.Positions)
+        {
+            if (!await Admits(masked, null, MaskBlobKind.Input, position, cancellationToken)) return null;
+        }
+
+        return _sum;
+    }
+
+    private async ValueTask<bool> Admits(MaskedAttempt masked, MaskedUnmasking? unmasking, MaskBlobKind kind, int position, CancellationToken cancellationToken)
+    {
+        if (_judged.TryGetValue((kind, position), out var admissible)) return admissible;
         var root = masked.RootOf(kind, position)!.Value;
-        if (kind is MaskBlobKind.Input) return await Add(position, root, cancellationToken);
-        if (kind is MaskBlobKind.Openings or MaskBlobKind.SilentOpenings && !await HasShares(masked, cancellationToken)) return false;
-        if (_small.ContainsKey(root)) return true;
-        if (await blobs.Find(root, cancellationToken) is not { } found) return false;
-        if (found.Length > Limits.ChunkBytes || await blobs.ReadAll(root, cancellationToken) is not { } bytes || Check(masked, kind, position, bytes) is not MaskFault.None)
+        if (kind is MaskBlobKind.Input)
         {
-            _refused.Add((kind, position));
-            return false;
+            if (await Add(masked, root, cancellationToken) is not { } added) return false;
+            return _judged[(kind, position)] = added;
         }
 
-        _small[root] = bytes;
-        return true;
-    }
-
-    /// <summary>The total of exactly the survivors' updates, with all that takes their masks off at hand; null while something is not here.</summary>
-    public async ValueTask<MaskedTotal?> TotalOf(MaskedAttempt masked, CancellationToken cancellationToken)
-    {
-        // An update that too few seats hold is in no order, though it may be in this total.
-        if (_added.Without(masked.Survivors).Count > 0) (_total, _added) = (MaskedAggregate.NewTotal(terms), default);
-        foreach (var (kind, position, _) in MaskedAggregate.Needs(masked))
+        if (Small(root) is not { } bytes) return false;
+        var fault = kind switch
         {
-            if (!await Holds(masked, kind, position, cancellationToken)) return null;
-        }
-
-        return _total;
+            MaskBlobKind.Shares => MaskedUnmasking.CheckShares(masked, position, bytes),
+            MaskBlobKind.Openings => unmasking!.CheckOpenings(position, bytes),
+            _ => unmasking!.CheckSilentOpenings(position, bytes),
+        };
+        if (fault is MaskFault.BlobMissing) return false;
+        if (fault is not MaskFault.None) LogRefused(logger, self, kind, terms.Agreement.Datasets[position].Participant.Name, round, (int)fault, fault.ToString());
+        return _judged[(kind, position)] = fault is MaskFault.None;
     }
 
-    private MaskFault Check(MaskedAttempt masked, MaskBlobKind kind, int position, byte[] bytes) => kind switch
+    // Null when it is not here.
+    private async ValueTask<bool?> Add(MaskedAttempt masked, Digest root, CancellationToken cancellationToken)
     {
-        MaskBlobKind.Shares => MaskedUnmasking.CheckShares(masked, position, bytes),
-        MaskBlobKind.Openings => MaskedUnmasking.Of(masked, Read).CheckOpenings(position, bytes),
-        _ => MaskedUnmasking.Of(masked, Read).CheckSilentOpenings(position, bytes),
-    };
-
-    private async ValueTask<bool> HasShares(MaskedAttempt masked, CancellationToken cancellationToken)
-    {
-        foreach (var dealer in masked.Fixed.Dealers.Positions)
-        {
-            if (!await Holds(masked, MaskBlobKind.Shares, dealer, cancellationToken)) return false;
-        }
-
-        return true;
-    }
-
-    private async ValueTask<bool> Add(int position, Digest root, CancellationToken cancellationToken)
-    {
-        if (_added.Contains(position)) return true;
-        if (await blobs.Find(root, cancellationToken) is not { } blob) return false;
-        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Max(_total.Layout.Bytes, Limits.ChunkBytes));
+        if (!_here.TryGetValue(root, out var length)) return null;
+        _sum ??= new MaskedInputSum(masked.Layout);
+        if (length != _sum.Layout.Bytes) return false;
+        var buffer = ArrayPool<byte>.Shared.Rent(Math.Max((int)length, Limits.ChunkBytes));
         try
         {
-            if (blob.Length == _total.Layout.Bytes && await blobs.Read(root, 0, buffer, cancellationToken) == blob.Length && _total.TryAdd(buffer.AsSpan(0, (int)blob.Length)))
-            {
-                _added = _added.Or(PositionSet.Of([position]));
-                return true;
-            }
-
-            _refused.Add((MaskBlobKind.Input, position));
-            return false;
+            // A chunk that is not the named content throws: nothing half read is ever added.
+            await blobs.Read(root, 0, buffer, cancellationToken);
+            return _sum.TryAdd(buffer.AsSpan(0, (int)length));
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
+
+    // What can be had comes onto this machine, several at once; what is kept, also into memory.
+    private async Task Fetch(Digest[] roots, bool keep, CancellationToken cancellationToken)
+    {
+        var options = new ParallelOptions { MaxDegreeOfParallelism = FetchedAtOnce, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(roots.Distinct().Where(root => !(keep ? _small.ContainsKey(root) : _here.ContainsKey(root))), options, async (root, stop) =>
+        {
+            if (await blobs.Find(root, stop) is not { } blob) return;
+            _here[root] = blob.Length;
+            if (!keep) return;
+            // Neither shares nor openings are longer than a chunk: what is has no right form, and neither has nothing.
+            if (blob.Length > Limits.ChunkBytes) _small[root] = [];
+            else if (await blobs.ReadAll(root, stop) is { } bytes) _small[root] = bytes;
+        });
+    }
+
+    private ReadOnlyMemory<byte>? Small(Digest root) => _small.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null;
+
+    private MaskedAttempt Of(ContractState state, RoundRecord record) => new(key => state.Find<StateRecord>(key), terms, record);
+
+    private static MaskBlobKind? KindOf(Phase phase) => phase switch
+    {
+        Phase.ShareKeys => MaskBlobKind.Shares,
+        Phase.Input => MaskBlobKind.Input,
+        Phase.Unmask => MaskBlobKind.Openings,
+        Phase.RevealSilent => MaskBlobKind.SilentOpenings,
+        _ => null,
+    };
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: there is no sum of {Round} (OT-{Number} {Fault}), by fault of {Culprit}; nobody who is honest attests one, and the attempt ends at its deadline")]
+    private static partial void LogSpoilt(ILogger logger, int seat, string round, int number, string fault, string culprit);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: {Kind} of {Participant} in {Round} is not held (OT-{Number} {Fault})")]
+    private static partial void LogRefused(ILogger logger, int seat, MaskBlobKind kind, string participant, string round, int number, string fault);
 }

@@ -3,6 +3,7 @@ using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
+using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Rounds;
 
@@ -13,13 +14,33 @@ namespace Orleans.Training.Grains.Rounds;
 /// <param name="blobs">Where the updates lie.</param>
 /// <param name="terms">The agreement.</param>
 /// <param name="round">State key of the attempt.</param>
-internal sealed class RoundInputs(IBlobStore blobs, AgreementRecord terms, string round)
+internal sealed class RoundInputs(IBlobStore blobs, AgreementRecord terms, string round) : IAttemptInputs
 {
     private readonly SortedDictionary<int, bool> _judged = [];
     private LaneSum _sum = RoundAggregate.NewSum(terms);
 
-    /// <summary>State key of the attempt.</summary>
+    /// <inheritdoc/>
     public string Round => round;
+
+    /// <inheritdoc/>
+    public async ValueTask<Holding?> Look(ContractState state, RoundRecord record, ValidatorSet validators, int seat, CancellationToken cancellationToken)
+    {
+        var positions = new List<int>();
+        var seen = record.Inputs.Count(input => input.Root != Digest.Zero);
+        for (var position = 0; position < record.Inputs.Count; position++)
+        {
+            var input = record.Inputs[position];
+            if (input.Root == Digest.Zero || (input.Holders >> seat & 1) != 0) continue;
+            if (await Admits(position, input.Root, cancellationToken)) positions.Add(position);
+        }
+
+        if (positions.Count == 0) return null;
+        return new Holding(new Held(record.Agreement, record.Number, record.Attempt, positions), positions, "updates", seen, seen < record.Inputs.Count, validators.Count);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<RoundAggregate?> Compute(ContractState state, RoundRecord record, int quorum, byte[] parent, CancellationToken cancellationToken) =>
+        await SumOf([.. record.Survivors(quorum)], record, cancellationToken) is { } sum ? RoundAggregate.Compute(terms, record, parent, sum) : null;
 
     /// <summary>Whether the update at a position is here and may be held. One that is not here is looked for again the next time.</summary>
     public async ValueTask<bool> Admits(int position, Digest root, CancellationToken cancellationToken)

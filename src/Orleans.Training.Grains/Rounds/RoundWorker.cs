@@ -2,7 +2,6 @@ using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
-using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 
@@ -32,8 +31,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private readonly Dictionary<string, long> _since = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _sent = new(StringComparer.Ordinal);
     // By agreement: what this seat has read of the attempt that is under way, and the newest aggregate that it has computed.
-    private readonly Dictionary<Digest, RoundInputs> _inputs = [];
-    private readonly Dictionary<Digest, MaskedInputs> _masked = [];
+    private readonly Dictionary<Digest, IAttemptInputs> _inputs = [];
     private readonly Dictionary<Digest, (string Round, RoundAggregate Aggregate)> _computed = [];
     private readonly Task _work;
     // As of the state that is being looked at.
@@ -109,7 +107,6 @@ public sealed partial class RoundWorker : IAsyncDisposable
         {
             _runs.Remove(agreement);
             _inputs.Remove(agreement);
-            _masked.Remove(agreement);
             _computed.Remove(agreement);
             return;
         }
@@ -120,13 +117,13 @@ public sealed partial class RoundWorker : IAsyncDisposable
         if (round is null)
         {
             var wish = $"open {agreement} {number} {run.Attempts}";
+            if (terms.Agreement.Masks && !MayOpen(state, terms, run)) return;
             if (IsMyTurn(wish, number)) await Send(wish, new RoundOpen(agreement, number, run.Model), [(byte)run.Attempts]);
             return;
         }
 
-        if (round.InputsDigest is not null) await Aggregate(state, terms, round);
-        else if (terms.Agreement.Masks) await HoldMasked(new MaskedAttempt(state.Find<StateRecord>, terms, round));
-        else await Hold(terms, round);
+        if (round.InputsDigest is null) await Hold(state, terms, round);
+        else await Aggregate(state, terms, round);
     }
 
     // Wishes of rounds that are over; those of others are felt anew.
@@ -136,41 +133,14 @@ public sealed partial class RoundWorker : IAsyncDisposable
         _sent.Clear();
     }
 
-    private async ValueTask Hold(AgreementRecord terms, RoundRecord round)
+    private async ValueTask Hold(ContractState state, AgreementRecord terms, RoundRecord round)
     {
-        var inputs = InputsOf(terms, round);
-        var positions = new List<int>();
-        var missing = round.Inputs.Count(input => input.Root == Digest.Zero);
-        for (var position = 0; position < round.Inputs.Count; position++)
-        {
-            var input = round.Inputs[position];
-            if (input.Root == Digest.Zero || (input.Holders >> _seat & 1) != 0) continue;
-            if (await inputs.Admits(position, input.Root, _stop.Token)) positions.Add(position);
-        }
-
-        // One word for many updates: it waits a little as long as more may come.
-        var wish = $"hold {round.StateKey} {round.Inputs.Count - missing}";
-        if (positions.Count == 0 || missing > 0 && !HasWaited(wish, Gather)) return;
+        if (await InputsOf(terms, round).Look(state, round, _validators, _seat, _stop.Token) is not { } holding) return;
+        // One word for many: it waits a little as long as more may come. Where fewer seats suffice than there are, the others wait to see whether they are needed.
+        var pause = (holding.MayGrow ? Gather : TimeSpan.Zero) + (Rank(round.Number) >= holding.Needed ? Gather : TimeSpan.Zero);
+        if (!HasWaited($"hold {round.StateKey} {holding.Kind} {holding.Seen}", pause)) return;
         CrashPoints.Reach("held-before-submit");
-        await Send($"hold {round.StateKey} {string.Join(',', positions)}", new Held(round.Agreement, round.Number, round.Attempt, positions), OnceEach);
-    }
-
-    private async ValueTask HoldMasked(MaskedAttempt masked)
-    {
-        if (MaskedAttempt.KindOf(masked.Round.Phase) is not { } kind) return;
-        var expected = masked.Expected(kind);
-        var committed = PositionSet.Of(expected.Positions.Where(position => masked.RootOf(kind, position) is not null));
-        var inputs = MaskedInputsOf(masked.Terms, masked.Round);
-        var positions = new List<int>();
-        foreach (var position in committed.Without(masked.HeldBy(_seat, kind)).Positions)
-        {
-            if (await inputs.Holds(masked, kind, position, _stop.Token)) positions.Add(position);
-        }
-
-        var wish = $"hold {masked.Round.StateKey} {kind}";
-        if (positions.Count == 0 || committed != expected && !HasWaited($"{wish} {committed.Count}", Gather)) return;
-        CrashPoints.Reach("held-before-submit");
-        await Send($"{wish} {string.Join(',', positions)}", new HoldMaskBlobs(masked.Round.Agreement, masked.Round.Number, masked.Round.Attempt, kind, PositionSet.Of(positions)), OnceEach);
+        await Send($"hold {round.StateKey} {holding.Kind} {string.Join(',', holding.Positions)}", holding.Call, OnceEach);
     }
 
     private async ValueTask Aggregate(ContractState state, AgreementRecord terms, RoundRecord round)
@@ -211,24 +181,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
     {
         if (_computed.TryGetValue(round.Agreement, out var computed) && computed.Round == round.StateKey) return computed.Aggregate;
         if (await BaseModel(state, terms, round, computed.Aggregate) is not { } parent) return null;
-        var aggregate = terms.Agreement.Masks ? await Unmask(new MaskedAttempt(state.Find<StateRecord>, terms, round), parent) : await Add(terms, round, parent);
-        if (aggregate is null) return null;
+        if (await InputsOf(terms, round).Compute(state, round, _validators.Quorum, parent, _stop.Token) is not { } aggregate) return null;
         _computed[round.Agreement] = (round.StateKey, aggregate);
         _inputs.Remove(round.Agreement);
-        _masked.Remove(round.Agreement);
-        return aggregate;
-    }
-
-    private async ValueTask<RoundAggregate?> Add(AgreementRecord terms, RoundRecord round, byte[] parent) =>
-        await InputsOf(terms, round).SumOf([.. round.Survivors(_validators.Quorum)], round, _stop.Token) is { } sum ? RoundAggregate.Compute(terms, round, parent, sum) : null;
-
-    private async ValueTask<RoundAggregate?> Unmask(MaskedAttempt masked, byte[] parent)
-    {
-        var inputs = MaskedInputsOf(masked.Terms, masked.Round);
-        if (await inputs.TotalOf(masked, _stop.Token) is not { } total) return null;
-        var fault = MaskedAggregate.TryCompute(masked, parent, total, inputs.Read, out var aggregate, out var culprit);
-        if (fault is MaskFault.DealerFault or MaskFault.HolderFault) LogCulprit(_logger, _host.Seat, masked.Round.StateKey, masked.Terms.Agreement.Datasets[culprit].Participant.Name, (int)fault, fault);
-        else if (fault is not MaskFault.None) LogNoSum(_logger, _host.Seat, masked.Round.StateKey, (int)fault, fault);
         return aggregate;
     }
 
@@ -238,24 +193,21 @@ public sealed partial class RoundWorker : IAsyncDisposable
         : before?.Model == round.BaseModel ? before.ModelBytes
         : await _blobs.ReadAll(state.Find<ModelRecord>(ModelRecord.Key(round.Agreement, round.Number - 1))!.Root, _stop.Token);
 
-    private RoundInputs InputsOf(AgreementRecord terms, RoundRecord round)
+    private IAttemptInputs InputsOf(AgreementRecord terms, RoundRecord round)
     {
-        if (!_inputs.TryGetValue(round.Agreement, out var inputs) || inputs.Round != round.StateKey) _inputs[round.Agreement] = inputs = new RoundInputs(_blobs, terms, round.StateKey);
-        return inputs;
+        if (_inputs.TryGetValue(round.Agreement, out var inputs) && inputs.Round == round.StateKey) return inputs;
+        return _inputs[round.Agreement] = terms.Agreement.Masks ? new MaskedInputs(_blobs, terms, round.StateKey, _host.Seat, _logger) : new RoundInputs(_blobs, terms, round.StateKey);
     }
 
-    private MaskedInputs MaskedInputsOf(AgreementRecord terms, RoundRecord round)
-    {
-        if (!_masked.TryGetValue(round.Agreement, out var inputs) || inputs.Round != round.StateKey) _masked[round.Agreement] = inputs = new MaskedInputs(_blobs, terms, round.StateKey);
-        return inputs;
-    }
+    // Once too many have a sum about the base model ordered with them, nobody can open an attempt: asking would be refused for ever.
+    private static bool MayOpen(ContractState state, AgreementRecord terms, RunRecord run) =>
+        new MaskedAttempt(key => state.Find<StateRecord>(key), terms, new RoundRecord(terms.Digest, run.PublishedRounds + 1, run.Attempts + 1, run.Model, Phase.AdvertiseKeys, 0, [], null, [], null)).CanSucceed;
 
-    // Seat (number mod n) at once, the next one a turn later, and so on: any one of them suffices.
-    private bool IsMyTurn(string wish, int number)
-    {
-        var rank = (_seat - number % _validators.Count + _validators.Count) % _validators.Count;
-        return HasWaited(wish, rank * Turn);
-    }
+    // Seat (number mod n) comes first, then the next one, and so on.
+    private int Rank(int number) => (_seat - number % _validators.Count + _validators.Count) % _validators.Count;
+
+    // The first at once, the others a turn later each: any one of them suffices.
+    private bool IsMyTurn(string wish, int number) => HasWaited(wish, Rank(number) * Turn);
 
     private bool HasWaited(string wish, TimeSpan duration)
     {
@@ -277,12 +229,6 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: round work failed and is tried again")]
     private static partial void LogTrouble(ILogger logger, int seat, Exception exception);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "Seat {Seat}: there is no sum of {Round}, by the fault of {Participant}: OT-{Number} {Fault}")]
-    private static partial void LogCulprit(ILogger logger, int seat, string round, string participant, int number, MaskFault fault);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "Seat {Seat}: what {Round} adds up to is no sum of updates: OT-{Number} {Fault}")]
-    private static partial void LogNoSum(ILogger logger, int seat, string round, int number, MaskFault fault);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: '{Wish}' was refused: {Rejection}")]
     private static partial void LogRefused(ILogger logger, int seat, string wish, Rejection rejection);

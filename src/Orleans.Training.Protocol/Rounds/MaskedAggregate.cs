@@ -1,57 +1,72 @@
+using System.Buffers.Binary;
 using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Privacy;
 
 namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
-/// The aggregate of a masked attempt whose reveals are fixed: the survivors' masked updates, less the masks that what was revealed gives, and the model that follows. The lanes are those that the same
-/// updates would have without masks, so that the model is the same bit for bit.
+/// What follows from a masked attempt whose reveals are fixed (docs/spec/aggregation.md §7): computed alike by proposer, validators and auditors. The published sum is the lanes, as
+/// without masks, and behind them the tail of the sum, so that the metrics in it are as public and as checked as the model.
 /// </summary>
 public static class MaskedAggregate
 {
-    /// <summary>An empty total of an agreement's masked updates.</summary>
-    public static MaskedTotal NewTotal(AgreementRecord terms) => new(LayoutOf(terms));
-
-    /// <summary>How an agreement's masked updates lie in bytes.</summary>
-    public static LaneLayout LayoutOf(AgreementRecord terms) => LaneLayout.Choose(terms.Agreement.FixedPoint, RoundAggregate.SpecOf(terms).ParameterCount);
-
-    /// <summary>The names of all that the aggregate follows from, beside the base model: the dealers' shares, the survivors' updates, and the openings that count.</summary>
-    public static IEnumerable<(MaskBlobKind Kind, int Position, Digest Root)> Needs(MaskedAttempt masked)
+    /// <summary>The aggregate from the ledger and the blobs that it names.</summary>
+    /// <param name="masked">The attempt, in Aggregate or later.</param>
+    /// <param name="baseModel">The base model as bytes.</param>
+    /// <param name="read">Blobs by name, checked against it; each masked update is asked for once, and not kept.</param>
+    /// <param name="aggregate">The aggregate; null with a fault, and without one when a parameter would not be finite: then there is no model either.</param>
+    /// <param name="culprit">Whose fault it is, where that is one participant's and the fault names one: see <see cref="NamesCulprit"/>.</param>
+    /// <returns>Why there is no sum, if there is none; <see cref="MaskFault.BlobMissing"/> is no verdict.</returns>
+    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, BlobReader read, out RoundAggregate? aggregate, out ushort culprit)
     {
-        foreach (var (kind, positions) in new[]
+        aggregate = null;
+        var fault = MaskedUnmasking.Of(masked, read).TryRemove(out var masks, out culprit);
+        using var removed = masks;
+        if (fault is not MaskFault.None) return fault;
+        var inputs = new MaskedInputSum(masked.Layout);
+        foreach (var (position, root) in masked.Order!.Inputs)
         {
-            (MaskBlobKind.Shares, masked.Fixed.Dealers), (MaskBlobKind.Input, masked.Survivors),
-            (MaskBlobKind.Openings, masked.Fixed.Revealed), (MaskBlobKind.SilentOpenings, masked.Fixed.SilentRevealed),
-        })
-        {
-            foreach (var position in positions.Positions) yield return (kind, position, masked.RootOf(kind, position)!.Value);
+            culprit = position;
+            if (read(root) is not { } input) return MaskFault.BlobMissing;
+            if (!inputs.TryAdd(input.Span)) return MaskFault.WrongLength;
         }
+
+        culprit = 0;
+        return TryCompute(masked, baseModel, inputs, masks, out aggregate);
     }
 
     /// <summary>
-    /// The aggregate, or why there is none: <see cref="MaskFault.DealerFault"/> with its culprit if shares lie, <see cref="MaskFault.CanaryMismatch"/> if what is left is no sum of updates,
-    /// <see cref="MaskFault.WeightOutOfRange"/> if their weights are not the agreement's. Then no honest validator attests anything.
+    /// The same from the sum of exactly the survivors' masked updates and the masks that are left in it. <see cref="MaskFault.CanaryMismatch"/>, <see cref="MaskFault.WeightOutOfRange"/> and
+    /// <see cref="MaskFault.LaneOutOfRange"/> say that one of the survivors did not send what the protocol says; nobody can tell which.
     /// </summary>
-    /// <param name="masked">The attempt.</param>
-    /// <param name="baseModel">The base model's bytes.</param>
-    /// <param name="total">The total of exactly the survivors' masked updates.</param>
-    /// <param name="read">Shares and openings by name.</param>
-    /// <param name="aggregate">The aggregate; null with a fault, and if a result is not finite.</param>
-    /// <param name="culprit">Whose fault it is, if it is one's.</param>
-    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, MaskedTotal total, BlobReader read, out RoundAggregate? aggregate, out ushort culprit)
+    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, MaskedInputSum inputs, MaskTerms masks, out RoundAggregate? aggregate)
     {
         aggregate = null;
-        var fault = MaskedUnmasking.Of(masked, read).TryRemove(out var terms, out culprit);
-        using var masks = terms;
+        var survivors = masked.Survivors;
+        if (inputs.Count != survivors.Count) throw new ArgumentException($"The sum of {survivors.Count} survivors is not that of {inputs.Count} updates.", nameof(inputs));
+        var sum = new MaskedSum(inputs.Layout);
+        for (var chunk = 0; chunk < inputs.Layout.Chunks; chunk++) sum.Take(chunk, [inputs.Chunk(chunk)], masks);
+        var fault = sum.TryFinish(survivors.Count, out var tail);
         if (fault is not MaskFault.None) return fault;
-
-        culprit = 0;
-        var sum = new MaskedSum(total.Layout);
-        for (var chunk = 0; chunk < total.Layout.Chunks; chunk++) sum.Take(chunk, [total.Chunk(chunk)], masks);
-        fault = sum.TryFinish(masked.Survivors.Count, out var tail);
-        if (fault is not MaskFault.None) return fault;
-        var weight = masked.Survivors.Positions.Sum(position => (long)masked.Terms.Weights[position]);
+        // Weights are public, so the sum of those that were sent is known before.
+        var weight = survivors.Positions.Sum(position => (long)masked.Terms.Weights[position]);
         if (tail.Weight != weight) return MaskFault.WeightOutOfRange;
-        aggregate = RoundAggregate.Compute(masked.Terms, masked.Round, baseModel, sum.Lanes, weight, sum.Tail);
+        // Lanes have room for as much, since the agreement is sound; noise lies beyond this once in 10²³ times.
+        var limit = ((long)survivors.Count * masked.Terms.Agreement.FixedPoint.Levels) + SkellamSampler.Reach((Int128)masked.Masking.NoiseVariance * survivors.Count);
+        if (sum.Lanes.ContainsAnyExceptInRange((int)-limit, (int)limit)) return MaskFault.LaneOutOfRange;
+        aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, sum.Lanes, weight, sum.Tail);
         return MaskFault.None;
+    }
+
+    /// <summary>Whether a fault of the sum is proved to be one participant's: a dealer's or holder's own signed words show it.</summary>
+    public static bool NamesCulprit(MaskFault fault) => fault is MaskFault.DealerFault or MaskFault.HolderFault;
+
+    /// <summary>The metrics of a published sum: how many updates are in it and the tail; null where the bytes are no such sum of an agreement.</summary>
+    public static (int Count, MaskTail Tail)? ReadMetrics(AgreementRecord terms, ReadOnlySpan<byte> sum)
+    {
+        var lanes = (int)RoundAggregate.UpdateBytes(terms);
+        if (!terms.Agreement.Masks || sum.Length != lanes + LaneLayout.TailBytes) return null;
+        var count = BinaryPrimitives.ReadInt32LittleEndian(sum[lanes..]);
+        return MaskTail.TryReadSum(sum[lanes..], count, out var tail) is MaskFault.None ? (count, tail) : null;
     }
 }

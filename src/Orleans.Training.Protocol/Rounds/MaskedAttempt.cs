@@ -98,18 +98,37 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
         _ => Find<SilentRevealRecord>(SilentRevealRecord.Prefix, position)?.Openings,
     };
 
-    /// <summary>The kind of blob that seats hold in a phase, or null.</summary>
-    public static MaskBlobKind? KindOf(Phase phase) => phase switch
-    {
-        Phase.ShareKeys => MaskBlobKind.Shares,
-        Phase.Input => MaskBlobKind.Input,
-        Phase.Unmask => MaskBlobKind.Openings,
-        Phase.RevealSilent => MaskBlobKind.SilentOpenings,
-        _ => null,
-    };
+    /// <summary>A survivor's b that it revealed itself, or null.</summary>
+    public ReadOnlyMemory<byte>? SelfOf(int position) => Find<MaskRevealRecord>(MaskRevealRecord.Prefix, position)?.Self;
 
-    /// <summary>Those who may commit to a blob of a kind.</summary>
-    public PositionSet Expected(MaskBlobKind kind) => kind switch
+    /// <summary>Whether an ordered sum about a base model has a participant in it.</summary>
+    public bool IsConsumed(int position) => find(ConsumptionRecord.Key(round.BaseModel, terms.Agreement.Datasets[position].Participant)) is not null;
+
+    /// <summary>Whether those who have no sum about the base model ordered with them can still be a cohort (R0): if not, no attempt on it can be opened.</summary>
+    public bool CanSucceed => Masking.CheckCohort(terms.Agreement, Everybody.Count(position => !IsConsumed(position))) is MaskFault.None;
+
+    /// <summary>How masked updates lie in bytes.</summary>
+    public LaneLayout Layout => LaneLayout.Choose(terms.Agreement.FixedPoint, RoundAggregate.SpecOf(terms).ParameterCount);
+
+    /// <summary>
+    /// What takes the masks off once the reveals are fixed: the openings of seeds and of b that count, and the shares dealt by who dropped out or fell silent, whose leaves
+    /// the openings must match. With the masked updates of the survivors it is all that the sum follows from.
+    /// </summary>
+    public IEnumerable<Digest> UnmaskingBlobs => Order is not { } order ? [] :
+    [
+        .. DealtBy(order.Dropped.Or(Silent)),
+        .. Fixed.Revealed.Positions.Select(position => RootOf(MaskBlobKind.Openings, position)!.Value),
+        .. Fixed.SilentRevealed.Positions.Select(position => RootOf(MaskBlobKind.SilentOpenings, position)!.Value),
+    ];
+
+    /// <summary>The names of the shares that these dealt.</summary>
+    public IEnumerable<Digest> DealtBy(PositionSet dealers) => dealers.Positions.Select(position => RootOf(MaskBlobKind.Shares, position)!.Value);
+
+    /// <summary>All positions of the agreement.</summary>
+    public IEnumerable<int> Everybody => Enumerable.Range(0, terms.Agreement.Datasets.Count);
+
+    /// <summary>Of whom a blob of a kind may come.</summary>
+    public PositionSet ExpectedOf(MaskBlobKind kind) => kind switch
     {
         MaskBlobKind.Shares => Fixed.Members,
         MaskBlobKind.Input => Fixed.Maskers,
@@ -117,14 +136,16 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
         _ => Fixed.Revealed,
     };
 
-    /// <summary>A survivor's b that it revealed itself, or null.</summary>
-    public ReadOnlyMemory<byte>? SelfOf(int position) => Find<MaskRevealRecord>(MaskRevealRecord.Prefix, position)?.Self;
+    /// <summary>Whether nobody is left to wait for once blobs of a kind are held of these: all of whom one may come, or, of openings of b, enough for each of the silent.</summary>
+    public bool IsEnough(MaskBlobKind kind, PositionSet held) => kind is MaskBlobKind.SilentOpenings ? HaveEnough(Silent, held) : ExpectedOf(kind).Without(held).Count == 0;
 
-    /// <summary>Whether an ordered sum about a base model has a participant in it.</summary>
-    public bool IsConsumed(int position) => find(ConsumptionRecord.Key(round.BaseModel, terms.Agreement.Datasets[position].Participant)) is not null;
-
-    /// <summary>All positions of the agreement.</summary>
-    public IEnumerable<int> Everybody => Enumerable.Range(0, terms.Agreement.Datasets.Count);
+    /// <summary>Whether each of these has t neighbours in E′ among the others.</summary>
+    public bool HaveEnough(PositionSet whose, PositionSet holders)
+    {
+        if (whose.Count == 0) return true;
+        var masks = Masks;
+        return whose.Positions.All(position => PositionSet.Of(masks.Neighbours((ushort)position).ToArray().Select(neighbour => (int)neighbour)).And(holders).Count >= masks.Threshold);
+    }
 
     /// <summary>The positions that a seat says to hold.</summary>
     public PositionSet HeldBy(int seat, MaskBlobKind kind) => (find(HoldingKey(seat, kind)) as MaskHoldingRecord)?.Positions ?? default;

@@ -12,7 +12,7 @@ internal static class MaskedRoundContract
         var deadline = context.TimeMs + terms.Agreement.Masking!.AdvertiseWindowMs;
         var round = new RoundRecord(terms.Digest, number, attempt, baseModel, Phase.AdvertiseKeys, deadline, [], null, [], null);
         var masked = new MaskedAttempt(context.Find<StateRecord>, terms, round);
-        if (!CanSucceed(masked)) return Rejection.ModelConsumed;
+        if (!masked.CanSucceed) return Rejection.ModelConsumed;
         if (BudgetContract.Reserve(context, terms.Agreement) is var spent and not Rejection.None) return spent;
 
         var about = MaskedAttempt.ContextOf(context.Scope.Genesis.Chain, terms, number, attempt, baseModel, roster);
@@ -49,26 +49,24 @@ internal static class MaskedRoundContract
     {
         // With an order, whoever is in it has spent its part.
         if (masked.Order is null) BudgetContract.Settle(context, masked.Terms.Agreement, default);
-        RoundContract.Fail(context, masked.Round, reason, isLast: !CanSucceed(masked));
+        RoundContract.Fail(context, masked.Round, reason, isLast: !masked.CanSucceed);
     }
 
     /// <summary>The positions whose blobs of a kind count.</summary>
     public static PositionSet Held(ContractContext context, MaskedAttempt masked, MaskBlobKind kind) =>
         masked.Held(kind, context.Validators.Count, kind is MaskBlobKind.Input ? context.Validators.Quorum : context.Validators.MaxFaulty + 1);
 
-    private static bool CanSucceed(MaskedAttempt masked) => IsCohort(masked, masked.Everybody.Count(position => !masked.IsConsumed(position)));
-
     private static bool IsCohort(MaskedAttempt masked, int size) => masked.Masking.CheckCohort(masked.Terms.Agreement, size) is MaskFault.None;
 
     private static bool IsComplete(ContractContext context, MaskedAttempt masked) => masked.Round.Phase switch
     {
         Phase.AdvertiseKeys => masked.Everybody.All(position => masked.Has(MaskAdvertRecord.Prefix, position) || masked.IsConsumed(position)),
-        Phase.ShareKeys => masked.Fixed.Members.Without(Held(context, masked, MaskBlobKind.Shares)).Count == 0,
+        Phase.ShareKeys => masked.IsEnough(MaskBlobKind.Shares, Held(context, masked, MaskBlobKind.Shares)),
         Phase.AcknowledgeShares => masked.Fixed.Dealers.Positions.All(position => masked.Has(MaskAcknowledgementRecord.Prefix, position)),
-        Phase.Input => masked.Fixed.Maskers.Without(Held(context, masked, MaskBlobKind.Input)).Count == 0,
+        Phase.Input => masked.IsEnough(MaskBlobKind.Input, Held(context, masked, MaskBlobKind.Input)),
         Phase.ConsistencyCheck => masked.Confirms.Count >= masked.ConfirmThreshold,
-        Phase.Unmask => masked.Survivors.Without(Held(context, masked, MaskBlobKind.Openings)).Count == 0,
-        Phase.RevealSilent => HaveEnough(masked, masked.Silent, Held(context, masked, MaskBlobKind.SilentOpenings)),
+        Phase.Unmask => masked.IsEnough(MaskBlobKind.Openings, Held(context, masked, MaskBlobKind.Openings)),
+        Phase.RevealSilent => masked.IsEnough(MaskBlobKind.SilentOpenings, Held(context, masked, MaskBlobKind.SilentOpenings)),
         _ => false,
     };
 
@@ -143,7 +141,7 @@ internal static class MaskedRoundContract
         var revealed = Held(context, masked, MaskBlobKind.Openings).And(masked.Survivors);
         var silent = masked.Survivors.Without(revealed);
         // Seeds of who dropped out are opened now or never, and only who opened now opens b of the silent: both must be enough already.
-        if (!HaveEnough(masked, masked.Order!.Dropped, revealed) || !HaveEnough(masked, silent, revealed)) Fail(context, masked, RoundFailure.RevealsMissing);
+        if (!masked.HaveEnough(masked.Order!.Dropped, revealed) || !masked.HaveEnough(silent, revealed)) Fail(context, masked, RoundFailure.RevealsMissing);
         else if (silent.Count == 0) FixReveals(context, masked, masked.Fixed with { Revealed = revealed });
         else Go(context, masked, Phase.RevealSilent, masked.Masking.SilentWindowMs, masked.Fixed with { Revealed = revealed }, "SilentFixed");
     }
@@ -151,7 +149,7 @@ internal static class MaskedRoundContract
     private static void CloseSilent(ContractContext context, MaskedAttempt masked)
     {
         var revealed = Held(context, masked, MaskBlobKind.SilentOpenings).And(masked.Fixed.Revealed);
-        if (!HaveEnough(masked, masked.Silent, revealed)) Fail(context, masked, RoundFailure.RevealsMissing);
+        if (!masked.HaveEnough(masked.Silent, revealed)) Fail(context, masked, RoundFailure.RevealsMissing);
         else FixReveals(context, masked, masked.Fixed with { SilentRevealed = revealed });
     }
 
@@ -162,14 +160,6 @@ internal static class MaskedRoundContract
         var deadline = context.TimeMs + masked.Terms.Agreement.AggregateWindowMs;
         context.SetDeadline(masked.Round.StateKey, masked.Round.DeadlineMs, deadline);
         context.Put(masked.Round.StateKey, masked.Round with { Phase = Phase.Aggregate, DeadlineMs = deadline, InputsDigest = masked.DigestInputs() }, "RevealsFixed");
-    }
-
-    // Whether each of these has t neighbours in E′ among the others.
-    private static bool HaveEnough(MaskedAttempt masked, PositionSet whose, PositionSet holders)
-    {
-        if (whose.Count == 0) return true;
-        var masks = masked.Masks;
-        return whose.Positions.All(position => PositionSet.Of(masks.Neighbours((ushort)position).ToArray().Select(neighbour => (int)neighbour)).And(holders).Count >= masks.Threshold);
     }
 
     private static void Go(ContractContext context, MaskedAttempt masked, Phase phase, long windowMs, MaskedRoundRecord record, string? eventType)

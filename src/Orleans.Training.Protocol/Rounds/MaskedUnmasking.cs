@@ -13,6 +13,7 @@ public sealed class MaskedUnmasking
     private readonly BlobReader _read;
     private readonly MaskGraph _graph;
     private readonly MaskGraph _masks;
+    private readonly SortedDictionary<ushort, ShareBlob> _shares = [];
 
     private MaskedUnmasking(MaskedAttempt masked, BlobReader read, MaskGraph masks) => (_masked, _read, _graph, _masks) = (masked, read, masked.Graph, masks);
 
@@ -23,20 +24,30 @@ public sealed class MaskedUnmasking
     public static MaskFault CheckShares(MaskedAttempt masked, int dealer, ReadOnlyMemory<byte> bytes) =>
         ShareBlob.TryRead(bytes, masked.Graph.Neighbours((ushort)dealer).Length, out _) ? MaskFault.None : MaskFault.WrongLength;
 
-    /// <summary>Whether the openings of seeds that a survivor named are all that it must open, each matching its leaf.</summary>
-    public MaskFault CheckOpenings(int position, ReadOnlyMemory<byte> bytes) =>
-        TryReveal(position, bytes, out var reveal) ? Removal().TryAccept(reveal) : MaskFault.HolderFault;
+    /// <summary>
+    /// Whether the openings of seeds that a survivor named are all that it must open, each matching its leaf. <see cref="MaskFault.BlobMissing"/> while the shares of somebody
+    /// who dropped out are not here: that says nothing about the survivor.
+    /// </summary>
+    public MaskFault CheckOpenings(int position, ReadOnlyMemory<byte> bytes)
+    {
+        if (CheckDealers(_masked.Order!.Dropped, out _) is var fault and not MaskFault.None) return fault;
+        return TryReveal(position, bytes, out var reveal) ? Removal().TryAccept(reveal) : MaskFault.HolderFault;
+    }
 
     /// <summary>The same of its openings of b of the silent.</summary>
-    public MaskFault CheckSilentOpenings(int position, ReadOnlyMemory<byte> bytes) =>
-        TryRevealSilent(position, bytes, out var reveal) ? Removal().TryAccept(reveal, _masked.Silent.Members) : MaskFault.HolderFault;
+    public MaskFault CheckSilentOpenings(int position, ReadOnlyMemory<byte> bytes)
+    {
+        if (CheckDealers(_masked.Silent, out _) is var fault and not MaskFault.None) return fault;
+        return TryRevealSilent(position, bytes, out var reveal) ? Removal().TryAccept(reveal, _masked.Silent.Members) : MaskFault.HolderFault;
+    }
 
     /// <summary>The masks to subtract from the sum of the survivors' masked updates; <see cref="MaskFault.BlobMissing"/> where a blob that counts cannot be had.</summary>
     /// <param name="terms">The masks; empty with a fault.</param>
     /// <param name="culprit">Whose fault it is.</param>
     public MaskFault TryRemove(out MaskTerms terms, out ushort culprit)
     {
-        (terms, culprit) = (new MaskTerms(), 0);
+        terms = new MaskTerms();
+        if (CheckDealers(_masked.Order!.Dropped.Or(_masked.Silent), out culprit) is var missing and not MaskFault.None) return missing;
         var removal = Removal();
         foreach (var position in _masked.Fixed.Revealed.Positions)
         {
@@ -58,7 +69,24 @@ public sealed class MaskedUnmasking
 
     private MaskRemoval Removal() => new(
         _masked.Cohort, _masked.Context, _graph, _masks, _masked.Order!.Order, position => _masked.Advert(position)!, dealer => _masked.Commit(dealer)!,
-        dealer => _read(_masked.Commit(dealer)!.BlobRoot) is { } bytes && ShareBlob.TryRead(bytes, _graph.Neighbours(dealer).Length, out var blob) ? blob : throw new InvalidDataException($"The shares of {dealer} are not here."));
+        dealer => _shares.TryGetValue(dealer, out var blob) ? blob : throw new InvalidOperationException($"Nobody opens shares of {dealer}, who neither dropped out nor fell silent."));
+
+    // The blobs whose leaves openings are compared with.
+    private MaskFault CheckDealers(PositionSet dealers, out ushort culprit)
+    {
+        culprit = 0;
+        foreach (var dealer in dealers.Members)
+        {
+            if (_shares.ContainsKey(dealer)) continue;
+            culprit = dealer;
+            if (_read(_masked.Commit(dealer)!.BlobRoot) is not { } bytes) return MaskFault.BlobMissing;
+            // Whose blob has another length counts as a dealer only if more seats lie than may.
+            if (!ShareBlob.TryRead(bytes, _graph.Neighbours(dealer).Length, out var blob)) return MaskFault.WrongLength;
+            _shares.Add(dealer, blob);
+        }
+
+        return MaskFault.None;
+    }
 
     private bool TryReveal(int position, ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out Reveal? reveal)
     {

@@ -7,7 +7,7 @@ namespace Orleans.Training.Protocol.Contracts;
 public delegate ReadOnlyMemory<byte>? BlobReader(Digest root);
 
 /// <summary>What follows from the fixed inputs of a round: computed alike by proposer, validators and auditors.</summary>
-/// <param name="Sum">The sum as bytes: little-endian int32 lanes, and of masked updates their tail.</param>
+/// <param name="Sum">The sum as bytes: little-endian int32 lanes; under masks the tail of the sum behind them.</param>
 /// <param name="SumRoot">Root of its chunks.</param>
 /// <param name="ModelBytes">The next model: specification digest, float32 parameters, and what its strategy goes on from.</param>
 /// <param name="Model">The next model's digest.</param>
@@ -37,10 +37,10 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
 
     /// <summary>The same from the sum of exactly the updates that count.</summary>
     public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, LaneSum sum) =>
-        sum.Count == 0 ? null : Compute(terms, round, baseModel, sum.Lanes, sum.TotalWeight, tail: []);
+        sum.Count == 0 ? null : Of(terms, round, baseModel, sum.Lanes, sum.TotalWeight, tail: []);
 
-    /// <summary>The same from lanes, whatever they were added up from; a tail stands behind them in the sum's bytes.</summary>
-    internal static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, ReadOnlySpan<int> lanes, long weight, ReadOnlySpan<byte> tail)
+    // The one step from a sum to the next model, with masks or without.
+    internal static RoundAggregate? Of(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, ReadOnlySpan<int> lanes, long weight, ReadOnlySpan<byte> tail)
     {
         var (spec, strategy) = (SpecOf(terms), terms.Agreement.Strategy);
         if (Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters, out var state) || state.Length != strategy.StateVectors * parameters.Length) return null;

@@ -142,7 +142,7 @@ internal sealed class MaskedLedger
     /// <summary>A seat fetches, checks and says that it holds what is committed and what it has not said yet; null when there is nothing.</summary>
     public Rejection? Hold(int seat)
     {
-        if (MaskedAttempt.KindOf(Round.Phase) is not { } kind) return null;
+        if (KindOf(Round.Phase) is not { } kind) return null;
         var masked = Masked;
         var positions = PositionSet.Of(Everybody.Where(i => masked.RootOf(kind, i) is { } root && Read(root) is { } bytes && IsGood(masked, kind, i, bytes))).Without(masked.HeldBy(seat, kind));
         return positions.Count == 0 ? null : Send(TestShard.Hospitals[seat], new HoldMaskBlobs(Agreement.ComputeDigest(), 1, Attempt, kind, positions));
@@ -208,6 +208,15 @@ internal sealed class MaskedLedger
         MaskBlobKind.Input => MaskedInput.Check(Setup(0).Layout, masked.RootOf(kind, position)!.Value, bytes) is MaskFault.None,
         MaskBlobKind.Openings => MaskedUnmasking.Of(masked, Read).CheckOpenings(position, bytes) is MaskFault.None,
         _ => MaskedUnmasking.Of(masked, Read).CheckSilentOpenings(position, bytes) is MaskFault.None,
+    };
+
+    private static MaskBlobKind? KindOf(Phase phase) => phase switch
+    {
+        Phase.ShareKeys => MaskBlobKind.Shares,
+        Phase.Input => MaskBlobKind.Input,
+        Phase.Unmask => MaskBlobKind.Openings,
+        Phase.RevealSilent => MaskBlobKind.SilentOpenings,
+        _ => null,
     };
 
     private byte[] Random()

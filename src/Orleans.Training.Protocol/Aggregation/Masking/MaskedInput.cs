@@ -59,7 +59,7 @@ public sealed class MaskedSum(LaneLayout layout)
     /// <summary>The sums of the chunks that were taken.</summary>
     public ReadOnlySpan<int> Lanes => _lanes;
 
-    /// <summary>The sum's tail, once the last chunk was taken.</summary>
+    /// <summary>The 64 bytes behind the lanes, once the last chunk was taken.</summary>
     public ReadOnlySpan<byte> Tail => _tail;
 
     /// <summary>Computes one chunk of the sum.</summary>
