@@ -80,7 +80,11 @@ internal static class LocalExport
     {
         foreach (var round in state.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published))
         {
-            foreach (var position in round.Survivors(quorum)) await Copy(round.Inputs[position].Root);
+            var agreed = state.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
+            var needed = agreed.Agreement.Masks
+                ? new MaskedAttempt(key => state.Find<StateRecord>(key), agreed, round).SumBlobs
+                : round.Survivors(quorum).Select(position => round.Inputs[position].Root);
+            foreach (var root in needed) await Copy(root);
         }
 
         foreach (var model in state.All<ModelRecord>(ModelRecord.Prefix))
