@@ -80,11 +80,11 @@ internal static class LocalExport
     {
         foreach (var round in state.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published))
         {
-            var terms = state.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
-            var roots = terms.Agreement.Masks
-                ? BlobsOf(new MaskedAttempt(state.Find<StateRecord>, terms, round))
+            var agreed = state.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
+            var needed = agreed.Agreement.Masks
+                ? new MaskedAttempt(key => state.Find<StateRecord>(key), agreed, round).SumBlobs
                 : round.Survivors(quorum).Select(position => round.Inputs[position].Root);
-            foreach (var root in roots) await Copy(root);
+            foreach (var root in needed) await Copy(root);
         }
 
         foreach (var model in state.All<ModelRecord>(ModelRecord.Prefix))
@@ -94,8 +94,6 @@ internal static class LocalExport
             var terms = state.Find<AgreementRecord>(AgreementRecord.Key(model.Agreement))!;
             if (model.Round == state.Find<RunRecord>(RunRecord.Key(model.Agreement))!.PublishedRounds && ModelSpec.TryParse(terms.Agreement.ModelSpec, out var spec) && ModelBlob.TryRead(spec, bytes, out var parameters)) writer.WriteModel(ModelFile.Write(spec, parameters));
         }
-
-        static IEnumerable<Digest> BlobsOf(MaskedAttempt masked) => [.. masked.UnmaskingBlobs, .. masked.Order!.Inputs.Select(input => input.Root)];
 
         async Task<byte[]> Copy(Digest root)
         {

@@ -50,8 +50,9 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         var round = state.All<RoundRecord>($"{RoundRecord.Prefix}{published.Agreement}/{published.Round:D6}/").Single(attempt => attempt.Phase is Phase.Published);
         var validators = history.ValidatorsOf(published);
         var what = $"publishes round {published.Round} of run {published.Agreement}";
-        var aggregate = terms.Agreement.Masks ? Unmask(terms, round, parent, file, what) : RoundAggregate.Compute(terms, round, validators.Quorum, parent, files.ReadBlob);
-        if (aggregate is null) throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has an update that may not be added");
+        var aggregate = terms.Agreement.Masks
+            ? Unmask(terms, round, parent, file, what)
+            : RoundAggregate.Compute(terms, round, validators.Quorum, parent, files.ReadBlob) ?? throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has an update that may not be added");
         if (aggregate.Model != published.Model || aggregate.SumRoot != published.SumRoot || aggregate.ModelRoot != published.Root) throw new ExportException(ExportFault.ModelDiffers, file, $"{what} with model {published.Model}, but its committed updates give {aggregate.Model}");
         // The content belongs to a name that was just computed: reading it is comparing it.
         files.ReadBlob(aggregate.SumRoot);
@@ -60,12 +61,14 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         return aggregate.ModelBytes;
     }
 
-    private RoundAggregate? Unmask(AgreementRecord terms, RoundRecord round, byte[] parent, string file, string what)
+    // Who survived, what they revealed and whose openings count all follow from the executed blocks; the blobs are only what those name.
+    private RoundAggregate Unmask(AgreementRecord terms, RoundRecord round, byte[] parent, string file, string what)
     {
-        var masked = new MaskedAttempt(state.Find<StateRecord>, terms, round);
+        var masked = new MaskedAttempt(key => state.Find<StateRecord>(key), terms, round);
         var fault = MaskedAggregate.TryCompute(masked, parent, files.ReadBlob, out var aggregate, out var culprit);
-        if (MaskedAggregate.NamesCulprit(fault)) throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but what {terms.Agreement.Datasets[culprit].Participant} gave cannot be unmasked: OT-{(int)fault} {fault}");
-        return fault is MaskFault.None ? aggregate : throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, but its masked updates add up to no sum: OT-{(int)fault} {fault}");
+        if (aggregate is not null) return aggregate;
+        var whose = MaskedAggregate.NamesCulprit(fault) ? $" by fault of {terms.Agreement.Datasets[culprit].Participant}" : "";
+        throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has no sum{whose} (OT-{(int)fault} {fault})");
     }
 
     private void CheckWork(RoundRecord round, ModelRecord published, ValidatorSet validators, byte[] sum)

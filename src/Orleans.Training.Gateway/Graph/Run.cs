@@ -70,12 +70,31 @@ internal sealed class Round(FederationReader reader, RoundRecord record) : INode
     public async Task<IEnumerable<Contribution>> Contributions()
     {
         var terms = (await reader.Find<AgreementRecord>(AgreementRecord.Key(record.Agreement)))!;
+        if (terms.Agreement.Masks) return await MaskedContributions(terms);
         var counted = record.Survivors(reader.Genesis.Validators.Quorum).ToHashSet();
         var over = record.InputsDigest is not null || record.Phase is Phase.Published or Phase.Failed;
         return record.Inputs.Select((input, position) => new Contribution(
             new Participant(reader, terms.Agreement.Datasets[position].Participant),
             input.Root == Digest.Zero ? null : input.Root,
             counted.Contains(position) ? ContributionState.Accepted : over ? ContributionState.Dropped : input.Root == Digest.Zero ? ContributionState.Selected : ContributionState.Submitted));
+    }
+
+    // Under masks who survived stands in the order to unmask; what each sent is masked, and nobody's own numbers are anywhere.
+    private async Task<IEnumerable<Contribution>> MaskedContributions(AgreementRecord terms)
+    {
+        var attempt = record.StateKey[RoundRecord.Prefix.Length..];
+        var order = await reader.Find<UnmaskOrderRecord>(UnmaskOrderRecord.Prefix + attempt);
+        var over = order is not null || record.Phase is Phase.Published or Phase.Failed;
+        var contributions = new List<Contribution>();
+        for (var position = 0; position < terms.Agreement.Datasets.Count; position++)
+        {
+            var root = (await reader.Find<MaskedInputRecord>($"{MaskedInputRecord.Prefix}{attempt}/{position:D4}"))?.Root;
+            var survived = order?.Inputs.Any(input => input.Position == position) ?? false;
+            var state = survived ? ContributionState.Accepted : over ? ContributionState.Dropped : root is null ? ContributionState.Selected : ContributionState.Submitted;
+            contributions.Add(new Contribution(new Participant(reader, terms.Agreement.Datasets[position].Participant), root, state));
+        }
+
+        return contributions;
     }
 
     [Description("The digest of the round's model, once it is published.")]

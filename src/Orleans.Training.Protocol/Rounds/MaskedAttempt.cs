@@ -121,6 +121,9 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
         .. Fixed.SilentRevealed.Positions.Select(position => RootOf(MaskBlobKind.SilentOpenings, position)!.Value),
     ];
 
+    /// <summary>Every blob that a published sum follows from: the survivors' masked updates, and what takes their masks off.</summary>
+    public IEnumerable<Digest> SumBlobs => (Order?.Inputs.Select(input => input.Root) ?? []).Concat(UnmaskingBlobs).Distinct();
+
     /// <summary>The names of the shares that these dealt.</summary>
     public IEnumerable<Digest> DealtBy(PositionSet dealers) => dealers.Positions.Select(position => RootOf(MaskBlobKind.Shares, position)!.Value);
 

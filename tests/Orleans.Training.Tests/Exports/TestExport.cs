@@ -49,6 +49,7 @@ internal sealed class TestExport : IExportFiles
     public const ulong CosignedAt = 1_700_000_100;
     private readonly TestExportPlan _plan;
     private readonly Dictionary<Digest, byte[]> _blobs = [];
+    private readonly ModelSpec _spec = ModelSpec.Logistic(5);
     private byte[] _model = [];
 
     public TestExport(TestExportPlan? plan = null)
@@ -59,6 +60,15 @@ internal sealed class TestExport : IExportFiles
         Admit();
         for (var run = 0; run < _plan.Runs; run++) Train(run);
         if (_plan.LoneAgreement) AgreeAlone();
+        Write();
+    }
+
+    /// <summary>An export of a shard on which somebody else has trained.</summary>
+    public TestExport(TestShard shard, IReadOnlyDictionary<Digest, byte[]> blobs, ModelSpec spec, byte[] model)
+    {
+        (_plan, Shard, _spec, _model) = (new TestExportPlan(), shard, spec, model);
+        Policy = TrustPolicy.Of(Shard.Genesis.Origin, Shard.Genesis.Validators);
+        foreach (var blob in blobs.Values) Keep(blob);
         Write();
     }
 
@@ -91,8 +101,8 @@ internal sealed class TestExport : IExportFiles
     public byte[] Statement(string seat, Digest? file = null, string? signedBy = null)
     {
         var (block, position, model) = Shard.Blocks.SelectMany(block => LedgerState.Of(block).Events.SelectMany((events, position) => events.Select(item => (block, position, item.Record as ModelRecord)))).Last(item => item.Item3 is not null);
-        Assert.True(ModelBlob.TryRead(ModelSpec.Logistic(5), _model, out var parameters));
-        var statement = ModelStatement.Write(Shard.Genesis, Shard.State, model!, LedgerState.Of(block).FirstIndex + position, file ?? Digest.Of(ModelFile.Write(ModelSpec.Logistic(5), parameters)));
+        Assert.True(ModelBlob.TryRead(_spec, _model, out var parameters));
+        var statement = ModelStatement.Write(Shard.Genesis, Shard.State, model!, LedgerState.Of(block).FirstIndex + position, file ?? Digest.Of(ModelFile.Write(_spec, parameters)));
         return StatementBundle.Write(statement, Shard.KeyOf(seat).Public, Shard.KeyOf(signedBy ?? seat).Sign(StatementBundle.Preimage(statement)));
     }
 
@@ -250,8 +260,8 @@ internal sealed class TestExport : IExportFiles
         }
 
         foreach (var root in NeededBlobs()) writer.WriteBlob(root, _blobs[root]);
-        Assert.True(ModelBlob.TryRead(ModelSpec.Logistic(5), _model, out var parameters));
-        writer.WriteModel(ModelFile.Write(ModelSpec.Logistic(5), parameters));
+        Assert.True(ModelBlob.TryRead(_spec, _model, out var parameters));
+        writer.WriteModel(ModelFile.Write(_spec, parameters));
         writer.WriteStatement(ParticipantId.Parse(Stating), Statement(Stating));
         foreach (var file in Directory.EnumerateFiles(folder["run"], "*", SearchOption.AllDirectories)) Files[Path.GetRelativePath(folder["run"], file).Replace('\\', '/')] = File.ReadAllBytes(file);
     }
@@ -261,6 +271,9 @@ internal sealed class TestExport : IExportFiles
         foreach (var round in Shard.State.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published))
         {
             foreach (var input in round.Inputs) yield return input.Root;
+            var terms = Shard.State.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
+            if (!terms.Agreement.Masks) continue;
+            foreach (var root in new MaskedAttempt(key => Shard.State.Find<StateRecord>(key), terms, round).SumBlobs) yield return root;
         }
 
         foreach (var model in Shard.State.All<ModelRecord>(ModelRecord.Prefix))

@@ -14,6 +14,7 @@ namespace Orleans.Training.Tests.Rounds;
 internal sealed class MaskedLedger
 {
     public const int Window = 10_000;
+    public const int Length = 11;
     public static readonly Digest Weights = Digest.Of("weights"u8);
     private readonly Dictionary<Digest, byte[]> _blobs = [];
 
@@ -34,6 +35,8 @@ internal sealed class MaskedLedger
     public SortedDictionary<int, MaskState> States { get; } = [];
     public SortedDictionary<int, List<MaskRecord>> Journals { get; } = [];
     public SortedDictionary<int, int[]> Lanes { get; } = [];
+    /// <summary>Tails of those that send another one than their weight alone.</summary>
+    public SortedDictionary<int, MaskTail> Tails { get; } = [];
     /// <summary>What each participant has consumed; it outlives attempts.</summary>
     public SortedDictionary<int, HashSet<Digest>> Consumed { get; } = [];
     /// <summary>Every message that a participant has said, whether or not it got through.</summary>
@@ -92,15 +95,18 @@ internal sealed class MaskedLedger
         {
             States[i] = MaskParticipant.Begin(Setup(i));
             Journals[i] = [];
-            Lanes[i] = [.. Enumerable.Range(0, 17).Select(_ => (int)Chance.Between(-Agreement.FixedPoint.Levels, Agreement.FixedPoint.Levels))];
+            Lanes[i] = [.. Enumerable.Range(0, Length).Select(_ => (int)Chance.Between(-Agreement.FixedPoint.Levels, Agreement.FixedPoint.Levels))];
         }
 
         return result;
     }
 
-    public MaskSetup Setup(int who) => Masked.SetupOf(who, Weights, 17);
+    public MaskSetup Setup(int who) => Masked.SetupOf(who, Weights, Length);
 
     public ReadOnlyMemory<byte>? Read(Digest root) => _blobs.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null;
+
+    /// <summary>Everything that was stored.</summary>
+    public IReadOnlyDictionary<Digest, byte[]> Blobs => _blobs;
 
     public void Store(ReadOnlySpan<byte> bytes) => _blobs[ChunkedBlob.Root(bytes)] = bytes.ToArray();
 
@@ -110,7 +116,7 @@ internal sealed class MaskedLedger
         var state = States[who];
         var consumed = Consumed.TryGetValue(who, out var before) ? before : Consumed[who] = [];
         MaskEvent? next = state.Phase is MaskPhase.Idle && Round.Phase is Phase.AdvertiseKeys ? new AttemptOpened(new MaskSecrets(Random()), consumed) : MaskedParticipation.Next(Masked, state, Read, TimeMs, consumed);
-        if (next is null && state is { Phase: MaskPhase.Acked, Masks: not null } && Round.Phase is Phase.Input) next = new UpdateReady(Lanes[who], MaskTail.Of(Masked.Terms.Weights[who]));
+        if (next is null && state is { Phase: MaskPhase.Acked, Masks: not null } && Round.Phase is Phase.Input) next = new UpdateReady(Lanes[who], Tails.TryGetValue(who, out var tail) ? tail : MaskTail.Of(Masked.Terms.Weights[who]));
         if (next is null) return null;
         var step = MaskParticipant.Step(state, next);
         States[who] = step.State;
@@ -193,7 +199,7 @@ internal sealed class MaskedLedger
         return fault is MaskFault.None ? sum.Lanes.ToArray() : null;
     }
 
-    public int[] PlainSum(IEnumerable<int> who) => [.. who.Select(i => Lanes[i]).Aggregate((IEnumerable<int>)new int[17], (sum, lanes) => sum.Zip(lanes, (a, b) => a + b))];
+    public int[] PlainSum(IEnumerable<int> who) => [.. who.Select(i => Lanes[i]).Aggregate((IEnumerable<int>)new int[Length], (sum, lanes) => sum.Zip(lanes, (a, b) => a + b))];
 
     private void Say(int who, MaskMessage message) => Said.Add((who, message, Digest.Of(Wire.Encode(MaskedParticipation.CallOf(Masked, message).WriteArguments))));
 
