@@ -38,7 +38,7 @@ public sealed class BudgetTests(ITestOutputHelper output)
     {
         var ledger = new MaskedLedger(7, corrupt: 2, minimum: 5, noise: Noise / 2);
         var clip = SkellamMechanism.ClipOf(ledger.Agreement.FixedPoint);
-        Assert.Equal(new SkellamMechanism(clip, 11, 3 * Noise / 2).Cost(), Cost(ledger));
+        Assert.Equal(new SkellamMechanism(clip, MaskedLedger.Length, 3 * Noise / 2).Cost(), Cost(ledger));
         Assert.Equal(ledger.Agreement.FixedPoint.Levels, clip);
         Assert.All(ledger.Terms.Weights, weight => Assert.Equal(FixedPoint.WeightOne, weight));
         Assert.Null(new MaskedLedger(5).Agreement.RoundCost);
@@ -165,7 +165,7 @@ public sealed class BudgetTests(ITestOutputHelper output)
         var sampler = new SkellamSampler(Noise);
         foreach (var i in ledger.Everybody)
         {
-            var delta = Enumerable.Range(0, 17).Select(coordinate => (float)((i - 2) * coordinate / 20.0)).ToArray();
+            var delta = Enumerable.Range(0, MaskedLedger.Length).Select(coordinate => (float)((i - 2) * coordinate / 20.0)).ToArray();
             Assert.True(NoisyUpdate.TryCreate(ledger.Agreement.FixedPoint, sampler, delta, Key(ledger.Chance), Key(ledger.Chance), out var lanes));
             ledger.Lanes[i] = lanes;
         }
