@@ -17,7 +17,8 @@ internal sealed class MaskJournal : IDisposable
 
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
-    private const int HeadBytes = sizeof(int) + NonceBytes;
+    private const int LengthBytes = 2 * sizeof(int);
+    private const int HeadBytes = LengthBytes + NonceBytes;
     private const int SealedKeyBytes = NonceBytes + KeyBytes + TagBytes;
 
     private readonly string _path;
@@ -43,8 +44,8 @@ internal sealed class MaskJournal : IDisposable
     /// <param name="name">The attempt's name, fit for a file.</param>
     /// <param name="sealing">32 bytes that only the participant can compute: under them lies the key that was drawn for this attempt.</param>
     /// <param name="reach">Called at each step of a write, by the tests.</param>
-    /// <exception cref="OperationalException">OT-4032: another process has it open.</exception>
-    /// <exception cref="LedgerCorruptException">OT-4031: it is damaged, or its key is gone.</exception>
+    /// <exception cref="OperationalException">OT-4061: another process has it open.</exception>
+    /// <exception cref="LedgerCorruptException">OT-4060: it is damaged, or its key is gone.</exception>
     public static MaskJournal Open(string folder, string name, ReadOnlySpan<byte> sealing, Action<string>? reach = null)
     {
         DurableFiles.CreateFolder(folder);
@@ -57,13 +58,22 @@ internal sealed class MaskJournal : IDisposable
         }
         catch (IOException exception) when (exception is not (FileNotFoundException or DirectoryNotFoundException))
         {
-            throw new OperationalException("OT-4032", $"The journal {path} is open already: a participant takes part in an attempt in one process.", exception);
+            throw new OperationalException("OT-4061", $"The journal {path} is open already: a participant takes part in an attempt in one process.", exception);
         }
 
         try
         {
             if (isNew) DurableFiles.SyncFolder(folder);
-            return new MaskJournal(path, name, OpenKey(KeyFileOf(path), sealing, RandomAccess.GetLength(file) == 0), file, reach ?? CrashPoints.Reach);
+            var cipher = OpenKey(KeyFileOf(path), sealing, RandomAccess.GetLength(file) == 0);
+            try
+            {
+                return new MaskJournal(path, name, cipher, file, reach ?? CrashPoints.Reach);
+            }
+            catch
+            {
+                cipher.Dispose();
+                throw;
+            }
         }
         catch
         {
@@ -135,7 +145,7 @@ internal sealed class MaskJournal : IDisposable
         {
             if (!File.Exists(path))
             {
-                if (!mayBegin) throw new LedgerCorruptException("OT-4031", $"The key {path} is gone, and with it the journal: the participant has left the attempt.");
+                if (!mayBegin) throw new LedgerCorruptException("OT-4060", $"The key {path} is gone, and with it the journal: the participant has left the attempt.");
                 RandomNumberGenerator.Fill(key);
                 var file = new byte[SealedKeyBytes];
                 RandomNumberGenerator.Fill(file.AsSpan(0, NonceBytes));
@@ -145,13 +155,13 @@ internal sealed class MaskJournal : IDisposable
             }
 
             var bytes = File.ReadAllBytes(path);
-            if (bytes.Length != SealedKeyBytes) throw new LedgerCorruptException("OT-4031", $"{path} is no key of a journal: the participant has left the attempt.");
+            if (bytes.Length != SealedKeyBytes) throw new LedgerCorruptException("OT-4060", $"{path} is no key of a journal: the participant has left the attempt.");
             cipher.Decrypt(bytes.AsSpan(0, NonceBytes), bytes.AsSpan(NonceBytes, KeyBytes), bytes.AsSpan(NonceBytes + KeyBytes), key);
             return new AesGcm(key, TagBytes);
         }
         catch (AuthenticationTagMismatchException)
         {
-            throw new LedgerCorruptException("OT-4031", $"{path} is damaged, or was sealed by another participant: the participant has left the attempt.");
+            throw new LedgerCorruptException("OT-4060", $"{path} is damaged, or was sealed by another participant: the participant has left the attempt.");
         }
         finally
         {
@@ -173,13 +183,15 @@ internal sealed class MaskJournal : IDisposable
         DurableFiles.Rename(temporary, path);
     }
 
-    // Length of what is sealed (4, little-endian) ‖ random nonce ‖ sealed record ‖ tag.
+    // Length of what is sealed (4, little-endian) ‖ its complement ‖ random nonce ‖ sealed record ‖ tag. By the complement a changed length does not look like an append that was cut short, behind
+    // which nothing would be left.
     private byte[] Frame(MaskRecord record, int number)
     {
         var frame = new byte[HeadBytes + record.Bytes.Length + TagBytes];
         BinaryPrimitives.WriteInt32LittleEndian(frame, record.Bytes.Length);
-        RandomNumberGenerator.Fill(frame.AsSpan(sizeof(int), NonceBytes));
-        _cipher.Encrypt(frame.AsSpan(sizeof(int), NonceBytes), record.Bytes.Span, frame.AsSpan(HeadBytes, record.Bytes.Length), frame.AsSpan(HeadBytes + record.Bytes.Length), About(number));
+        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(sizeof(int)), ~record.Bytes.Length);
+        RandomNumberGenerator.Fill(frame.AsSpan(LengthBytes, NonceBytes));
+        _cipher.Encrypt(frame.AsSpan(LengthBytes, NonceBytes), record.Bytes.Span, frame.AsSpan(HeadBytes, record.Bytes.Length), frame.AsSpan(HeadBytes + record.Bytes.Length), About(number));
         return frame;
     }
 
@@ -194,7 +206,13 @@ internal sealed class MaskJournal : IDisposable
     private void Read()
     {
         var content = new byte[RandomAccess.GetLength(_file)];
-        RandomAccess.Read(_file, content, 0);
+        for (var read = 0; read < content.Length;)
+        {
+            var more = RandomAccess.Read(_file, content.AsSpan(read), read);
+            if (more == 0) throw new IOException($"{_path} became shorter while it was read.");
+            read += more;
+        }
+
         var rest = content.AsSpan();
         while (TryTake(ref rest, out var record)) _records.Add(record!);
         _length = content.Length - rest.Length;
@@ -209,12 +227,12 @@ internal sealed class MaskJournal : IDisposable
         record = null;
         if (rest.Length < HeadBytes + TagBytes || !rest.ContainsAnyExcept((byte)0)) return false;
         var length = BinaryPrimitives.ReadInt32LittleEndian(rest);
-        if (length is < 1 or > MaskRecord.MaximumBytes) throw Damaged();
+        if (length is < 1 or > MaskRecord.MaximumBytes || BinaryPrimitives.ReadInt32LittleEndian(rest[sizeof(int)..]) != ~length) throw Damaged();
         if (rest.Length < HeadBytes + length + TagBytes) return false;
         var bytes = new byte[length];
         try
         {
-            _cipher.Decrypt(rest.Slice(sizeof(int), NonceBytes), rest.Slice(HeadBytes, length), rest.Slice(HeadBytes + length, TagBytes), bytes, About(_records.Count));
+            _cipher.Decrypt(rest.Slice(LengthBytes, NonceBytes), rest.Slice(HeadBytes, length), rest.Slice(HeadBytes + length, TagBytes), bytes, About(_records.Count));
         }
         catch (AuthenticationTagMismatchException)
         {
@@ -225,5 +243,5 @@ internal sealed class MaskJournal : IDisposable
         return MaskRecord.TryRead(bytes, out record) ? true : throw Damaged();
     }
 
-    private LedgerCorruptException Damaged() => new("OT-4031", $"Record {_records.Count} of {_path} is not what was written: the participant has left the attempt.");
+    private LedgerCorruptException Damaged() => new("OT-4060", $"Record {_records.Count} of {_path} is not what was written: the participant has left the attempt.");
 }

@@ -33,8 +33,8 @@ public sealed class MaskedParticipants
     /// <param name="model">The base model's parameters, checked against the digest that the attempt names.</param>
     /// <param name="train">Trains; called once unless the update is committed already.</param>
     /// <param name="cancellationToken">Ends the call; another one goes on.</param>
-    /// <exception cref="OperationalException">OT-4032: another process takes part for the participant.</exception>
-    /// <exception cref="LedgerCorruptException">OT-4031: its journal is damaged; it is out of the attempt.</exception>
+    /// <exception cref="OperationalException">OT-4061: another process takes part for the participant.</exception>
+    /// <exception cref="LedgerCorruptException">OT-4060: its journal is damaged; it is out of the attempt.</exception>
     public async Task Run(Identifier shard, ParticipantId participant, AgreementRecord terms, RoundRecord round, float[] model, Func<CancellationToken, Task<TrainedUpdate>> train, CancellationToken cancellationToken)
     {
         var chain = _followers.Of(shard).Chain;
