@@ -17,7 +17,8 @@ internal sealed class MaskJournal : IDisposable
 
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
-    private const int HeadBytes = sizeof(int) + NonceBytes;
+    private const int LengthBytes = 2 * sizeof(int);
+    private const int HeadBytes = LengthBytes + NonceBytes;
     private const int SealedKeyBytes = NonceBytes + KeyBytes + TagBytes;
 
     private readonly string _path;
@@ -63,7 +64,16 @@ internal sealed class MaskJournal : IDisposable
         try
         {
             if (isNew) DurableFiles.SyncFolder(folder);
-            return new MaskJournal(path, name, OpenKey(KeyFileOf(path), sealing, RandomAccess.GetLength(file) == 0), file, reach ?? CrashPoints.Reach);
+            var cipher = OpenKey(KeyFileOf(path), sealing, RandomAccess.GetLength(file) == 0);
+            try
+            {
+                return new MaskJournal(path, name, cipher, file, reach ?? CrashPoints.Reach);
+            }
+            catch
+            {
+                cipher.Dispose();
+                throw;
+            }
         }
         catch
         {
@@ -173,13 +183,15 @@ internal sealed class MaskJournal : IDisposable
         DurableFiles.Rename(temporary, path);
     }
 
-    // Length of what is sealed (4, little-endian) ‖ random nonce ‖ sealed record ‖ tag.
+    // Length of what is sealed (4, little-endian) ‖ its complement ‖ random nonce ‖ sealed record ‖ tag. By the complement a changed length does not look like an append that was cut short, behind
+    // which nothing would be left.
     private byte[] Frame(MaskRecord record, int number)
     {
         var frame = new byte[HeadBytes + record.Bytes.Length + TagBytes];
         BinaryPrimitives.WriteInt32LittleEndian(frame, record.Bytes.Length);
-        RandomNumberGenerator.Fill(frame.AsSpan(sizeof(int), NonceBytes));
-        _cipher.Encrypt(frame.AsSpan(sizeof(int), NonceBytes), record.Bytes.Span, frame.AsSpan(HeadBytes, record.Bytes.Length), frame.AsSpan(HeadBytes + record.Bytes.Length), About(number));
+        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(sizeof(int)), ~record.Bytes.Length);
+        RandomNumberGenerator.Fill(frame.AsSpan(LengthBytes, NonceBytes));
+        _cipher.Encrypt(frame.AsSpan(LengthBytes, NonceBytes), record.Bytes.Span, frame.AsSpan(HeadBytes, record.Bytes.Length), frame.AsSpan(HeadBytes + record.Bytes.Length), About(number));
         return frame;
     }
 
@@ -194,7 +206,13 @@ internal sealed class MaskJournal : IDisposable
     private void Read()
     {
         var content = new byte[RandomAccess.GetLength(_file)];
-        RandomAccess.Read(_file, content, 0);
+        for (var read = 0; read < content.Length;)
+        {
+            var more = RandomAccess.Read(_file, content.AsSpan(read), read);
+            if (more == 0) throw new IOException($"{_path} became shorter while it was read.");
+            read += more;
+        }
+
         var rest = content.AsSpan();
         while (TryTake(ref rest, out var record)) _records.Add(record!);
         _length = content.Length - rest.Length;
@@ -209,12 +227,12 @@ internal sealed class MaskJournal : IDisposable
         record = null;
         if (rest.Length < HeadBytes + TagBytes || !rest.ContainsAnyExcept((byte)0)) return false;
         var length = BinaryPrimitives.ReadInt32LittleEndian(rest);
-        if (length is < 1 or > MaskRecord.MaximumBytes) throw Damaged();
+        if (length is < 1 or > MaskRecord.MaximumBytes || BinaryPrimitives.ReadInt32LittleEndian(rest[sizeof(int)..]) != ~length) throw Damaged();
         if (rest.Length < HeadBytes + length + TagBytes) return false;
         var bytes = new byte[length];
         try
         {
-            _cipher.Decrypt(rest.Slice(sizeof(int), NonceBytes), rest.Slice(HeadBytes, length), rest.Slice(HeadBytes + length, TagBytes), bytes, About(_records.Count));
+            _cipher.Decrypt(rest.Slice(LengthBytes, NonceBytes), rest.Slice(HeadBytes, length), rest.Slice(HeadBytes + length, TagBytes), bytes, About(_records.Count));
         }
         catch (AuthenticationTagMismatchException)
         {

@@ -34,9 +34,8 @@ internal sealed partial class MaskedParticipant
     private MaskState _state;
     private MaskMessage? _said;
     private long _sentAt;
-    private MaskFault _refused;
-    // The journal has the name of an update whose bytes were not stored before a crash: they are made again, and are the same or none.
     private bool _lacksInput;
+    private MaskFault _refused;
 
     /// <summary>A participant that nothing is known of yet.</summary>
     /// <param name="chain">The final blocks as this machine knows them.</param>
@@ -57,6 +56,9 @@ internal sealed partial class MaskedParticipant
     /// <summary>Where it stands.</summary>
     public MaskPhase Phase => _state.Phase;
 
+    /// <summary>Why it left, if it did.</summary>
+    public MaskFault Fault => _state.Fault;
+
     /// <summary>Takes part until the attempt is over, or the participant is out of it. The journal is destroyed then.</summary>
     /// <param name="journal">The attempt's journal.</param>
     /// <param name="train">Gives the update; called once, at once, unless the journal has it already.</param>
@@ -64,13 +66,11 @@ internal sealed partial class MaskedParticipant
     public async Task Run(MaskJournal journal, Func<CancellationToken, Task<TrainedUpdate>> train, CancellationToken cancellationToken)
     {
         _state = MaskParticipant.Restore(_setup, journal.Records);
+        using var training = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
         {
-            using var training = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             Task<TrainedUpdate>? update = null;
-            var last = MaskParticipant.LastMessage(_state);
-            _lacksInput = last is CommitInput input && await _blobs.Find(input.Root, cancellationToken) is null;
-            if (last is not null && !_lacksInput && Look().Masked is { } before) await Say(before, last, cancellationToken);
+            if (MaskParticipant.LastMessage(_state) is { } last && Look().Masked is { } before) await SayLast(before, last, cancellationToken);
             while (true)
             {
                 var height = _chain.Count;
@@ -84,12 +84,12 @@ internal sealed partial class MaskedParticipant
                 await Wait(height, _state.Phase is MaskPhase.Acked || _lacksInput ? update : null, cancellationToken);
             }
 
-            await training.CancelAsync();
             LogLeft(_logger, _round, _setup.Position, _state.Phase, (int)_state.Fault, _state.Fault);
             journal.Destroy();
         }
         finally
         {
+            await training.CancelAsync();
             // Zeroes what is in memory; the journal alone says where to go on.
             if (_state.Phase < MaskPhase.Done) _ = MaskParticipant.Step(_state, new AttemptClosed());
         }
@@ -109,7 +109,8 @@ internal sealed partial class MaskedParticipant
             }
 
             // What outlives the attempt comes first: a confirmed order without it could be followed by a second one.
-            foreach (var record in step.Records.Where(record => record.Kind is MaskRecordKind.ParentConsumed)) _consumed.Add(_setup.Parent);
+            // Another attempt may have been faster since this one looked; then this one finds it at its next look.
+            if (step.Records.Any(record => record.Kind is MaskRecordKind.ParentConsumed) && !_consumed.TryAdd(_setup.Parent, step.State.Order!.ComputeDigest())) continue;
             journal.Append(step.Records);
             CrashPoints.Reach("mask-journaled-before-say");
             _state = step.State;
@@ -125,17 +126,17 @@ internal sealed partial class MaskedParticipant
             if (masked.Round.Phase != Protocol.Contracts.Phase.AdvertiseKeys) return null;
             var random = GC.AllocateArray<byte>(MaskSecrets.RandomBytes, pinned: true);
             RandomNumberGenerator.Fill(random);
-            var opened = new AttemptOpened(new MaskSecrets(random), _consumed.All);
+            var opened = new AttemptOpened(new MaskSecrets(random), _consumed.Besides(null));
             CryptographicOperations.ZeroMemory(random);
             return opened;
         }
 
         if (_state.Phase is MaskPhase.Shared && masked.Round.Phase is Protocol.Contracts.Phase.AcknowledgeShares && !await HasShares(masked, timeMs, cancellationToken)) return null;
-        if (MaskedParticipation.Next(masked, _state, root => _shares.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null, timeMs, _consumed.All) is { } next) return next;
-        var isWanted = masked.Round.Phase is Protocol.Contracts.Phase.Input && (_state is { Phase: MaskPhase.Acked, Masks: not null } || _lacksInput);
-        if (!isWanted || update is not { IsCompleted: true }) return null;
-        var trained = await update;
+        if (MaskedParticipation.Next(masked, _state, root => _shares.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null, timeMs, _consumed.Besides(masked.Order?.Order.ComputeDigest())) is { } next) return next;
+        var isReady = (_state is { Phase: MaskPhase.Acked, Masks: not null } || _lacksInput) && masked.Round.Phase is Protocol.Contracts.Phase.Input && update is { IsCompleted: true };
+        if (!isReady) return null;
         _lacksInput = false;
+        var trained = await update!;
         return new UpdateReady(trained.Lanes, trained.Tail);
     }
 
@@ -152,6 +153,13 @@ internal sealed partial class MaskedParticipant
         }
 
         return all || masked.Round.DeadlineMs - timeMs < masked.Masking.AcknowledgeWindowMs / 2;
+    }
+
+    // A masked update whose record is durable and whose bytes are not is made again first: the same one, or none (docs/spec/fedmask.md §11).
+    private async Task SayLast(MaskedAttempt masked, MaskMessage last, CancellationToken cancellationToken)
+    {
+        _lacksInput = last is CommitInput input && await _blobs.Find(input.Root, cancellationToken) is null;
+        if (!_lacksInput) await Say(masked, last, cancellationToken);
     }
 
     // The blob is durable where others can get it before the ledger names it.
