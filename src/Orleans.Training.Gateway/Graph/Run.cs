@@ -73,28 +73,7 @@ internal sealed class Round(FederationReader reader, RoundRecord record) : INode
         if (terms.Agreement.Masks) return await MaskedContributions(terms);
         var counted = record.Survivors(reader.Genesis.Validators.Quorum).ToHashSet();
         var over = record.InputsDigest is not null || record.Phase is Phase.Published or Phase.Failed;
-        return record.Inputs.Select((input, position) => new Contribution(
-            new Participant(reader, terms.Agreement.Datasets[position].Participant),
-            input.Root == Digest.Zero ? null : input.Root,
-            counted.Contains(position) ? ContributionState.Accepted : over ? ContributionState.Dropped : input.Root == Digest.Zero ? ContributionState.Selected : ContributionState.Submitted));
-    }
-
-    // Under masks who survived stands in the order to unmask; what each sent is masked, and nobody's own numbers are anywhere.
-    private async Task<IEnumerable<Contribution>> MaskedContributions(AgreementRecord terms)
-    {
-        var attempt = record.StateKey[RoundRecord.Prefix.Length..];
-        var order = await reader.Find<UnmaskOrderRecord>(UnmaskOrderRecord.Prefix + attempt);
-        var over = order is not null || record.Phase is Phase.Published or Phase.Failed;
-        var contributions = new List<Contribution>();
-        for (var position = 0; position < terms.Agreement.Datasets.Count; position++)
-        {
-            var root = (await reader.Find<MaskedInputRecord>($"{MaskedInputRecord.Prefix}{attempt}/{position:D4}"))?.Root;
-            var survived = order?.Inputs.Any(input => input.Position == position) ?? false;
-            var state = survived ? ContributionState.Accepted : over ? ContributionState.Dropped : root is null ? ContributionState.Selected : ContributionState.Submitted;
-            contributions.Add(new Contribution(new Participant(reader, terms.Agreement.Datasets[position].Participant), root, state));
-        }
-
-        return contributions;
+        return record.Inputs.Select((input, position) => Of(terms, position, input.Root == Digest.Zero ? null : input.Root, counted.Contains(position), over));
     }
 
     [Description("The digest of the round's model, once it is published.")]
@@ -102,6 +81,23 @@ internal sealed class Round(FederationReader reader, RoundRecord record) : INode
 
     [Description("Why the round ended without a model.")]
     public RoundFailure? Failure => record.Failure;
+
+    private async Task<IEnumerable<Contribution>> MaskedContributions(AgreementRecord terms)
+    {
+        // The order first: what it names is there from then on.
+        var name = record.StateKey[RoundRecord.Prefix.Length..];
+        var records = new Dictionary<string, StateRecord>(StringComparer.Ordinal);
+        if (await reader.Find<UnmaskOrderRecord>($"{UnmaskOrderRecord.Prefix}{name}") is { } order) records[$"{UnmaskOrderRecord.Prefix}{name}"] = order;
+        foreach (var (key, input) in await reader.All<MaskedInputRecord>($"{MaskedInputRecord.Prefix}{name}/")) records[key] = input;
+        var masked = new MaskedAttempt(records.GetValueOrDefault, terms, record);
+        var (survivors, over) = (masked.Survivors, masked.Order is not null || record.Phase is Phase.Published or Phase.Failed);
+        return masked.Everybody.Select(position => Of(terms, position, masked.RootOf(MaskBlobKind.Input, position), survivors.Contains(position), over));
+    }
+
+    private Contribution Of(AgreementRecord terms, int position, Digest? update, bool counts, bool over) => new(
+        new Participant(reader, terms.Agreement.Datasets[position].Participant),
+        update,
+        counts ? ContributionState.Accepted : over ? ContributionState.Dropped : update is null ? ContributionState.Selected : ContributionState.Submitted);
 }
 
 [Description("SELECTED: expected. SUBMITTED: committed on the ledger. ACCEPTED: a quorum of validators holds it. DROPPED: it came too late, or never.")]

@@ -32,6 +32,23 @@ internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerS
         return new Connection<TNode>([.. edges], more, start is not null, async () => await contracts.Count(prefix));
     }
 
+    /// <summary>All records below a prefix, in key order: only for prefixes below which there cannot be many.</summary>
+    public async Task<IReadOnlyList<(string Key, TRecord Record)>> All<TRecord>(string prefix) where TRecord : StateRecord
+    {
+        var records = new List<(string, TRecord)>();
+        for (string? after = null; ;)
+        {
+            var items = await contracts.List(prefix, after, GatewayLimits.Page);
+            foreach (var item in items)
+            {
+                if (StateRecord.TryParse(item.Key, item.Record, out var parsed) && parsed is TRecord record) records.Add((item.Key, record));
+            }
+
+            if (items.Length < GatewayLimits.Page) return records;
+            after = items[^1].Key;
+        }
+    }
+
     /// <summary>A page of the ledger's leaves, in ledger order.</summary>
     public async Task<Connection<LedgerEntry>> Leaves(int first, string? after)
     {
