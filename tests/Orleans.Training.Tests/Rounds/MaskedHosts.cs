@@ -75,6 +75,13 @@ internal sealed class MaskedHosts : IDisposable
     /// <summary>Waits until all hosts have ended.</summary>
     public Task Ended() => Task.WhenAll(_running.Values);
 
+    /// <summary>Waits until a host has ended, and says how.</summary>
+    public async Task<(MaskPhase Phase, MaskFault Fault)> EndOf(int who)
+    {
+        await _running[who];
+        return Ends[who];
+    }
+
     /// <summary>Something on the ledger, and its blocks to all.</summary>
     public T Do<T>(Func<MaskedLedger, T> act)
     {

@@ -118,7 +118,7 @@ public sealed class MaskedParticipantTests(ITestOutputHelper output)
         };
         hosts.Start(hosts.Ledger.Everybody);
         await hosts.Drive();
-        Assert.Equal((MaskPhase.Aborted, MaskFault.JournalRolledBack), hosts.Ends[0]);
+        Assert.Equal((MaskPhase.Aborted, MaskFault.JournalRolledBack), await hosts.EndOf(0));
         Assert.Equal(AllCalls.TakeWhile(name => name != call).Append(call), hosts.CallsOf(0));
         AssertSaysOneThing(hosts);
         Assert.DoesNotContain(Directory.EnumerateFiles(hosts.FolderOf(0)), path => Path.GetFileName(path) != "consumed");
@@ -132,7 +132,7 @@ public sealed class MaskedParticipantTests(ITestOutputHelper output)
         hosts.BeforeLife = (who, life) => { if (who == 0 && life == 1) Directory.Delete(hosts.FolderOf(0), recursive: true); };
         hosts.Start(hosts.Ledger.Everybody);
         await hosts.Drive();
-        Assert.Equal((MaskPhase.Aborted, MaskFault.JournalRolledBack), hosts.Ends[0]);
+        Assert.Equal((MaskPhase.Aborted, MaskFault.JournalRolledBack), await hosts.EndOf(0));
         Assert.Single(hosts.Submitted, item => item.Who == 0);
     }
 
