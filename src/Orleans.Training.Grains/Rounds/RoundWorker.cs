@@ -199,9 +199,13 @@ public sealed partial class RoundWorker : IAsyncDisposable
         return _inputs[round.Agreement] = terms.Agreement.Masks ? new MaskedInputs(_blobs, terms, round.StateKey, _host.Seat, _logger) : new RoundInputs(_blobs, terms, round.StateKey);
     }
 
-    // Once too many have a sum about the base model ordered with them, nobody can open an attempt: asking would be refused for ever.
-    private static bool MayOpen(ContractState state, AgreementRecord terms, RunRecord run) =>
-        new MaskedAttempt(key => state.Find<StateRecord>(key), terms, new RoundRecord(terms.Digest, run.PublishedRounds + 1, run.Attempts + 1, run.Model, Phase.AdvertiseKeys, 0, [], null, [], null)).CanSucceed;
+    // What is refused for as long as nothing changes is not asked for: too many have a sum about the base model ordered with them, or a budget is spent.
+    private static bool MayOpen(ContractState state, AgreementRecord terms, RunRecord run)
+    {
+        var next = new RoundRecord(terms.Digest, run.PublishedRounds + 1, run.Attempts + 1, run.Model, Phase.AdvertiseKeys, 0, [], null, [], null);
+        var masked = new MaskedAttempt(state.Find<StateRecord>, terms, next);
+        return masked.CanSucceed && masked.IsAffordable;
+    }
 
     // Seat (number mod n) comes first, then the next one, and so on.
     private int Rank(int number) => (_seat - number % _validators.Count + _validators.Count) % _validators.Count;

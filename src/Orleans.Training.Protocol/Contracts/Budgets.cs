@@ -13,6 +13,9 @@ public sealed record BudgetRecord(PrivacyBudget? Budget, bool IsExposed, Privacy
     /// <summary>A data set that nothing was computed from and that has no budget.</summary>
     public static BudgetRecord Untouched { get; } = new(null, false, PrivacyCost.None, PrivacyCost.None);
 
+    /// <summary>Whether the data set may lose so much more; null is a cost without bound.</summary>
+    public bool Bears(PrivacyCost? cost) => Budget is not { } budget || cost is not null && budget.Admits(Spent.Plus(Reserved).Plus(cost));
+
     /// <summary>The state key.</summary>
     public static string Key(ParticipantId owner, string dataset) => $"{Prefix}{owner}/{dataset}";
 
@@ -117,7 +120,11 @@ internal static class BudgetContract
 {
     /// <summary>Whether an agreement may be accepted: without noise it may not touch a data set that has a budget.</summary>
     public static Rejection Check(ContractContext context, TrainingAgreement agreement) =>
-        agreement.RoundCost is null && agreement.Datasets.Any(agreed => Of(context, agreed).Budget is not null) ? Rejection.BudgetExceeded : Rejection.None;
+        agreement.RoundCost is null && !IsBorne(context.Find<BudgetRecord>, agreement, null) ? Rejection.BudgetExceeded : Rejection.None;
+
+    /// <summary>Whether every data set of an agreement bears a cost.</summary>
+    public static bool IsBorne(Func<string, BudgetRecord?> find, TrainingAgreement agreement, PrivacyCost? cost) =>
+        agreement.Datasets.All(agreed => (find(KeyOf(agreed)) ?? BudgetRecord.Untouched).Bears(cost));
 
     /// <summary>Marks the data sets of an agreement without noise that has become active.</summary>
     public static void Expose(ContractContext context, TrainingAgreement agreement)
@@ -134,13 +141,13 @@ internal static class BudgetContract
     public static Rejection Reserve(ContractContext context, TrainingAgreement agreement)
     {
         if (agreement.RoundCost is not { } cost) return Check(context, agreement);
-        var records = agreement.Datasets.Select(agreed => (Key: KeyOf(agreed), Record: Of(context, agreed))).ToArray();
-        foreach (var (_, record) in records)
+        if (!IsBorne(context.Find<BudgetRecord>, agreement, cost)) return Rejection.BudgetExceeded;
+        foreach (var agreed in agreement.Datasets)
         {
-            if (record.Budget is { } budget && !budget.Admits(record.Spent.Plus(record.Reserved).Plus(cost))) return Rejection.BudgetExceeded;
+            var record = Of(context, agreed);
+            context.Put(KeyOf(agreed), record with { Reserved = record.Reserved.Plus(cost) });
         }
 
-        foreach (var (key, record) in records) context.Put(key, record with { Reserved = record.Reserved.Plus(cost) });
         return Rejection.None;
     }
 

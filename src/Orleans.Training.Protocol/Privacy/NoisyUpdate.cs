@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
 using System.Security.Cryptography;
 using Orleans.Training.Protocol.Aggregation;
 
@@ -21,7 +22,7 @@ public static class NoisyUpdate
     /// <param name="lanes">One lane for every parameter, beyond the agreement's levels by <see cref="SkellamSampler.Reach"/> at most, but for once in 10²³ times.</param>
     public static bool TryCreate(FixedPoint parameters, SkellamSampler sampler, ReadOnlySpan<float> delta, ReadOnlySpan<byte> roundingKey, ReadOnlySpan<byte> noiseKey, [NotNullWhen(true)] out int[]? lanes)
     {
-        var limit = (Int128)new SkellamMechanism(SkellamMechanism.ClipOf(parameters), delta.Length, sampler.Variance).SquaredNorm;
+        var limit = (Int128)BigInteger.Min(new SkellamMechanism(SkellamMechanism.ClipOf(parameters), delta.Length, sampler.Variance).SquaredNorm, (BigInteger)Int128.MaxValue);
         Span<byte> key = stackalloc byte[32];
         for (var attempt = 0; attempt < Tries; attempt++)
         {

@@ -11,7 +11,7 @@ namespace Orleans.Training.Protocol.Privacy;
 /// <param name="Clip">k: the Euclidean norm of a vector before it is rounded is at most this many levels.</param>
 /// <param name="Dimension">d: coordinates.</param>
 /// <param name="Variance">μ: the variance of the noise in each coordinate of the sum that those add who can be relied upon.</param>
-public readonly record struct SkellamMechanism(long Clip, long Dimension, long Variance)
+public readonly record struct SkellamMechanism(BigInteger Clip, long Dimension, long Variance)
 {
     /// <summary>
     /// ⌈Δ₂²⌉: the squared norm that a rounded vector may have. Rounding at random is repeated as a whole until it is no more, which it is at the first time with a probability of
@@ -21,7 +21,7 @@ public readonly record struct SkellamMechanism(long Clip, long Dimension, long V
     {
         get
         {
-            var (k, d) = ((BigInteger)Clip, (BigInteger)Dimension);
+            var (k, d) = (Clip, (BigInteger)Dimension);
             var always = (k * k) + d + CeilingRoot(4 * k * k * d);
             var mostly = FixedLogarithm.CeilingDivide((4 * k * k) + d + (4 * k) + CeilingRoot(4 * d), 4);
             return BigInteger.Min(always, mostly);
@@ -37,7 +37,7 @@ public readonly record struct SkellamMechanism(long Clip, long Dimension, long V
     /// <exception cref="InvalidOperationException">There is no noise: the cost is without bound.</exception>
     public PrivacyCost Cost()
     {
-        if (Variance < 1 || Clip < 0 || Dimension < 1) throw new InvalidOperationException("A mechanism has noise, a clip and a dimension.");
+        if (Variance < 1 || Clip.Sign < 0 || Dimension < 1) throw new InvalidOperationException("A mechanism has noise, a clip and a dimension.");
         return CostOf(SquaredNorm, AbsoluteNorm, Variance);
     }
 
@@ -46,8 +46,8 @@ public readonly record struct SkellamMechanism(long Clip, long Dimension, long V
         (2 * variance * order * square) + BigInteger.Min((((2 * order) - 1) * square) + (6 * absolute), 6 * variance * absolute),
         4 * variance * variance));
 
-    /// <summary>k of updates that are clipped as agreed: ⌈C ÷ (B ÷ L)⌉.</summary>
-    public static long ClipOf(FixedPoint parameters) => (long)FixedLogarithm.CeilingDivide((BigInteger)parameters.ClipUnits * parameters.Levels, parameters.BoundUnits);
+    /// <summary>k of updates that are clipped as agreed: ⌈C ÷ (B ÷ L)⌉, which may be more than 64 bits hold.</summary>
+    public static BigInteger ClipOf(FixedPoint parameters) => FixedLogarithm.CeilingDivide((BigInteger)parameters.ClipUnits * parameters.Levels, parameters.BoundUnits);
 
     /// <summary>⌈√number⌉, by Newton's method from above.</summary>
     internal static BigInteger CeilingRoot(BigInteger number)

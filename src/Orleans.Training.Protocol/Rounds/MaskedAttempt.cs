@@ -107,6 +107,9 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
     /// <summary>Whether those who have no sum about the base model ordered with them can still be a cohort (R0): if not, no attempt on it can be opened.</summary>
     public bool CanSucceed => Masking.CheckCohort(terms.Agreement, Everybody.Count(position => !IsConsumed(position))) is MaskFault.None;
 
+    /// <summary>Whether the budgets of all data sets bear one more round: if not, no attempt can be opened before one of them is raised, or another attempt ends.</summary>
+    public bool IsAffordable => terms.Agreement.RoundCost is not { } cost || BudgetContract.IsBorne(key => find(key) as BudgetRecord, terms.Agreement, cost);
+
     /// <summary>How masked updates lie in bytes.</summary>
     public LaneLayout Layout => LaneLayout.Choose(terms.Agreement.FixedPoint, RoundAggregate.SpecOf(terms).ParameterCount);
 

@@ -154,7 +154,7 @@ public class PrivacyCostTests
     public void Clip_IsCountedInLevels()
     {
         Assert.True(FixedPoint.TryCreate(3L << 32, 2L << 32, 655, 100, out var parameters));
-        Assert.Equal(983, SkellamMechanism.ClipOf(parameters));
-        Assert.Equal(655, SkellamMechanism.ClipOf(FixedPoint.TryCreate(1L << 32, 1L << 32, 655, 100, out var same) ? same : throw new InvalidOperationException()));
+        Assert.Equal(983, (int)SkellamMechanism.ClipOf(parameters));
+        Assert.Equal(655, (int)SkellamMechanism.ClipOf(FixedPoint.TryCreate(1L << 32, 1L << 32, 655, 100, out var same) ? same : throw new InvalidOperationException()));
     }
 }

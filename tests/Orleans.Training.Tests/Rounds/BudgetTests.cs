@@ -21,6 +21,10 @@ public sealed class BudgetTests(ITestOutputHelper output)
     // ε of so many rounds, to the millionth.
     private static long EpsilonOf(MaskedLedger ledger, int rounds) => PrivacyBudget.EpsilonOf(Enumerable.Repeat(Cost(ledger), rounds).Aggregate(PrivacyCost.None, (sum, cost) => sum.Plus(cost)), Delta);
 
+    // What a seat looks at before it asks for an opening.
+    private static MaskedAttempt Next(MaskedLedger ledger) =>
+        new(key => ledger.Shard.State.Find<StateRecord>(key), ledger.Terms, new RoundRecord(ledger.Terms.Digest, 1, ledger.Run.Attempts + 1, ledger.Agreement.InitialModel, Phase.AdvertiseKeys, 0, [], null, [], null));
+
     private static Rejection Set(MaskedLedger ledger, int who, long epsilon) => ledger.Send(ledger.Names[who], new SetBudget("heart", new PrivacyBudget(epsilon, Delta)));
 
     /// <summary>Rounds with noise until one participant's budget is spent.</summary>
@@ -39,7 +43,7 @@ public sealed class BudgetTests(ITestOutputHelper output)
         var ledger = new MaskedLedger(7, corrupt: 2, minimum: 5, noise: Noise / 2);
         var clip = SkellamMechanism.ClipOf(ledger.Agreement.FixedPoint);
         Assert.Equal(new SkellamMechanism(clip, MaskedLedger.Length, 3 * Noise / 2).Cost(), Cost(ledger));
-        Assert.Equal(ledger.Agreement.FixedPoint.Levels, clip);
+        Assert.Equal(ledger.Agreement.FixedPoint.Levels, (int)clip);
         Assert.All(ledger.Terms.Weights, weight => Assert.Equal(FixedPoint.WeightOne, weight));
         Assert.Null(new MaskedLedger(5).Agreement.RoundCost);
     }
@@ -88,8 +92,10 @@ public sealed class BudgetTests(ITestOutputHelper output)
         var ledger = new MaskedLedger(5, noise: Noise);
         Assert.Equal(Rejection.None, Set(ledger, 2, EpsilonOf(ledger, 1) - 1));
         Assert.Equal(Rejection.BudgetExceeded, ledger.Open());
+        Assert.False(Next(ledger).IsAffordable);
         Assert.All(ledger.Everybody, i => Assert.Equal(PrivacyCost.None, Of(ledger, i).Reserved));
         Assert.Equal(Rejection.None, Set(ledger, 2, EpsilonOf(ledger, 1)));
+        Assert.True(Next(ledger).IsAffordable);
         Assert.Equal(Rejection.None, ledger.Open());
     }
 
@@ -155,6 +161,20 @@ public sealed class BudgetTests(ITestOutputHelper output)
         Assert.False(IsSound(538_000));
         Assert.False(IsSound(SkellamSampler.LargestVariance + 1));
         Assert.False(IsSound(-1));
+    }
+
+    // The largest clip over the smallest bound: its square has 164 bits.
+    [Fact]
+    public void Agreement_OfAnyClip_HasACost_ThatNoBudgetBears()
+    {
+        var ledger = new MaskedLedger(5, noise: Noise);
+        Assert.True(FixedPoint.TryCreate(FixedPoint.UnitLimit, 1, int.MaxValue / 10, 5, out var parameters));
+        var plan = ledger.Plan("wide", noise: Noise) with { FixedPoint = parameters };
+        Assert.Equal(Rejection.None, Set(ledger, 0, int.MaxValue));
+        ledger.Activate(plan);
+        ledger.Follow(plan);
+        Assert.Equal(Rejection.BudgetExceeded, ledger.Open());
+        Assert.All(plan.RoundCost!.Divergences.ToArray(), divergence => Assert.Equal(UInt128.MaxValue, divergence));
     }
 
     [Fact]
