@@ -1,4 +1,4 @@
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Links;
 
 namespace Orleans.Training.Tests.Links;
@@ -7,11 +7,15 @@ namespace Orleans.Training.Tests.Links;
 public sealed class RelayTests : IDisposable
 {
     private readonly CancellationTokenSource _limit = new(TimeSpan.FromSeconds(30));
-    private readonly Relay _relay = new(TimeProvider.System, NullLogger<Relay>.Instance);
+    private readonly Waiters _waiters = new();
+    private readonly Relay _relay;
+
+    public RelayTests() => _relay = new Relay(TimeProvider.System, _waiters);
 
     public void Dispose()
     {
         _relay.Dispose();
+        _waiters.Dispose();
         _limit.Dispose();
     }
 
@@ -90,7 +94,10 @@ public sealed class RelayTests : IDisposable
         var pipe = new PipePair();
         var served = _relay.Serve(TestSeats.Members, TestSeats.Name(at), waits, pipe.Right, _limit.Token);
         using var certificate = await TestSeats.Certificate(seat);
-        return (await LinkHandshake.ToRelay(certificate, pipe.Left, _limit.Token), served);
+        var stream = await LinkHandshake.ToRelay(certificate, pipe.Left, _limit.Token);
+        // The relay's side of the handshake may end later: who comes next must find it waiting.
+        if (waits && seat == at) await _waiters.Came.WaitAsync(_limit.Token);
+        return (stream, served);
     }
 
     private async Task<byte> ReadByte(Stream stream)
@@ -98,5 +105,22 @@ public sealed class RelayTests : IDisposable
         var one = new byte[1];
         await stream.ReadExactlyAsync(one, _limit.Token);
         return one[0];
+    }
+
+    // The relay says of each that it waits.
+    private sealed class Waiters : ILogger<Relay>, IDisposable
+    {
+        public SemaphoreSlim Came { get; } = new(0);
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (formatter(state, exception).EndsWith("waits here", StringComparison.Ordinal)) Came.Release();
+        }
+
+        public void Dispose() => Came.Dispose();
     }
 }
