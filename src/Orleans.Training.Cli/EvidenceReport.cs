@@ -9,15 +9,10 @@ namespace Orleans.Training.Cli;
 /// <summary><c>otrain verify FILE</c>: whether a file proves that validators broke a rule, and by which keys.</summary>
 internal static class EvidenceReport
 {
-    private const int MaximumBytes = 16 * 1024;
-
-    /// <summary>What a file says: the fault and where it was, once checked, who is named, and who that is by a genesis (null: nobody of it).</summary>
-    private sealed record Charge(Func<FaultKind> Check, IReadOnlyList<string> About, ulong Era, ulong View, IReadOnlyList<PublicKey> Keys, Func<Genesis, PublicKey, Validator?> SeatOf);
-
     public static int Run(string file, string? genesisFile, bool json)
     {
-        if (new FileInfo(file).Length > MaximumBytes || Read(File.ReadAllBytes(file)) is not { } charge) return VerifyCommand.Fail(json, "OT-3201", $"{file} is no evidence", ExitCode.CheckFailed);
-        var seats = new string[charge.Keys.Count];
+        if (Find(file) is not { } proof) return VerifyCommand.Fail(json, "OT-3201", $"{file} is no evidence", ExitCode.CheckFailed);
+        var seats = new string[proof.Keys.Count];
         Array.Fill(seats, "");
         var few = "";
         if (genesisFile is not null)
@@ -27,7 +22,7 @@ internal static class EvidenceReport
                 var genesis = SeatFiles.Load(genesisFile);
                 for (var i = 0; i < seats.Length; i++)
                 {
-                    if (charge.SeatOf(genesis, charge.Keys[i]) is not { } seat) return VerifyCommand.Fail(json, "OT-3203", $"the chain, the shard or the key {charge.Keys[i].Id} is none of {genesisFile}: in a later era the key stands in that era's validator set", ExitCode.CheckFailed);
+                    if (!proof.IsOf(genesis) || proof.SeatOf(genesis.Validators, proof.Keys[i]) is not { } seat) return VerifyCommand.Fail(json, "OT-3203", $"the chain, the shard or the key {proof.Keys[i].Id} is none of {genesisFile}: in a later era the key stands in that era's validator set", ExitCode.CheckFailed);
                     seats[i] = seat.Organisation.Name;
                 }
 
@@ -39,41 +34,45 @@ internal static class EvidenceReport
             }
         }
 
-        var fault = charge.Check();
+        var fault = proof.Check();
         if (fault is FaultKind.None) return VerifyCommand.Fail(json, "OT-3202", $"{file} proves nothing: what was signed does not contradict itself, or a signature is not good", ExitCode.CheckFailed);
-        if (json) Console.WriteLine(Json(charge, fault, seats));
-        else Print(charge, fault, seats, few);
+        if (json) Console.WriteLine(Json(proof, fault, seats));
+        else Print(proof, fault, seats, few);
         return ExitCode.Ok;
     }
 
-    private static Charge? Read(byte[] bytes)
-    {
-        if (Evidence.TryParse(bytes, out var votes) && votes is { } evidence) return new Charge(evidence.Check, [$"chain {evidence.Chain}, shard {evidence.Shard}"], evidence.First.Vote.Era, evidence.First.Vote.View, [evidence.Key], (genesis, key) => Seat(genesis, evidence.Chain, evidence.Shard, evidence.First.Seat, key));
-        if (ForkProof.TryParse(bytes, out var proof) && proof is { } fork) return new Charge(fork.Check, [$"chain {fork.Chain}, shard {fork.Shard}", $"votes: {fork.First.Kind} {fork.First.Digest}", $"       {fork.Second.Kind} {fork.Second.Digest}"], fork.First.Era, fork.First.View, [.. fork.Signers.Select(signer => signer.Key)], (genesis, key) => Seat(genesis, fork.Chain, fork.Shard, fork.Signers.First(signer => signer.Key == key).Seat, key));
-        if (SplitView.TryParse(bytes, out var split) && split is { } view) return new Charge(view.Check, [$"log {view.Origin}", .. Lines(view.First), .. Lines(view.Second)], 0, 0, [view.Key.Key], (genesis, key) => genesis.Origin == view.Origin ? genesis.Validators.Seats.FirstOrDefault(seat => (view.Key.Kind is NoteKeyKind.Log ? seat.LogKey : seat.CosignKey) == key) : null);
-        return null;
-    }
+    /// <summary>Reads a file of evidence; proves nothing yet.</summary>
+    /// <exception cref="OperationalException">OT-3201: it is none.</exception>
+    public static FaultProof Load(string file) => Find(file) ?? throw new OperationalException("OT-3201", $"{file} is no evidence.");
 
-    private static Validator? Seat(Genesis genesis, Digest chain, Identifier shard, int seat, PublicKey key) =>
-        genesis.Chain == chain && genesis.Shard == shard && seat < genesis.Validators.Count && genesis.Validators.Seats[seat].VoteKey == key ? genesis.Validators.Seats[seat] : null;
+    private static FaultProof? Find(string file) =>
+        new FileInfo(file) is { Exists: true, Length: <= FaultProof.MaximumBytes } && FaultProof.TryParse(File.ReadAllBytes(file), out var proof) ? proof : null;
+
+    private static IEnumerable<string> About(FaultProof proof) => proof switch
+    {
+        Evidence evidence => [$"chain {evidence.Chain}, shard {evidence.Shard}"],
+        ForkProof fork => [$"chain {fork.Chain}, shard {fork.Shard}", $"votes: {fork.First.Kind} {fork.First.Digest}", $"       {fork.Second.Kind} {fork.Second.Digest}"],
+        SplitView view => [$"log {view.Origin}", .. Lines(view.First), .. Lines(view.Second)],
+        _ => [],
+    };
 
     private static IEnumerable<string> Lines(SignedNote note) => Checkpoint.TryParse(note.Text, out var checkpoint) ? [string.Create(CultureInfo.InvariantCulture, $"{checkpoint!.Size} leaves, root {checkpoint.Root}")] : [];
 
-    private static string Json(Charge charge, FaultKind fault, string[] seats)
+    private static string Json(FaultProof proof, FaultKind fault, string[] seats)
     {
-        var keys = charge.Keys.Select(Hex).ToArray();
+        var keys = proof.Keys.Select(Hex).ToArray();
         return keys.Length == 1
-            ? JsonLine.Of(("proven", true), ("fault", fault.ToString()), ("key", keys[0]), ("seat", seats[0]), ("era", charge.Era), ("view", charge.View))
-            : JsonLine.Of(("proven", true), ("fault", fault.ToString()), ("keys", keys), ("seats", seats), ("era", charge.Era), ("view", charge.View));
+            ? JsonLine.Of(("proven", true), ("fault", fault.ToString()), ("key", keys[0]), ("seat", seats[0]), ("era", proof.Era ?? 0), ("view", proof.View))
+            : JsonLine.Of(("proven", true), ("fault", fault.ToString()), ("keys", keys), ("seats", seats), ("era", proof.Era ?? 0), ("view", proof.View));
     }
 
-    private static void Print(Charge charge, FaultKind fault, string[] seats, string few)
+    private static void Print(FaultProof proof, FaultKind fault, string[] seats, string few)
     {
-        var where = charge.View > 0 ? string.Create(CultureInfo.InvariantCulture, $" in view {charge.View} of era {charge.Era}") : "";
+        var where = proof.View > 0 ? string.Create(CultureInfo.InvariantCulture, $" in view {proof.View} of era {proof.Era}") : "";
         Console.WriteLine($"  {Text(fault)}{where}");
-        foreach (var line in charge.About) Console.WriteLine($"  {line}");
-        if (charge.Keys.Count > 1) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  both signed by {charge.Keys.Count} keys{few}"));
-        for (var i = 0; i < seats.Length; i++) Console.WriteLine($"  {(seats.Length == 1 ? "both signed by the key" : "  the key")} {Hex(charge.Keys[i])}{(seats[i].Length > 0 ? $" of {seats[i]}" : "")}");
+        foreach (var line in About(proof)) Console.WriteLine($"  {line}");
+        if (proof.Keys.Count > 1) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  both signed by {proof.Keys.Count} keys{few}"));
+        for (var i = 0; i < seats.Length; i++) Console.WriteLine($"  {(seats.Length == 1 ? "both signed by the key" : "  the key")} {Hex(proof.Keys[i])}{(seats[i].Length > 0 ? $" of {seats[i]}" : "")}");
         Console.WriteLine("PROVEN");
     }
 

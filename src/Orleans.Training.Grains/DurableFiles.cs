@@ -22,6 +22,21 @@ internal static partial class DurableFiles
         SyncFolder(parent);
     }
 
+    /// <summary>Writes a file for its owner alone, in one piece or not at all, durably; replaces what is there.</summary>
+    public static void Write(string path, ReadOnlySpan<byte> content)
+    {
+        var unfinished = path + ".new";
+        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = OwnerFile;
+        using (var file = new FileStream(unfinished, options))
+        {
+            file.Write(content);
+            file.Flush(flushToDisk: true);
+        }
+
+        Rename(unfinished, path);
+    }
+
     /// <summary>Renames a synced file within one folder, replacing what is there, durably.</summary>
     public static void Rename(string from, string to)
     {

@@ -115,6 +115,25 @@ internal static class ChangeCommands
         return command;
     }
 
+    /// <summary><c>otrain validator convict</c></summary>
+    public static Command Convict()
+    {
+        var (data, name, address) = (ValidatorCommand.Data(), ValidatorCommand.Name(), ValidatorCommand.Address());
+        var file = new Argument<string>("file") { Description = "Evidence, as a validator keeps it or 'otrain monitor' writes it." };
+        var command = new Command("convict", "Shows the ledger a proof that a validator broke a rule: its seat leaves with the next era. Validators do this by themselves with what they find.") { file, data, name, address };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var client = new SeatClient(parsed.GetValue(data)!, ValidatorCommand.OrganisationOf(parsed.GetValue(name)), parsed.GetValue(address)!);
+            var proof = EvidenceReport.Load(parsed.GetValue(file)!);
+            if (proof.Check() is FaultKind.None) throw new OperationalException("OT-3202", $"{parsed.GetValue(file)} proves nothing: what was signed does not contradict itself, or a signature is not good.");
+            if (!proof.IsOf(client.Genesis)) throw new OperationalException("OT-3203", $"{parsed.GetValue(file)} is about another ledger than {client.Genesis.Origin}.");
+            await client.Commit(new Protocol.Contracts.Convict(proof.Encode()), cancellationToken);
+            Console.WriteLine($"on the ledger: who has {string.Join(" and ", proof.Keys.Select(key => $"key {key.Id}"))} leaves with the next era");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
     private static Option<string?> FingerprintOption() => new("--fingerprint") { Description = "The fingerprint that the newcomer has read out over another channel." };
 
     private static void RequireFingerprint(Validator entry, string? said)

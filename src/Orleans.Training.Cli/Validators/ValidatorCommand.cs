@@ -34,6 +34,7 @@ internal static class ValidatorCommand
         ChangeCommands.Propose(),
         ChangeCommands.Vote(),
         ChangeCommands.Redelegate(),
+        ChangeCommands.Convict(),
     };
 
     /// <summary>The folder of one validator.</summary>

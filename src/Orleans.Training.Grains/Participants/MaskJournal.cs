@@ -150,7 +150,7 @@ internal sealed class MaskJournal : IDisposable
                 var file = new byte[SealedKeyBytes];
                 RandomNumberGenerator.Fill(file.AsSpan(0, NonceBytes));
                 cipher.Encrypt(file.AsSpan(0, NonceBytes), key, file.AsSpan(NonceBytes, KeyBytes), file.AsSpan(NonceBytes + KeyBytes));
-                WriteNew(path, file);
+                DurableFiles.Write(path, file);
                 return new AesGcm(key, TagBytes);
             }
 
@@ -167,20 +167,6 @@ internal sealed class MaskJournal : IDisposable
         {
             CryptographicOperations.ZeroMemory(key);
         }
-    }
-
-    private static void WriteNew(string path, byte[] content)
-    {
-        var temporary = path + ".new";
-        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = DurableFiles.OwnerFile;
-        using (var file = new FileStream(temporary, options))
-        {
-            file.Write(content);
-            file.Flush(flushToDisk: true);
-        }
-
-        DurableFiles.Rename(temporary, path);
     }
 
     // Length of what is sealed (4, little-endian) ‖ its complement ‖ random nonce ‖ sealed record ‖ tag. By the complement a changed length does not look like an append that was cut short, behind

@@ -6,8 +6,8 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Grains.Validators;
 
 /// <summary>
-/// What a validator does so that an era can end: when it has caught up it says on the ledger that it is ready for the next one, and again before its word is too old, until the era is sealed
-/// (docs/spec/consensus.md §9.4). One that is about to come in says so at once; one that has a seat only when the era has waited for a while, because mostly nobody needs its word. Like
+/// What a validator does so that an era can end: it shows the ledger every proof of a fault that it holds, so that the guilty leave (§10.4); and when it has caught up it says on the ledger that it is ready for the next one, and again before its word is too old, until the era is sealed
+/// (§9.4 of docs/spec/consensus.md). One that is about to come in says so at once; one that has a seat only when the era has waited for a while, because mostly nobody needs its word. Like
 /// <see cref="Rounds.RoundWorker"/> it follows from the final state and may be lost and begun again.
 /// </summary>
 internal sealed partial class EraWorker : IAsyncDisposable
@@ -16,11 +16,15 @@ internal sealed partial class EraWorker : IAsyncDisposable
     private static readonly TimeSpan Reluctance = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SayAgain = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Politeness = TimeSpan.FromSeconds(1);
 
     private readonly ValidatorHost _host;
     private readonly Genesis _genesis;
     private readonly ValidatorKeys _keys;
     private readonly TransactionWriter _writer;
+    private readonly EvidenceFolder _evidence;
+    // When a proof is to be shown.
+    private readonly Dictionary<string, DateTimeOffset> _due = new(StringComparer.Ordinal);
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
@@ -29,9 +33,9 @@ internal sealed partial class EraWorker : IAsyncDisposable
     private (ulong Era, long At)? _waits;
 
     /// <summary>Begins to work.</summary>
-    public EraWorker(ValidatorHost host, Genesis genesis, ValidatorKeys keys, TransactionWriter writer, TimeProvider time, ILogger logger)
+    public EraWorker(ValidatorHost host, Genesis genesis, ValidatorKeys keys, TransactionWriter writer, EvidenceFolder evidence, TimeProvider time, ILogger logger)
     {
-        (_host, _genesis, _keys, _writer, _time, _logger) = (host, genesis, keys, writer, time, logger);
+        (_host, _genesis, _keys, _writer, _evidence, _time, _logger) = (host, genesis, keys, writer, evidence, time, logger);
         _work = Task.Run(Work);
     }
 
@@ -49,7 +53,9 @@ internal sealed partial class EraWorker : IAsyncDisposable
             try
             {
                 var height = _host.Chain.Count;
-                await Look(LedgerState.Of(_host.Chain.Head.Executed));
+                var state = LedgerState.Of(_host.Chain.Head.Executed);
+                await Accuse(state);
+                await Look(state);
                 using var pause = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 pause.CancelAfter(Glance);
                 await _host.Chain.WaitFor(height, pause.Token);
@@ -84,6 +90,23 @@ internal sealed partial class EraWorker : IAsyncDisposable
         else LogRefused(_logger, entry.Organisation, era, answer);
     }
 
+    // The seats have their turns, so that the second mostly finds the proof on the ledger.
+    private async ValueTask Accuse(LedgerState state)
+    {
+        if (_host.Seat < 0 || !_host.HasCaughtUp) return;
+        foreach (var (name, proof) in _evidence.Proofs)
+        {
+            if (Convict.SeatsOf(state.Contracts, _genesis, proof) is not { } seats || seats.All(seat => state.Contracts.Find<ConvictionRecord>(ConvictionRecord.Key(seat.TransactionKey.Id)) is not null)) continue;
+            var now = _time.GetUtcNow();
+            _due.TryAdd(name, now + Politeness * _host.Seat);
+            if (now < _due[name]) continue;
+            _due[name] = now + SayAgain;
+            CrashPoints.Reach("proof-before-submit");
+            var transaction = await _writer.Write(new Convict(proof.Encode()), BitConverter.GetBytes(_time.GetUtcNow().ToUnixTimeMilliseconds()), _stop.Token);
+            LogAccused(_logger, string.Join(", ", seats.Select(seat => seat.Organisation)), name, (await _host.Submit([transaction]))[0]);
+        }
+    }
+
     // The entry with which this organisation would sit in the next era, if the present one is to end and it is to say so.
     private Validator? Entry(LedgerState state)
     {
@@ -112,6 +135,9 @@ internal sealed partial class EraWorker : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Organisation} is ready for era {Era}; its word was refused: {Rejection}")]
     private static partial void LogRefused(ILogger logger, ParticipantId organisation, ulong era, Rejection rejection);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The proof {Name} against {Organisations} is handed in for the ledger: {Rejection}")]
+    private static partial void LogAccused(ILogger logger, string organisations, string name, Rejection rejection);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The work for the next era failed and is tried again")]
     private static partial void LogTrouble(ILogger logger, Exception exception);

@@ -64,13 +64,7 @@ public sealed class LogWitness(NoteKey key, ISigner signer, IReadOnlyList<NoteKe
     {
         DurableFiles.CreateFolder(folder);
         var path = PathOf(Digest.Of(Encoding.UTF8.GetBytes(text[..text.IndexOf('\n', StringComparison.Ordinal)])));
-        using (var file = new FileStream(path + ".new", FileMode.Create, FileAccess.Write))
-        {
-            file.Write(Encoding.UTF8.GetBytes(note.ToString()));
-            file.Flush(flushToDisk: true);
-        }
-
-        DurableFiles.Rename(path + ".new", path);
+        DurableFiles.Write(path, Encoding.UTF8.GetBytes(note.ToString()));
     }
 
     private string PathOf(Digest originHash) => Path.Combine(folder, $"{originHash}.note");

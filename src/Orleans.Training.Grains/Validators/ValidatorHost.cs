@@ -29,7 +29,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly ITransport _transport;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly Action<Evidence>? _convict;
+    private readonly EvidenceFolder? _evidence;
     private volatile ConsensusCore _core;
     private EraPeers _peers;
     private CheckpointKeeper _checkpoints;
@@ -56,9 +56,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     private sealed record Submission(IReadOnlyList<Transaction> Transactions, TaskCompletionSource<IReadOnlyList<Rejection>> Answer);
 
-    private ValidatorHost(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal, Action<Evidence>? convict)
+    private ValidatorHost(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal, EvidenceFolder? evidence)
     {
-        (_genesis, _self, _known, _keys, _store, _transport, _time, _logger, _convict) = (genesis, self, known, keys, store, transport, time, logger, convict);
+        (_genesis, _self, _known, _keys, _store, _transport, _time, _logger, _evidence) = (genesis, self, known, keys, store, transport, time, logger, evidence);
         _messages = new Inbox(from => _members!.Contains(from) || _known.Contains(from));
         Chain = new CommittedChain(setup.Genesis);
         _core = ConsensusCore.Restore(setup, journal, committed => Chain.Append(new CommittedBlock(committed.Executed, committed.Finalization)));
@@ -110,16 +110,16 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="logger">Where to log.</param>
     /// <param name="cancellationToken">Ends the opening.</param>
-    /// <param name="convict">Takes proofs of other seats' faults.</param>
+    /// <param name="evidence">Keeps proofs of faults; null for a host that keeps none.</param>
     /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorHost> Start(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken, Action<Evidence>? convict = null)
+    public static async Task<ValidatorHost> Start(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken, EvidenceFolder? evidence = null)
     {
         var machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
         var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = keys.SeatIn(genesis.Validators), Genesis = machine.CreateGenesis(), Machine = machine, SeatIn = keys.SeatIn, OtherPeers = known.Count };
         var journal = new List<JournalRecord>();
         await foreach (var records in store.Read(cancellationToken)) journal.AddRange(records);
         var started = time.GetTimestamp();
-        var host = Restore(() => new ValidatorHost(genesis, self, known, keys, store, transport, time, logger, setup, journal, convict), self);
+        var host = Restore(() => new ValidatorHost(genesis, self, known, keys, store, transport, time, logger, setup, journal, evidence), self);
         LogStarted(logger, self, host.Seat, host.Chain.Head.Executed.Block.Header.Height, journal.Count, (long)time.GetElapsedTime(started).TotalMilliseconds);
         return host;
     }
@@ -314,8 +314,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                     LogAlarm(_logger, _self, alarm.Text);
                     break;
                 case EvidenceFound found:
-                    _convict?.Invoke(found.Evidence);
-                    LogAlarm(_logger, _self, $"Seat {found.Seat} has signed two votes of view {found.Evidence.First.Vote.View} that contradict each other: the proof names its key {found.Evidence.Key.Id}.");
+                    LogAlarm(_logger, _self, $"Seat {found.Seat} has signed two votes of view {found.Evidence.View} that contradict each other, with its key {found.Evidence.Key.Id}. {Keep(found.Evidence)}");
                     break;
                 case GuardLost lost:
                     // A newer opener of the journal may be the one that signed it. Then the store refuses this record (OT-4003), and the key is as good as before.
@@ -330,6 +329,19 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         _members = MembersNow();
         await Cosign();
         return signed;
+    }
+
+    // Whoever reads the alarm is to know whether there is a proof.
+    private string Keep(Evidence evidence)
+    {
+        try
+        {
+            return _evidence?.Keep(evidence) is { } path ? $"The proof: {path}" : "The proof is not kept.";
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return $"The proof could not be written and is lost when this process ends: {exception.Message}";
+        }
     }
 
     private async ValueTask<SignedVote> Sign(Vote vote)

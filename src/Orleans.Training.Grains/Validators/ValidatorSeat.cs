@@ -22,9 +22,9 @@ public sealed class ValidatorSeat : IAsyncDisposable
     private readonly Statements _statements;
     private readonly ISigner _signer;
 
-    private ValidatorSeat(Genesis genesis, ParticipantId organisation, ISigner signer, ValidatorHost host, RoundWorker rounds, EraWorker eras, SeatLinks? links, IBlobStore blobs, TimeProvider time)
+    private ValidatorSeat(Genesis genesis, ParticipantId organisation, ISigner signer, ValidatorHost host, RoundWorker rounds, EraWorker eras, SeatLinks? links, IBlobStore blobs, EvidenceFolder evidence, TimeProvider time)
     {
-        (Genesis, Organisation, _signer, _host, _rounds, _eras, _links, Blobs, _time) = (genesis, organisation, signer, host, rounds, eras, links, blobs, time);
+        (Genesis, Organisation, _signer, _host, _rounds, _eras, _links, Blobs, Evidence, _time) = (genesis, organisation, signer, host, rounds, eras, links, blobs, evidence, time);
         _statements = new Statements(genesis, host.Chain, blobs);
     }
 
@@ -43,6 +43,9 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <summary>The blobs that this seat serves, and fetches from others when it has links.</summary>
     public IBlobStore Blobs { get; }
 
+    /// <summary>The proofs of faults that this seat holds.</summary>
+    public EvidenceFolder Evidence { get; }
+
     /// <summary>The organisations with a link at this moment.</summary>
     public IReadOnlyList<ParticipantId> Linked => _links?.Linked ?? [];
 
@@ -60,7 +63,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <param name="folder">The organisation's keys.</param>
     /// <param name="store">The seat's journal; belongs to the seat from now on.</param>
     /// <param name="blobs">The blobs of this machine.</param>
-    /// <param name="evidenceFolder">Where proofs of other seats' faults are kept.</param>
+    /// <param name="evidenceFolder">Where proofs of faults are kept.</param>
     /// <param name="peers">The seats that are reached by links; null for none.</param>
     /// <param name="neighbours">The way to the other seats of the same house. Null when all are reached by links.</param>
     /// <param name="time">The clock.</param>
@@ -84,13 +87,14 @@ public sealed class ValidatorSeat : IAsyncDisposable
                 ({ } grains, { } some) => new BothWays(grains, some),
             };
             ParticipantId[] known = [.. (neighbours is null ? [] : genesis.Validators.Seats.Select(seat => seat.Organisation)).Concat(peers?.Seats.Keys ?? []).Where(organisation => organisation != self).Distinct()];
-            var host = await ValidatorHost.Start(genesis, self, known, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence => Keep(evidenceFolder, evidence));
+            var evidence = new EvidenceFolder(evidenceFolder);
+            var host = await ValidatorHost.Start(genesis, self, known, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence);
             links?.Start(host.Receive, () => host.Members);
             var everywhere = links is null ? blobs : new LinkedBlobs(blobs, links);
             var writer = new TransactionWriter(genesis.Chain, genesis.Shard, self, keys.Transaction, time);
             var rounds = new RoundWorker(host, genesis, writer, everywhere, blobs, time, loggers.CreateLogger<RoundWorker>());
-            var eras = new EraWorker(host, genesis, keys, writer, time, loggers.CreateLogger<EraWorker>());
-            return new ValidatorSeat(genesis, self, keys.Transaction, host, rounds, eras, links, everywhere, time);
+            var eras = new EraWorker(host, genesis, keys, writer, evidence, time, loggers.CreateLogger<EraWorker>());
+            return new ValidatorSeat(genesis, self, keys.Transaction, host, rounds, eras, links, everywhere, evidence, time);
         }
         catch
         {
@@ -149,22 +153,6 @@ public sealed class ValidatorSeat : IAsyncDisposable
         await _rounds.DisposeAsync();
         await _eras.DisposeAsync();
         await _host.DisposeAsync();
-    }
-
-    // A file for a key and era: one proof is enough.
-    private static void Keep(string folder, Evidence evidence)
-    {
-        try
-        {
-            DurableFiles.CreateFolder(folder);
-            var path = Path.Combine(folder, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{evidence.First.Vote.Era:D6}-{evidence.Key.Id}.evidence"));
-            File.WriteAllBytes(path + ".new", evidence.Encode());
-            DurableFiles.Rename(path + ".new", path);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            // Another seat keeps it too; this one has better things to do than to stop for it. Its alarm says what it saw.
-        }
     }
 
     private sealed class BothWays(ITransport grains, SeatLinks links) : ITransport

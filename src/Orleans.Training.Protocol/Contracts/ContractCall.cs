@@ -50,6 +50,7 @@ public static class ContractCalls
         [("governance", "Vote")] = VoteOnChange.Read,
         [("governance", "Ready")] = Ready.Read,
         [("governance", "Redelegate")] = Redelegate.Read,
+        [("governance", "Convict")] = Convict.Read,
         [("anchor", "Watch")] = Watch.Read,
         [("anchor", "Checkpoint")] = RecordCheckpoint.Read,
     };

@@ -4,7 +4,7 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>A validator set that could follow the present one, and what it is made from.</summary>
-internal sealed record EraPlan(ValidatorSet Next, Digest? Change, IReadOnlyList<Identifier> Delegated);
+internal sealed record EraPlan(ValidatorSet Next, Digest? Change, IReadOnlyList<Identifier> Delegated, IReadOnlyList<Identifier> Expelled);
 
 /// <summary>How an era ends (docs/spec/contracts.md, Governance): what may be sealed, and what sealing writes.</summary>
 public static class EraContract
@@ -44,19 +44,37 @@ public static class EraContract
     internal static Validator EntryOf(ContractContext context, Validator seat) =>
         context.Find<DelegationRecord>(DelegationRecord.Key(seat.TransactionKey.Id)) is { Waits: true } delegation ? seat with { VoteKey = delegation.VoteKey } : seat;
 
-    /// <summary>The set that would follow now, open rounds left aside: the oldest approved change that may be sealed, and every waiting vote key that may be sealed with it.</summary>
+    /// <summary>A convicted seat leaves with the next era, if it still has one, and no vote key waits for it any more.</summary>
+    internal static void Expel(ContractContext context, Identifier seat)
+    {
+        var agenda = Agenda(context);
+        var leaves = Without(context.Validators, seat) is not null;
+        context.Put(AgendaRecord.Key, agenda with { Delegated = [.. agenda.Delegated.Where(id => id != seat)], Convicted = leaves ? [.. agenda.Convicted, seat] : agenda.Convicted });
+    }
+
+    /// <summary>
+    /// The set that would follow now, open rounds left aside: without every convicted seat that may go, with the oldest approved change that may be sealed, and every waiting vote key that may be sealed with it.
+    /// </summary>
     internal static EraPlan? Plan(ContractContext context)
     {
         var agenda = Agenda(context);
-        if (agenda.Approved.Count == 0 && agenda.Delegated.Count == 0) return null;
+        if (agenda.IsEmpty) return null;
         var current = context.Validators;
         bool MaySealWith(IReadOnlyList<Validator> seats, out ValidatorSet next) => MaySeal(current, next = new ValidatorSet(current.Era + 1, seats), seat => IsReady(context, seat));
 
-        var (next, change) = ((ValidatorSet?)null, (Digest?)null);
+        var (remaining, expelled) = (current, new List<Identifier>());
+        foreach (var id in agenda.Convicted)
+        {
+            if (Without(remaining, id) is not { } seats || !MaySealWith(seats, out _)) continue;
+            remaining = new ValidatorSet(current.Era, seats);
+            expelled.Add(id);
+        }
+
+        var (next, change) = (expelled.Count > 0 ? new ValidatorSet(current.Era + 1, remaining.Seats) : null, (Digest?)null);
         foreach (var digest in agenda.Approved)
         {
             var candidate = context.Find<ChangeRecord>(ChangeRecord.Key(digest))!.Change;
-            if (candidate.ApplyTo(current) is not { } seats || (candidate.Entry is { } entry && !MayEnter(context, entry)) || !MaySealWith(seats, out var set)) continue;
+            if (candidate.ApplyTo(remaining) is not { } seats || (candidate.Entry is { } entry && !MayEnter(context, entry)) || !MaySealWith(seats, out var set)) continue;
             (next, change) = (set, digest);
             break;
         }
@@ -71,7 +89,14 @@ public static class EraContract
             delegated.AddRange(taken);
         }
 
-        return next is null ? null : new EraPlan(next, change, delegated);
+        return next is null ? null : new EraPlan(next, change, delegated, expelled);
+    }
+
+    // A convicted seat goes; where the set would be none without it, its vote key goes. Null when there is nothing to take.
+    private static IReadOnlyList<Validator>? Without(ValidatorSet validators, Identifier seat)
+    {
+        if (SeatChange.Remove(seat).ApplyTo(validators) is { } fewer) return fewer;
+        return validators.SeatOf(seat) is >= 0 and var at && validators.Seats[at].VoteKey is not null ? [.. validators.Seats.Select((member, i) => i == at ? member with { VoteKey = null } : member)] : null;
     }
 
     private static Validator[] WithWaitingKeys(ContractContext context, IReadOnlyList<Validator> seats, IReadOnlyList<Identifier> ids, out List<Identifier> taken)
@@ -102,7 +127,8 @@ public static class EraContract
         context.Put(AgendaRecord.Key, new AgendaRecord(
             [.. agenda.Approved.Where(change => change != plan.Change)],
             [.. agenda.Delegated.Where(id => !plan.Delegated.Contains(id) && plan.Next.SeatOf(id) >= 0)],
-            agenda.Changes - (plan.Change is null ? 0 : 1)));
+            agenda.Changes - (plan.Change is null ? 0 : 1),
+            [.. agenda.Convicted.Where(id => !plan.Expelled.Contains(id) && plan.Next.SeatOf(id) >= 0)]));
         var before = ValidatorsRecord.Of(context.Scope.Genesis.Origin, context.Validators);
         var record = ValidatorsRecord.Of(context.Scope.Genesis.Origin, plan.Next);
         context.Put(EraRecord.Key, new EraRecord(plan.Next.Era));
@@ -126,9 +152,9 @@ public static class EraContract
         context.Put(AgendaRecord.Key, agenda with { Approved = [.. agenda.Approved.Where(other => other != change)], Changes = agenda.Changes - 1 });
     }
 
-    // Whoever comes in has said so for this very era, and its organisation still has the key that it will attest with.
+    // Whoever comes in has said so for this very era, was not convicted since, and its organisation still has the key that it will attest with.
     private static bool MayEnter(ContractContext context, Validator entry) =>
-        IsReady(context, entry) && context.Find<KeyRecord>(KeyRecord.Key(entry.TransactionKey.Id)) is { Revoked: false } key && key.Owner == entry.Organisation;
+        IsReady(context, entry) && !Convict.Bars(context, entry) && context.Find<KeyRecord>(KeyRecord.Key(entry.TransactionKey.Id)) is { Revoked: false } key && key.Owner == entry.Organisation;
 
     private static bool IsReady(ContractContext context, Validator seat) =>
         context.Find<ReadyRecord>(ReadyRecord.Key(seat.TransactionKey.Id)) is { } ready

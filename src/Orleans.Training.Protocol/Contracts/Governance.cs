@@ -50,6 +50,7 @@ public sealed record ProposeChange(SeatChange Change) : ContractCall
     // The keys of a seat have one use each: the transaction key is its organisation's on this ledger, the others are nobody's.
     private static Rejection CheckEntry(ContractContext context, Validator entry)
     {
+        if (Convict.Bars(context, entry)) return Rejection.Convicted;
         if (context.Find<ParticipantRecord>(ParticipantRecord.Key(entry.Organisation)) is not { } participant) return entry.KeyIds.Any(id => context.Find<KeyRecord>(KeyRecord.Key(id)) is not null) ? Rejection.KeyInUse : Rejection.None;
         if ((participant.Roles & Roles.Validator) == 0) return Rejection.MissingRole;
         if (context.Find<KeyRecord>(KeyRecord.Key(entry.TransactionKey.Id)) is not { Revoked: false } key || key.Owner != entry.Organisation) return Rejection.NotFound;
@@ -217,6 +218,7 @@ public sealed record Redelegate(PublicKey? VoteKey, ReadOnlyMemory<byte> Proof) 
         var key = DelegationRecord.Key(context.KeyId);
         var last = context.Find<DelegationRecord>(key);
         if (EraContract.EntryOf(context, seat).VoteKey == VoteKey) return Rejection.AlreadyExists;
+        if (Convict.Bars(context, seat with { VoteKey = VoteKey })) return Rejection.Convicted;
         if (VoteKey is { } voteKey && IsInUse(context, voteKey.Id)) return Rejection.KeyInUse;
         if (context.TimeMs < last?.TimeMs + Limits.RedelegationMs) return Rejection.TooSoon;
         var entry = seat with { VoteKey = VoteKey };

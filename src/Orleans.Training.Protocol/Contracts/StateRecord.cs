@@ -38,6 +38,7 @@ public abstract record StateRecord
         (ChangeRecord.Prefix, ChangeRecord.Read),
         (ReadyRecord.Prefix, ReadyRecord.Read),
         (DelegationRecord.Prefix, DelegationRecord.Read),
+        (ConvictionRecord.Prefix, ConvictionRecord.Read),
         (WatchedRecord.Prefix, WatchedRecord.Read),
         (SplitViewRecord.Prefix, SplitViewRecord.Read),
     ];

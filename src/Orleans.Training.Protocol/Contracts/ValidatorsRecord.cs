@@ -101,24 +101,30 @@ public sealed record DelegationRecord(PublicKey? VoteKey, long TimeMs, bool Wait
     }
 }
 
-/// <summary>What may end the era: [[approved change…], [seat with a waiting vote key…]], each in the order in which it came, and how many changes are open or approved.</summary>
-public sealed record AgendaRecord(IReadOnlyList<Digest> Approved, IReadOnlyList<Identifier> Delegated, int Changes) : StateRecord
+/// <summary>
+/// What may end the era: [[approved change…], [seat with a waiting vote key…], how many changes are open or approved, [convicted seat…]], each list in the order in which it came; seats by their transaction keys' ids.
+/// </summary>
+public sealed record AgendaRecord(IReadOnlyList<Digest> Approved, IReadOnlyList<Identifier> Delegated, int Changes, IReadOnlyList<Identifier> Convicted) : StateRecord
 {
     /// <summary>The state key.</summary>
     public const string Key = "agenda";
 
     /// <summary>Nothing.</summary>
-    public static AgendaRecord Empty { get; } = new([], [], 0);
+    public static AgendaRecord Empty { get; } = new([], [], 0, []);
+
+    /// <summary>Whether nothing is to end the era.</summary>
+    public bool IsEmpty => Approved.Count == 0 && Delegated.Count == 0 && Convicted.Count == 0;
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)
     {
-        writer.WriteStartArray(3);
+        writer.WriteStartArray(4);
         writer.WriteStartArray(Approved.Count);
         foreach (var change in Approved) writer.Write(change);
         writer.WriteEndArray();
         writer.Write(Delegated);
         writer.WriteInt32(Changes);
+        writer.Write(Convicted);
         writer.WriteEndArray();
     }
 }

@@ -118,6 +118,10 @@ public enum Rejection
     TooSoon = 2506,
     /// <summary>The era ends as soon as no round is open, so none is opened.</summary>
     EraEnding = 2507,
+    /// <summary>The file proves nothing against a seat of this ledger.</summary>
+    NotProven = 2508,
+    /// <summary>The seat was convicted: none of its keys may stand in a validator set again.</summary>
+    Convicted = 2509,
 
     /// <summary>The trust policy of the watched ledger does not accept the checkpoint.</summary>
     CheckpointNotTrusted = 2701,

@@ -2,21 +2,6 @@ using System.Formats.Cbor;
 
 namespace Orleans.Training.Protocol.Ledger;
 
-/// <summary>What a validator did that no honest one does; the numbers stand in files and never change.</summary>
-public enum FaultKind
-{
-    /// <summary>Nothing is proven.</summary>
-    None = 0,
-    /// <summary>Two different notarize votes in one view.</summary>
-    TwoNotarizations = 1,
-    /// <summary>A nullify and a finalize vote in one view.</summary>
-    NullifiedAndFinalized = 2,
-    /// <summary>Two different finalize votes in one view.</summary>
-    TwoFinalizations = 3,
-    /// <summary>Two checkpoints of one log that no one tree can have.</summary>
-    TwoTrees = 4,
-}
-
 /// <summary>
 /// Proof from bytes alone that the owner of a vote key broke a rule of the vote guard (docs/spec/consensus.md §10): two votes by that key which contradict each other. It names a key;
 /// whose key it is says the validator set of the votes' era. Below 600 bytes.
@@ -26,9 +11,18 @@ public enum FaultKind
 /// <param name="Key">The vote key of the guilty seat.</param>
 /// <param name="First">One vote.</param>
 /// <param name="Second">The other vote, of the same seat.</param>
-public sealed record Evidence(Digest Chain, Identifier Shard, PublicKey Key, SignedVote First, SignedVote Second)
+public sealed record Evidence(Digest Chain, Identifier Shard, PublicKey Key, SignedVote First, SignedVote Second) : FaultProof
 {
-    private const int MaximumBytes = 1024;
+    private const int MostBytes = 1024;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<PublicKey> Keys => [Key];
+
+    /// <inheritdoc/>
+    public override ulong? Era => First.Vote.Era;
+
+    /// <inheritdoc/>
+    public override ulong View => First.Vote.View;
 
     /// <summary>Which rule two votes of one seat break together. Preimages are compared, never signatures: a vote may be signed twice.</summary>
     public static FaultKind FaultOf(Vote first, Vote second)
@@ -44,15 +38,21 @@ public sealed record Evidence(Digest Chain, Identifier Shard, PublicKey Key, Sig
     }
 
     /// <summary>What is proven: <see cref="FaultKind.None"/> unless both signatures are good, by one seat, and the votes contradict each other.</summary>
-    public FaultKind Check()
+    public override FaultKind Check()
     {
         if (Key.Algorithm is not SignatureAlgorithm.Ed25519 || First.Seat != Second.Seat) return FaultKind.None;
         var fault = FaultOf(First.Vote, Second.Vote);
         return fault is not FaultKind.None && IsSigned(First) && IsSigned(Second) ? fault : FaultKind.None;
     }
 
+    /// <inheritdoc/>
+    public override bool IsOf(Genesis genesis) => genesis.Chain == Chain && genesis.Shard == Shard;
+
+    /// <inheritdoc/>
+    public override Validator? SeatOf(ValidatorSet validators, PublicKey key) => key == Key ? VoterOf(validators, First.Vote.Era, First.Seat, key) : null;
+
     /// <summary>[1, chain, shard, key, first, second].</summary>
-    public byte[] Encode() => Wire.Encode(writer =>
+    public override byte[] Encode() => Wire.Encode(writer =>
     {
         writer.WriteStartArray(6);
         writer.WriteUInt32(1);
@@ -65,7 +65,7 @@ public sealed record Evidence(Digest Chain, Identifier Shard, PublicKey Key, Sig
     });
 
     /// <summary>Parses what <see cref="Encode"/> wrote; proves nothing yet.</summary>
-    public static bool TryParse(ReadOnlyMemory<byte> bytes, out Evidence? evidence) => Wire.TryDecode(bytes, MaximumBytes, Read, out evidence) && evidence is not null;
+    public static bool TryParse(ReadOnlyMemory<byte> bytes, out Evidence? evidence) => Wire.TryDecode(bytes, MostBytes, Read, out evidence) && evidence is not null;
 
     private static Evidence Read(CborReader reader)
     {

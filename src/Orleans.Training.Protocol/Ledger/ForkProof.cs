@@ -18,10 +18,19 @@ public sealed record ForkSigner(int Seat, PublicKey Key, ReadOnlyMemory<byte> Fi
 /// <param name="First">What one certificate says.</param>
 /// <param name="Second">What the other says, of the same view.</param>
 /// <param name="Signers">Those that signed both, in seat order.</param>
-public sealed record ForkProof(Digest Chain, Identifier Shard, Vote First, Vote Second, IReadOnlyList<ForkSigner> Signers)
+public sealed record ForkProof(Digest Chain, Identifier Shard, Vote First, Vote Second, IReadOnlyList<ForkSigner> Signers) : FaultProof
 {
     private const uint Kind = 2;
-    private const int MaximumBytes = 512 + Limits.Validators * 192;
+    private const int MostBytes = 512 + Limits.Validators * 192;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<PublicKey> Keys => [.. Signers.Select(signer => signer.Key)];
+
+    /// <inheritdoc/>
+    public override ulong? Era => First.Era;
+
+    /// <inheritdoc/>
+    public override ulong View => First.View;
 
     /// <summary>
     /// The first two certificates, by view, that contradict each other, and who signed both; null when there are none. Given the notarizations and nullifications
@@ -56,7 +65,7 @@ public sealed record ForkProof(Digest Chain, Identifier Shard, Vote First, Vote 
     }
 
     /// <summary>What is proven of every signer: <see cref="FaultKind.None"/> unless the votes contradict each other, somebody is named, nobody twice, and every signature is good.</summary>
-    public FaultKind Check()
+    public override FaultKind Check()
     {
         var fault = Evidence.FaultOf(First, Second);
         if (fault is FaultKind.None || Signers.Count == 0) return FaultKind.None;
@@ -72,8 +81,14 @@ public sealed record ForkProof(Digest Chain, Identifier Shard, Vote First, Vote 
         return fault;
     }
 
+    /// <inheritdoc/>
+    public override bool IsOf(Genesis genesis) => genesis.Chain == Chain && genesis.Shard == Shard;
+
+    /// <inheritdoc/>
+    public override Validator? SeatOf(ValidatorSet validators, PublicKey key) => Signers.FirstOrDefault(signer => signer.Key == key) is { } signer ? VoterOf(validators, First.Era, signer.Seat, key) : null;
+
     /// <summary>[2, chain, shard, first vote, second vote, [[seat, key, signature, signature]…]]; a vote is [kind, era, view, parent view, digest].</summary>
-    public byte[] Encode() => Wire.Encode(writer =>
+    public override byte[] Encode() => Wire.Encode(writer =>
     {
         writer.WriteStartArray(6);
         writer.WriteUInt32(Kind);
@@ -97,7 +112,7 @@ public sealed record ForkProof(Digest Chain, Identifier Shard, Vote First, Vote 
     });
 
     /// <summary>Parses what <see cref="Encode"/> wrote; proves nothing yet.</summary>
-    public static bool TryParse(ReadOnlyMemory<byte> bytes, out ForkProof? proof) => Wire.TryDecode(bytes, MaximumBytes, Read, out proof) && proof is not null;
+    public static bool TryParse(ReadOnlyMemory<byte> bytes, out ForkProof? proof) => Wire.TryDecode(bytes, MostBytes, Read, out proof) && proof is not null;
 
     private static ForkProof Of(Digest chain, Identifier shard, ValidatorSet validators, Certificate first, Certificate second)
     {

@@ -12,14 +12,14 @@ namespace Orleans.Training.Protocol.Ledger;
 /// <param name="Second">The other checkpoint.</param>
 /// <param name="Root">What the larger tree's first leaves, as many as the smaller one has, give as root; null when the sizes are equal.</param>
 /// <param name="Proof">The consistency proof from that root to the larger tree; empty when the sizes are equal.</param>
-public sealed record SplitView(NoteKey Key, SignedNote First, SignedNote Second, Digest? Root, IReadOnlyList<Digest> Proof)
+public sealed record SplitView(NoteKey Key, SignedNote First, SignedNote Second, Digest? Root, IReadOnlyList<Digest> Proof) : FaultProof
 {
     private const uint Kind = 3;
     private const int MaximumNote = 4096;
     private const int MaximumKey = 512;
     // A tree of 2^63 leaves has proofs of at most 64 hashes, and one to begin with.
     private const int MaximumProof = 65;
-    private const int MaximumBytes = 2 * MaximumNote + MaximumKey + (MaximumProof + 2) * 40;
+    private const int MostBytes = 2 * MaximumNote + MaximumKey + (MaximumProof + 2) * 40;
 
     /// <summary>Two checkpoints of one size.</summary>
     public SplitView(NoteKey key, SignedNote first, SignedNote second) : this(key, Only(key, first), Only(key, second), null, [])
@@ -29,8 +29,17 @@ public sealed record SplitView(NoteKey Key, SignedNote First, SignedNote Second,
     /// <summary>The name of the log that was shown twice.</summary>
     public string Origin => Checkpoint.TryParse(First.Text, out var checkpoint) ? checkpoint!.Origin : "";
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<PublicKey> Keys => [Key.Key];
+
+    /// <inheritdoc/>
+    public override ulong? Era => null;
+
+    /// <inheritdoc/>
+    public override ulong View => 0;
+
     /// <summary><see cref="FaultKind.TwoTrees"/> when the checkpoints contradict each other and the key has signed both, else <see cref="FaultKind.None"/>.</summary>
-    public FaultKind Check()
+    public override FaultKind Check()
     {
         if (!Checkpoint.TryParse(First.Text, out var first) || !Checkpoint.TryParse(Second.Text, out var second) || first!.Origin != second!.Origin) return FaultKind.None;
         var contradicts = first.Size == second.Size
@@ -39,8 +48,15 @@ public sealed record SplitView(NoteKey Key, SignedNote First, SignedNote Second,
         return contradicts && First.IsSignedBy(Key) && Second.IsSignedBy(Key) ? FaultKind.TwoTrees : FaultKind.None;
     }
 
+    /// <inheritdoc/>
+    public override bool IsOf(Genesis genesis) => genesis.Origin == Origin;
+
+    /// <inheritdoc/>
+    public override Validator? SeatOf(ValidatorSet validators, PublicKey key) =>
+        key == Key.Key ? validators.Seats.FirstOrDefault(seat => (Key.Kind is NoteKeyKind.Log ? seat.LogKey : seat.CosignKey) == key) : null;
+
     /// <summary>[3, key, first note, second note, root or null, [hash…]]; key and notes are text: a vkey and two signed notes.</summary>
-    public byte[] Encode() => Wire.Encode(writer =>
+    public override byte[] Encode() => Wire.Encode(writer =>
     {
         writer.WriteStartArray(6);
         writer.WriteUInt32(Kind);
@@ -55,7 +71,7 @@ public sealed record SplitView(NoteKey Key, SignedNote First, SignedNote Second,
     });
 
     /// <summary>Parses what <see cref="Encode"/> wrote; proves nothing yet.</summary>
-    public static bool TryParse(ReadOnlyMemory<byte> bytes, out SplitView? view) => Wire.TryDecode(bytes, MaximumBytes, Read, out view) && view is not null;
+    public static bool TryParse(ReadOnlyMemory<byte> bytes, out SplitView? view) => Wire.TryDecode(bytes, MostBytes, Read, out view) && view is not null;
 
     // Other seats' lines have nothing to do with it.
     private static SignedNote Only(NoteKey key, SignedNote note) => new(note.Text, [.. note.Signatures.Where(line => line.KeyId == key.Id && line.Name == key.Name)]);

@@ -53,6 +53,12 @@ public sealed record Validator(ParticipantId Organisation, PublicKey Transaction
 /// <summary>Who may sign in one era, in seat order. A seat's number is its position.</summary>
 public sealed record ValidatorSet(ulong Era, IReadOnlyList<Validator> Seats)
 {
+    /// <summary>The era. Not to be changed in a copy (<c>with</c>), which would keep the digest.</summary>
+    public ulong Era { get; } = Era;
+
+    /// <summary>The seats. As with the era, another list is another set.</summary>
+    public IReadOnlyList<Validator> Seats { get; } = Seats;
+
     /// <summary>n.</summary>
     public int Count => Seats.Count;
 

@@ -1,5 +1,6 @@
 using Orleans.Training.Cli.Demo;
 using Orleans.Training.Grains;
+using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
@@ -91,6 +92,55 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
         await alpha.Kill();
         var size = await federation.Commit(beta);
         await federation.RequireSameBlocks([.. federation.Seats.Skip(1)], size);
+    }
+
+    // Delta has signed twice, which somebody has the proof of. The process that is to show it dies before it can; its next start does.
+    [Fact]
+    public async Task WhoHasSignedTwice_LosesItsVote_ByAProofThatAnybodyMayShow()
+    {
+        await using var federation = await SeatFederation.Create();
+        var (alpha, beta, gamma, delta) = (federation.Seats[0], federation.Seats[1], federation.Seats[2], federation.Seats[3]);
+        var file = Path.Combine(new ShardFiles(alpha.Root).EvidenceFolder(federation.Genesis.Shard), "found.evidence");
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        await File.WriteAllBytesAsync(file, (await TwoVotes(delta)).Encode());
+        await Task.WhenAll(federation.Seats.Select(seat => seat.Start(federation.AllPeers(seat), crashAt: seat == alpha ? "proof-before-submit" : null)));
+        Assert.Equal(137, await alpha.Exit(federation.Limit));
+        await alpha.Start(federation.AllPeers(alpha));
+        await Learn(federation, 2, [.. federation.Seats]);
+        Assert.Null((await alpha.ReachEra(2, federation.Limit)).Seats[3].VoteKey);
+
+        Assert.Equal("found\n", System.Text.Encoding.UTF8.GetString((await alpha.Get("evidence", federation.Limit))!));
+        Assert.Equal(await File.ReadAllBytesAsync(file), await alpha.Get("evidence/found", federation.Limit));
+        Assert.Equal("", System.Text.Encoding.UTF8.GetString((await beta.Get("evidence", federation.Limit))!));
+        Assert.Null(await beta.Get("evidence/found", federation.Limit));
+        var verified = await SeatFederation.Run("verify", file, "--genesis", federation.GenesisFile);
+        Assert.Contains("of delta", verified, StringComparison.Ordinal);
+
+        // Once more, by hand and by another: the ledger knows. The guilty cannot give itself another key, and nothing else convicts.
+        var again = await SeatFederation.Try(["validator", "convict", file, .. gamma.Command()]);
+        Assert.StartsWith("OT-2104", again.Error, StringComparison.Ordinal);
+        Assert.StartsWith("OT-2509", (await SeatFederation.Try(["validator", "redelegate", .. delta.Command()])).Error, StringComparison.Ordinal);
+        foreach (var (bytes, number) in new[] { (federation.Genesis.Encode(), "OT-3201"), ((await TwoVotes(beta, lies: false)).Encode(), "OT-3202"), ((await TwoVotes(beta) with { Chain = Digest.Of("elsewhere"u8) }).Encode(), "OT-3202") })
+        {
+            await File.WriteAllBytesAsync(file + ".other", bytes);
+            Assert.StartsWith(number, (await SeatFederation.Try(["validator", "convict", file + ".other", .. gamma.Command()])).Error, StringComparison.Ordinal);
+        }
+
+        // Three of three that are left are needed.
+        await federation.RequireSameBlocks([alpha, beta, gamma], await federation.Commit(beta));
+    }
+
+    private static async Task<Evidence> TwoVotes(SeatProcess liar, bool lies = true)
+    {
+        var folder = new KeyFolder(new ShardFiles(liar.Root).KeyRoot, liar.Organisation);
+        var (key, genesis) = (folder.Open("vote"), liar.Genesis);
+        async Task<SignedVote> Sign(string block)
+        {
+            var vote = Vote.Notarize(1, 30, 29, Digest.Of(System.Text.Encoding.UTF8.GetBytes(block)));
+            return new SignedVote(vote, genesis.Validators.Seats.ToList().FindIndex(seat => seat.VoteKey == key.PublicKey), await key.Sign(vote.Preimage(genesis.Chain, genesis.Shard), CancellationToken.None));
+        }
+
+        return new Evidence(genesis.Chain, genesis.Shard, key.PublicKey, await Sign("one"), await Sign(lies ? "another" : "one"));
     }
 
     // Invite, request, run, approve: the fifth follows until its seat is there.

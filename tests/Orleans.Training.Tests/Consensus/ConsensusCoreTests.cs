@@ -167,6 +167,49 @@ public sealed class ConsensusCoreTests
         Assert.NotEmpty(shard.Committed[0]);
     }
 
+    // More lie than the quorum tolerates. Whoever sees it stops, and names them first: each from votes that it holds itself.
+    [Theory]
+    [InlineData(VoteKind.Notarize)]
+    [InlineData(VoteKind.Nullify)]
+    [InlineData(VoteKind.Finalize)]
+    public void ContradictoryCertificates_NameWhoSignedBoth_BeforeAnybodyStops(VoteKind kind)
+    {
+        var shard = new TestShard(4).Settle().Submit(0, TestShard.NewTransaction(1));
+        shard.Give(0, new MessageReceived(0, 1, new CertificateMessage([shard.Certify(Contradicting(kind), 1, 2, 3)])));
+        Assert.True(shard.Cores[0].Stopped);
+        var found = shard.Others.OfType<EvidenceFound>().ToArray();
+        Assert.Subset(new HashSet<int> { 1, 2, 3 }, found.Select(item => item.Seat).ToHashSet());
+        Assert.True(found.Length > shard.Validators.MaxFaulty);
+        Assert.All(found, item => Assert.NotEqual(FaultKind.None, (item.Evidence with { Chain = SimulatedMachine.Chain }).Check()));
+        Assert.IsType<RaiseAlarm>(Assert.Single(shard.Others, output => output is RaiseAlarm));
+        Assert.True(shard.Others.FindIndex(output => output is RaiseAlarm) > shard.Others.FindLastIndex(output => output is EvidenceFound));
+    }
+
+    // So late that the view is final and forgotten: still they are named, once.
+    [Fact]
+    public void AContradictoryCertificate_ForAViewLongFinal_NamesWhoSignedIt_Once()
+    {
+        var shard = new TestShard(4).Settle();
+        for (var i = 0; i < 10; i++) shard.Submit(0, TestShard.NewTransaction(i)).Pass(1);
+        Assert.True(shard.Cores[0].FinalView > 5);
+        var late = new CertificateMessage([shard.Certify(Contradicting(VoteKind.Nullify), 1, 2, 3)]);
+        shard.Give(0, new MessageReceived(0, 1, late));
+        var named = shard.Others.OfType<EvidenceFound>().Select(item => item.Seat).ToHashSet();
+        Assert.Subset(new HashSet<int> { 1, 2, 3 }, named);
+        Assert.True(named.Count > shard.Validators.MaxFaulty);
+        Assert.Null(shard.Cores[0].News(late));
+        Assert.NotNull(shard.Cores[1].News(late));
+        // One that contradicts nothing is nobody's fault, and not looked at.
+        Assert.Null(shard.Cores[0].News(new CertificateMessage([shard.Certify(Vote.Notarize(1, 1, 0, shard.Committed[0][0].Digest), 1, 2, 3)])));
+    }
+
+    private static Vote Contradicting(VoteKind kind) => kind switch
+    {
+        VoteKind.Notarize => Vote.Notarize(1, 1, 0, Digest.Of("another"u8)),
+        VoteKind.Nullify => Vote.Nullify(1, 1),
+        _ => Vote.Finalize(1, 1, Digest.Of("another"u8)),
+    };
+
     [Fact]
     public void Pool_Refuses_WhatIsOverItsLimits()
     {

@@ -61,6 +61,7 @@ internal sealed class TestGovernance(TestShard shard)
         Assert.Equal(Rejection.None, governance.Redelegate("cleveland", "cleveland2"));
         Assert.Equal(Rejection.None, shard.Send("hungarian", new Redelegate(null, default)));
         Assert.Equal(6UL, governance.Validators.Era);
+        Assert.Equal(Rejection.None, shard.Send("two", ConvictionTests.Guilty(shard, "switzerland", era: 6)));
         return shard;
     }
 }

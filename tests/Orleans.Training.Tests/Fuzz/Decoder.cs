@@ -101,7 +101,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
             .Concat(Masked.Shard.State.Records).Concat(Noisy.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) ? 6 : 0) + 1)], pair => pair.Value.Encode());
         foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, BudgetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix,
             MaskedRoundRecord.Prefix, MaskAdvertRecord.Prefix, MaskSharesRecord.Prefix, MaskAcknowledgementRecord.Prefix, MaskedInputRecord.Prefix, MaskConfirmRecord.Prefix, MaskRevealRecord.Prefix, SilentRevealRecord.Prefix,
-            MaskHoldingRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix })
+            MaskHoldingRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix, ConvictionRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix })
         {
             yield return new($"StateRecord {prefix}", [.. records[prefix]], bytes => StateRecord.TryParse(prefix + "x", bytes, out var record) ? record!.Encode() : null);
         }

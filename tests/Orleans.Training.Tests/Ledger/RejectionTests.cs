@@ -91,6 +91,8 @@ public sealed class RejectionTests
         [Rejection.BadProof] = () => Governance.Ready(Governance.Seat("va"), _shard.KeyOf("cleveland", "/vote")),
         [Rejection.TooSoon] = () => LastOf([Governance.Redelegate("va", "va2"), Governance.Redelegate("va", "va3")]),
         [Rejection.EraEnding] = () => Prepared(4, () => LastOf([Governance.Redelegate("va", "va2"), OpenAnother()])),
+        [Rejection.NotProven] = () => _shard.Send("va", Contracts.ConvictionTests.Guilty(new TestShard("other"), "va")),
+        [Rejection.Convicted] = () => LastOf([_shard.Send("va", Contracts.ConvictionTests.Guilty(_shard, "va")), Governance.Redelegate("va", "va2")]),
         [Rejection.CheckpointNotTrusted] = () => new Contracts.AnchorTests().SendUntrusted(),
         [Rejection.NotConsistent] = () => new Contracts.AnchorTests().SendAfterFirst(Contracts.AnchorTests.Carry(9, 4)),
         [Rejection.OldCheckpoint] = () => new Contracts.AnchorTests().SendAfterFirst(Contracts.AnchorTests.Carry(3, 0)),

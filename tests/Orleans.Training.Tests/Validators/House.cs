@@ -25,6 +25,8 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
 
     public LedgerState State => LedgerState.Of(Host.Chain.Head.Executed);
 
+    public string EvidenceFolder => Path.Combine(root, "evidence", Name.Name);
+
     public string JournalFolder => Path.Combine(root, "journals", Name.Name);
 
     /// <summary>Makes the keys of a seat, and gives their public halves.</summary>
@@ -39,9 +41,10 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
         var keys = ShardFiles.OpenSeat(Keys);
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = JournalFolder, Validator = Name.Name });
         ParticipantId[] known = [.. genesis.Validators.Seats.Select(seat => seat.Organisation).Where(other => other != Name)];
-        _host = await ValidatorHost.Start(genesis, Name, known, keys, store, new Wire(network, Name), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+        var evidence = new EvidenceFolder(EvidenceFolder);
+        _host = await ValidatorHost.Start(genesis, Name, known, keys, store, new Wire(network, Name), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence);
         _writer = new TransactionWriter(genesis.Chain, genesis.Shard, Name, keys.Transaction, TimeProvider.System);
-        _eras = new EraWorker(_host, genesis, keys, _writer, TimeProvider.System, NullLogger.Instance);
+        _eras = new EraWorker(_host, genesis, keys, _writer, evidence, TimeProvider.System, NullLogger.Instance);
         network[Name] = this;
     }
 

@@ -101,6 +101,46 @@ public sealed class MembershipTests : IAsyncLifetime
         Assert.Equal(Rejection.None, await _delta.Commit(Something(), [_beta, _gamma, _delta], _limit.Token));
     }
 
+    // One who was seen lying leaves by everybody else's hand, without anybody asking for it.
+    [Fact]
+    public async Task WhoSignsTwice_IsShownToTheLedger_AndLosesItsVote()
+    {
+        var (first, second) = await TwoVotes(_delta);
+        foreach (var vote in new[] { first, second }) _alpha.Host.Receive(_delta.Name, new VoteMessage(vote).Encode());
+        House[] honest = [_alpha, _beta, _gamma];
+        foreach (var house in honest) await house.Until(_ => house.Host.Chain.Head.Executed.Block.Header.Era == 2, _limit.Token);
+        Assert.Equal(["alpha", "beta", "gamma"], _alpha.State.Validators.Seats.Where(seat => seat.VoteKey is not null).Select(seat => seat.Organisation.Name));
+        Assert.Single(Directory.EnumerateFiles(_alpha.EvidenceFolder));
+        // The machine that has not signed this hears of it as well, and is locked out; its organisation cannot undo it.
+        Assert.Equal("OT-4011", (await Assert.ThrowsAsync<OperationalException>(() => _delta.Host.Completion.WaitAsync(_limit.Token))).Code);
+        await _delta.Stop();
+        await _delta.Start(_genesis);
+        await _delta.Until(_ => _delta.Host.Chain.Head.Executed.Block.Header.Era == 2, _limit.Token);
+        Assert.Equal(Rejection.Convicted, await _delta.Commit(await _delta.NewVoteKey(_genesis), Founders, _limit.Token));
+        Assert.Equal(Rejection.None, await _alpha.Commit(Something(), Founders, _limit.Token));
+        // The proof is on the ledger, for whoever has nothing but an export.
+        var proof = _gamma.Host.Chain.From(0, (int)_gamma.Host.Chain.Count).SelectMany(block => block.Executed.Block.Transactions).Select(Parsed).First(transaction => transaction.Payload.Method == "Convict").Payload.Arguments;
+        Assert.Equal(Rejection.None, ContractCalls.TryRead("governance", "Convict", proof, out var call));
+        Assert.True(FaultProof.TryParse(((Convict)call!).Proof, out var shown));
+        Assert.Equal(FaultKind.TwoNotarizations, shown!.Check());
+    }
+
+    // Found before a crash, or brought by people: a proof in the folder is shown at the next start. What proves nothing stays where it is.
+    [Fact]
+    public async Task AProofInTheFolder_IsShownAtTheNextStart()
+    {
+        await _beta.Stop();
+        Directory.CreateDirectory(_beta.EvidenceFolder);
+        var (first, second) = await TwoVotes(_delta);
+        var proof = new Evidence(_genesis.Chain, _genesis.Shard, _genesis.Validators.Seats[3].VoteKey!, first, second);
+        await File.WriteAllBytesAsync(Path.Combine(_beta.EvidenceFolder, "false.evidence"), (proof with { Second = first }).Encode());
+        await File.WriteAllBytesAsync(Path.Combine(_beta.EvidenceFolder, "found.evidence"), proof.Encode());
+        await _beta.Start(_genesis);
+        foreach (var house in Founders) await house.Until(_ => house.Host.Chain.Head.Executed.Block.Header.Era == 2, _limit.Token);
+        Assert.Null(_alpha.State.Validators.Seats[3].VoteKey);
+        Assert.Equal(2, Directory.EnumerateFiles(_beta.EvidenceFolder).Count());
+    }
+
     // A crash after the era's end was durable and before its key was destroyed, at any step of that: the next start finishes it, and the seat votes.
     [Theory]
     [InlineData("vote.key")]
@@ -152,6 +192,21 @@ public sealed class MembershipTests : IAsyncLifetime
         Assert.False(_epsilon.Host.HasCaughtUp);
         Assert.False(_alpha.Host.Members.Contains(_epsilon.Name));
     }
+
+    private async Task<(SignedVote First, SignedVote Second)> TwoVotes(House liar)
+    {
+        var key = liar.Keys.Open("vote");
+        var seat = _genesis.Validators.SeatOf(liar.Keys.Open("transaction").PublicKey.Id);
+        async Task<SignedVote> Sign(string block)
+        {
+            var vote = Vote.Notarize(1, 30, 29, Digest.Of(System.Text.Encoding.UTF8.GetBytes(block)));
+            return new SignedVote(vote, seat, await key.Sign(vote.Preimage(_genesis.Chain, _genesis.Shard), _limit.Token));
+        }
+
+        return (await Sign("one"), await Sign("another"));
+    }
+
+    private static Transaction Parsed(ReadOnlyMemory<byte> bytes) => Transaction.TryParse(bytes, out var transaction) is Rejection.None ? transaction! : throw new InvalidDataException();
 
     private House NewHouse(string name) => new(_root, name, _network);
 

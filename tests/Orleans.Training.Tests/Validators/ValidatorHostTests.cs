@@ -32,8 +32,8 @@ internal sealed class LocalValidators : IAsyncDisposable
     /// <summary>Every vote that was sent, as often as it was sent.</summary>
     public ConcurrentQueue<SignedVote> Votes { get; } = [];
 
-    /// <summary>What validators have proven, and who did.</summary>
-    public ConcurrentQueue<(int By, Evidence Evidence)> Evidence { get; } = [];
+    /// <summary>What each validator has proven.</summary>
+    public EvidenceFolder[] Evidence { get; } = new EvidenceFolder[4];
 
     /// <summary>An earlier activation of a seat, which hears what the seat hears.</summary>
     public ValidatorHost? Stale { get; set; }
@@ -47,7 +47,8 @@ internal sealed class LocalValidators : IAsyncDisposable
             var name = TestShard.Hospitals[seat];
             var keys = new ValidatorKeys(Signer(name), Signer(name + "/vote"), Signer(name + "/cosign"), Signer(name + "/log"));
             var store = await _stores.Open(Genesis.Shard, ParticipantId.Parse(name), CancellationToken.None);
-            _hosts[seat] = await ValidatorHost.Start(Genesis, ParticipantId.Parse(name), [], keys, store, new Network(this, ParticipantId.Parse(name)), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence => Evidence.Enqueue((seat, evidence)));
+            Evidence[seat] = new EvidenceFolder(Path.Combine(_folder, name, "evidence"));
+            _hosts[seat] = await ValidatorHost.Start(Genesis, ParticipantId.Parse(name), [], keys, store, new Network(this, ParticipantId.Parse(name)), TimeProvider.System, NullLogger.Instance, CancellationToken.None, Evidence[seat]);
         }
     }
 
@@ -191,12 +192,12 @@ public class ValidatorHostTests
 
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         using var glance = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-        while (validators.Evidence.Count < 3) await glance.WaitForNextTickAsync(patience.Token);
-        Assert.Equal([0, 1, 2], validators.Evidence.Select(item => item.By).Order());
-        Assert.All(validators.Evidence, item =>
+        while (validators.Evidence.Take(3).Any(folder => folder.Proofs.Count < 1)) await glance.WaitForNextTickAsync(patience.Token);
+        Assert.All(validators.Evidence.Take(3), folder =>
         {
-            Assert.Equal(FaultKind.TwoNotarizations, item.Evidence.Check());
-            Assert.Equal(validators.Genesis.Validators.Seats[3].VoteKey, item.Evidence.Key);
+            var proof = Assert.Single(folder.Proofs).Value;
+            Assert.Equal(FaultKind.TwoNotarizations, proof.Check());
+            Assert.Equal(validators.Genesis.Validators.Seats[3].VoteKey, Assert.Single(proof.Keys));
         });
     }
 

@@ -235,16 +235,13 @@ public sealed class ConsensusCore
 
     private void Learn(Certificate certificate)
     {
-        if (IsForeign(certificate.Vote.Era) || certificate.View < FinalView || _halted) return;
-        if (_views.Find(certificate.View)?.Contradicts(certificate) is true)
-        {
-            Halt($"Contradictory certificates for view {certificate.View}: more validators lie than the quorum tolerates.");
-            return;
-        }
-
-        if (certificate.View == FinalView || !_views.Add(certificate)) return;
-        _leaders.SawVotes(certificate);
+        if (IsForeign(certificate.Vote.Era) || _halted) return;
+        // First of all: who signed what contradicts itself is named even when this is the last thing that is done here.
         _views.Remember(certificate);
+        var contradicts = _views.Find(certificate.View)?.Contradicts(certificate) is true;
+        if (contradicts) Halt($"Contradictory certificates for view {certificate.View}: more validators lie than the quorum tolerates.");
+        if (contradicts || certificate.View <= FinalView || !_views.Add(certificate)) return;
+        _leaders.SawVotes(certificate);
         if (certificate.SignedBy(_setup.Seat) && !_replaying) _voter.Seen(certificate.VoteOf(_setup.Seat));
         if (certificate.Kind is VoteKind.Nullify) _leaders.SawNullification(certificate.View);
         // One whose block is here is committed, and journaled as final, in this very step.

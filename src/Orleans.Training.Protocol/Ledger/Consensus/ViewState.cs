@@ -131,9 +131,9 @@ internal sealed class ViewTable(ConsensusSetup setup, VoteWatch watch)
         }
     }
 
-    /// <summary>Those certificates that would be new here.</summary>
-    public IReadOnlyList<Certificate> Unknown(IReadOnlyList<Certificate> certificates) =>
-        [.. certificates.Where(certificate => certificate.View >= FinalView && Find(certificate.View)?.CertificateOf(certificate.Kind) is null)];
+    /// <summary>Whether a certificate would be new here, or contradicts one that is.</summary>
+    public bool IsUnknown(Certificate certificate) =>
+        certificate.View >= FinalView && (Find(certificate.View) is not { } state || state.CertificateOf(certificate.Kind) is null || state.Contradicts(certificate));
 
     /// <summary>The blocks that certificates name, from the final view on.</summary>
     public IEnumerable<Digest> NotarizedBlocks => _views.Values.Where(state => state.Notarization is not null).Select(state => state.Notarization!.Digest);
