@@ -93,7 +93,9 @@ internal static class ValidatorCommand
         var key = new Option<string?>("--tls-key") { Description = "PEM file with its key." };
         var proxied = new Option<bool>("--behind-proxy") { Description = "Listen without TLS beyond this machine: a proxy in front has it." };
         var witness = new Option<string?>("--witness") { Description = "A file (C2SP tlog-policy): 'log VKEY' for each log that this validator is a witness of, 'witness NAME VKEY ADDRESS' for each witness of this validator's log." };
-        var command = new Command("run", "Runs the validator until it is told to stop (SIGTERM, Ctrl-C).") { data, name, genesis, peers, listen, certificate, key, proxied, witness };
+        var keyDays = new Option<int>("--vote-key-days") { Description = "How long a vote key serves before the validator makes another and destroys it, in days from 1 to 30.", DefaultValueFactory = _ => 7 };
+        keyDays.Validators.Add(result => { if (result.GetValue(keyDays) is < 1 or > 30) result.AddError("--vote-key-days is a number from 1 to 30."); });
+        var command = new Command("run", "Runs the validator until it is told to stop (SIGTERM, Ctrl-C).") { data, name, genesis, peers, listen, certificate, key, proxied, witness, keyDays };
         command.SetAction((parsed, cancellationToken) => Run(
             new ValidatorPlan(
                 Path.GetFullPath(parsed.GetValue(data)!),
@@ -104,7 +106,8 @@ internal static class ValidatorCommand
                 parsed.GetValue(certificate),
                 parsed.GetValue(key),
                 parsed.GetValue(proxied),
-                parsed.GetValue(witness)),
+                parsed.GetValue(witness),
+                TimeSpan.FromDays(parsed.GetValue(keyDays))),
             cancellationToken));
         return command;
     }
@@ -129,7 +132,7 @@ internal static class ValidatorCommand
         builder.Services.AddRouting();
         await using var app = builder.Build();
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, plan.Organisation), Validator = plan.Organisation.Name });
-        await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), files.EvidenceFolder(genesis.Shard), peers, null, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>(), cancellationToken);
+        await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), files.EvidenceFolder(genesis.Shard), peers, null, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>(), cancellationToken, plan.KeyLife);
         var witnessing = plan.LoadWitnessing();
         using var witness = witnessing is { Logs.Count: > 0 } ? plan.OpenWitness(witnessing.Logs) : null;
         await using var witnesses = witnessing is { Witnesses.Count: > 0 } ? new Witnesses(seat, witnessing, TimeProvider.System, app.Services.GetRequiredService<ILogger<Witnesses>>()) : null;
@@ -149,7 +152,7 @@ internal static class ValidatorCommand
 }
 
 /// <summary>What one validator process is told.</summary>
-internal sealed record ValidatorPlan(string Data, ParticipantId Organisation, string Genesis, string Peers, IPEndPoint Listen, string? CertificateFile, string? KeyFile, bool BehindProxy, string? WitnessFile)
+internal sealed record ValidatorPlan(string Data, ParticipantId Organisation, string Genesis, string Peers, IPEndPoint Listen, string? CertificateFile, string? KeyFile, bool BehindProxy, string? WitnessFile, TimeSpan KeyLife)
 {
     private const int MaximumWitnessBytes = 64 * 1024;
 

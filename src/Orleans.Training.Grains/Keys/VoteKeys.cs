@@ -55,6 +55,25 @@ public sealed class VoteKeys
         }
     }
 
+    /// <summary>A key that none of these is: one that lies in the folder already, or a new one there. Null for keys that lie in no folder.</summary>
+    /// <param name="used">The keys that must not be given.</param>
+    /// <exception cref="OperationalException">A key cannot be opened or made.</exception>
+    public ISigner? Other(IReadOnlySet<PublicKey> used)
+    {
+        if (_folder is null) return null;
+        lock (_lock)
+        {
+            OpenNew();
+            if (!_open.Values.Any(signer => !used.Contains(signer.PublicKey)))
+            {
+                (Create(_folder) as IDisposable)?.Dispose();
+                OpenNew();
+            }
+
+            return _open.OrderBy(pair => pair.Key, StringComparer.Ordinal).First(pair => !used.Contains(pair.Value.PublicKey)).Value;
+        }
+    }
+
     /// <summary>Makes a new vote key in a folder, under the first name that is free.</summary>
     public static ISigner Create(KeyFolder folder)
     {

@@ -6,13 +6,16 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Grains.Validators;
 
 /// <summary>
-/// What a validator does so that an era can end: it shows the ledger every proof of a fault that it holds, so that the guilty leave (§10.4); and when it has caught up it says on the ledger that it is ready for the next one, and again before its word is too old, until the era is sealed
-/// (§9.4 of docs/spec/consensus.md). One that is about to come in says so at once; one that has a seat only when the era has waited for a while, because mostly nobody needs its word. Like
-/// <see cref="Rounds.RoundWorker"/> it follows from the final state and may be lost and begun again.
+/// What a validator does about eras (docs/spec/consensus.md §9.4, §10.4). It shows the ledger every proof of a fault that it holds, so that the guilty leave. It gives its seat another vote key when the present one
+/// has served its time. And when the era waits to end and it has caught up, it says on the ledger that it is ready for the next one, and again before its word is too old: one that is about to come in says so at
+/// once; one that has a seat only when the era has waited for a while, because mostly nobody needs its word. Like <see cref="Rounds.RoundWorker"/> it follows from the final state and may be lost and begun again.
 /// </summary>
 internal sealed partial class EraWorker : IAsyncDisposable
 {
-    private static readonly TimeSpan Renew = TimeSpan.FromMilliseconds(Limits.ReadyWindowMs / 2);
+    /// <summary>How long a vote key serves when nobody says otherwise.</summary>
+    public static readonly TimeSpan DefaultKeyLife = TimeSpan.FromDays(7);
+
+    private static readonly TimeSpan Freshness = TimeSpan.FromMilliseconds(Limits.ReadyWindowMs / 2);
     private static readonly TimeSpan Reluctance = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SayAgain = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
@@ -25,17 +28,19 @@ internal sealed partial class EraWorker : IAsyncDisposable
     private readonly EvidenceFolder _evidence;
     // When a proof is to be shown.
     private readonly Dictionary<string, DateTimeOffset> _due = new(StringComparer.Ordinal);
+    private readonly TimeSpan _keyLife;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _work;
     private (Digest Entry, ulong Era, long At)? _said;
     private (ulong Era, long At)? _waits;
+    private DateTimeOffset _renewAgain;
 
     /// <summary>Begins to work.</summary>
-    public EraWorker(ValidatorHost host, Genesis genesis, ValidatorKeys keys, TransactionWriter writer, EvidenceFolder evidence, TimeProvider time, ILogger logger)
+    public EraWorker(ValidatorHost host, Genesis genesis, ValidatorKeys keys, TransactionWriter writer, EvidenceFolder evidence, TimeSpan keyLife, TimeProvider time, ILogger logger)
     {
-        (_host, _genesis, _keys, _writer, _evidence, _time, _logger) = (host, genesis, keys, writer, evidence, time, logger);
+        (_host, _genesis, _keys, _writer, _evidence, _keyLife, _time, _logger) = (host, genesis, keys, writer, evidence, keyLife, time, logger);
         _work = Task.Run(Work);
     }
 
@@ -55,6 +60,7 @@ internal sealed partial class EraWorker : IAsyncDisposable
                 var height = _host.Chain.Count;
                 var state = LedgerState.Of(_host.Chain.Head.Executed);
                 await Accuse(state);
+                await Renew(state);
                 await Look(state);
                 using var pause = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 pause.CancelAfter(Glance);
@@ -78,7 +84,7 @@ internal sealed partial class EraWorker : IAsyncDisposable
         if (Entry(state) is not { } entry || _keys.Votes.Find(entry.VoteKey) is not { } vote || !_host.HasCaughtUp) return;
         var name = Digest.Of(entry.Encode());
         var known = state.Contracts.Find<ReadyRecord>(ReadyRecord.Key(entry.TransactionKey.Id));
-        if (known?.Era == era && known.Seat == name && known.TimeMs + (long)Renew.TotalMilliseconds > _time.GetUtcNow().ToUnixTimeMilliseconds()) return;
+        if (known?.Era == era && known.Seat == name && known.TimeMs + (long)Freshness.TotalMilliseconds > _time.GetUtcNow().ToUnixTimeMilliseconds()) return;
         if (_said is { } said && said.Entry == name && said.Era == era && _time.GetElapsedTime(said.At) < SayAgain) return;
         _said = (name, era, _time.GetTimestamp());
         var proof = await vote.Sign(EraContract.ReadyStatement(_genesis.Chain, _genesis.Shard, era, entry), _stop.Token);
@@ -105,6 +111,22 @@ internal sealed partial class EraWorker : IAsyncDisposable
             var transaction = await _writer.Write(new Convict(proof.Encode()), BitConverter.GetBytes(_time.GetUtcNow().ToUnixTimeMilliseconds()), _stop.Token);
             LogAccused(_logger, string.Join(", ", seats.Select(seat => seat.Organisation)), name, (await _host.Submit([transaction]))[0]);
         }
+    }
+
+    // Whoever may have copied the old key has nothing left; its own machine destroys it as soon as the new one is in force. A key that a crash has left is taken first.
+    private async ValueTask Renew(LedgerState state)
+    {
+        var now = _time.GetUtcNow();
+        if (now < _renewAgain || _host.Seat < 0 || !_host.HasCaughtUp || _host.VoteKeySinceMs is not { } since || now.ToUnixTimeMilliseconds() < since + (long)_keyLife.TotalMilliseconds) return;
+        var id = _keys.Transaction.PublicKey.Id;
+        if (state.Contracts.Find<DelegationRecord>(DelegationRecord.Key(id)) is { } last && (last.Waits || now.ToUnixTimeMilliseconds() < last.TimeMs + Limits.RedelegationMs)) return;
+        if (state.Contracts.Find<ConvictionRecord>(ConvictionRecord.Key(id)) is not null || state.Validators.SeatOf(id) is not (>= 0 and var seat)) return;
+        _renewAgain = now + SayAgain;
+        if (_keys.Votes.Other(_host.Eras.Select(_keys.VoteKeyIn).OfType<PublicKey>().ToHashSet()) is not { } key) return;
+        CrashPoints.Reach("vote-key-made-before-submit");
+        var proof = await key.Sign(EraContract.ReadyStatement(_genesis.Chain, _genesis.Shard, state.Validators.Era + 1, state.Validators.Seats[seat] with { VoteKey = key.PublicKey }), _stop.Token);
+        var transaction = await _writer.Write(new Redelegate(key.PublicKey, proof), BitConverter.GetBytes(now.ToUnixTimeMilliseconds()), _stop.Token);
+        LogRenewed(_logger, _keys.VoteKeyIn(state.Validators)!.Id, key.PublicKey.Id, (await _host.Submit([transaction]))[0]);
     }
 
     // The entry with which this organisation would sit in the next era, if the present one is to end and it is to say so.
@@ -138,6 +160,9 @@ internal sealed partial class EraWorker : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The proof {Name} against {Organisations} is handed in for the ledger: {Rejection}")]
     private static partial void LogAccused(ILogger logger, string organisations, string name, Rejection rejection);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The vote key {Old} has served its time; {New} is handed in for the next era: {Rejection}")]
+    private static partial void LogRenewed(ILogger logger, Identifier old, Identifier @new, Rejection rejection);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The work for the next era failed and is tried again")]
     private static partial void LogTrouble(ILogger logger, Exception exception);

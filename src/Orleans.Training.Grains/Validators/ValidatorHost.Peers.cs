@@ -35,7 +35,7 @@ public sealed partial class ValidatorHost
     {
         try
         {
-            _keys.DestroyPastVoteKeys(_core.Setup.Past.Select(link => link.Next).Prepend(_genesis.Validators).SkipLast(1), LedgerState.Of(Chain.Head.Executed));
+            _keys.DestroyPastVoteKeys(Eras.SkipLast(1), LedgerState.Of(Chain.Head.Executed));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -80,6 +80,25 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     /// <summary>The seat that this validator's transactions are for in a set, or −1.</summary>
     public int SeatIn(ValidatorSet validators) => validators.SeatOf(_keys.Transaction.PublicKey.Id);
 
+    /// <summary>The validators of all eras so far, the present one last.</summary>
+    public IEnumerable<ValidatorSet> Eras => _core.Setup.Past.Select(link => link.Next).Prepend(_genesis.Validators);
+
+    /// <summary>Time of the block with which this seat's present vote key came into force, ms since 1970 (UTC); null before the first block, or without such a key.</summary>
+    public long? VoteKeySinceMs
+    {
+        get
+        {
+            var past = _core.Setup.Past;
+            if (_keys.VoteKeyIn(_core.Setup.Validators) is not { } present) return null;
+            for (var i = past.Count - 1; i >= 0; i--)
+            {
+                if (_keys.VoteKeyIn(i == 0 ? _genesis.Validators : past[i - 1].Next) != present) return past[i].SealedMs;
+            }
+
+            return Chain.From(1, 1) is [var first, ..] ? first.Executed.Block.Header.TimeMs : null;
+        }
+    }
+
     /// <summary>Who may have links now, by the newest final state.</summary>
     public LinkMembers Members => _members;
 

@@ -69,9 +69,10 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="loggers">Where to log.</param>
     /// <param name="cancellationToken">Ends the opening.</param>
+    /// <param name="keyLife">How long a vote key serves before the seat gives itself another one; null for 7 days.</param>
     /// <exception cref="OperationalException">The keys or the journal cannot be had.</exception>
     /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, string evidenceFolder, LinkPeers? peers, ITransport? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, string evidenceFolder, LinkPeers? peers, ITransport? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken, TimeSpan? keyLife = null)
     {
         SeatLinks? links = null;
         try
@@ -93,7 +94,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
             var everywhere = links is null ? blobs : new LinkedBlobs(blobs, links);
             var writer = new TransactionWriter(genesis.Chain, genesis.Shard, self, keys.Transaction, time);
             var rounds = new RoundWorker(host, genesis, writer, everywhere, blobs, time, loggers.CreateLogger<RoundWorker>());
-            var eras = new EraWorker(host, genesis, keys, writer, evidence, time, loggers.CreateLogger<EraWorker>());
+            var eras = new EraWorker(host, genesis, keys, writer, evidence, keyLife ?? EraWorker.DefaultKeyLife, time, loggers.CreateLogger<EraWorker>());
             return new ValidatorSeat(genesis, self, keys.Transaction, host, rounds, eras, links, everywhere, evidence, time);
         }
         catch

@@ -16,6 +16,9 @@ public sealed record EraLink(Certificate Final, ReadOnlyMemory<byte> Header, Val
     /// <summary>The era that it ends.</summary>
     public ulong Era => Final.Vote.Era;
 
+    /// <summary>Time of the sealing block, ms since 1970 (UTC); 0 when the header is none.</summary>
+    public long SealedMs => Wire.TryDecode(Header, MaximumHeader, BlockHeader.Read, out var header) ? header!.TimeMs : 0;
+
     /// <summary>Whether <paramref name="current"/> sealed its era in favour of <see cref="Next"/>.</summary>
     public bool Verify(ValidatorSet current, Digest chain, Identifier shard) =>
         Final.Kind is VoteKind.Finalize && Final.Digest == Block.DigestOf(Header.Span)

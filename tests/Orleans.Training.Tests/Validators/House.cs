@@ -36,7 +36,7 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
         return new Validator(Name, Make("transaction"), Make("vote"), Make("cosign"), Make("log"));
     }
 
-    public async Task Start(Genesis genesis)
+    public async Task Start(Genesis genesis, TimeSpan? keyLife = null)
     {
         var keys = ShardFiles.OpenSeat(Keys);
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = JournalFolder, Validator = Name.Name });
@@ -44,7 +44,7 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
         var evidence = new EvidenceFolder(EvidenceFolder);
         _host = await ValidatorHost.Start(genesis, Name, known, keys, store, new Wire(network, Name), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence);
         _writer = new TransactionWriter(genesis.Chain, genesis.Shard, Name, keys.Transaction, TimeProvider.System);
-        _eras = new EraWorker(_host, genesis, keys, _writer, evidence, TimeProvider.System, NullLogger.Instance);
+        _eras = new EraWorker(_host, genesis, keys, _writer, evidence, keyLife ?? EraWorker.DefaultKeyLife, TimeProvider.System, NullLogger.Instance);
         network[Name] = this;
     }
 

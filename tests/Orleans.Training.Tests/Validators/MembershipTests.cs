@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Orleans.Training.Grains;
+using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
@@ -139,6 +140,35 @@ public sealed class MembershipTests : IAsyncLifetime
         foreach (var house in Founders) await house.Until(_ => house.Host.Chain.Head.Executed.Block.Header.Era == 2, _limit.Token);
         Assert.Null(_alpha.State.Validators.Seats[3].VoteKey);
         Assert.Equal(2, Directory.EnumerateFiles(_beta.EvidenceFolder).Count());
+    }
+
+    // All by themselves, with rounds of nobody in the way: each seat votes with another key then, once, and the old ones are gone.
+    [Fact]
+    public async Task AVoteKeyThatHasServedItsTime_IsReplaced_AndDestroyed()
+    {
+        Assert.Equal(Rejection.None, await _alpha.Commit(Something(), Founders, _limit.Token));
+        var spare = VoteKeys.Create(_gamma.Keys).PublicKey;
+        foreach (var house in Founders)
+        {
+            await house.Stop();
+            await house.Start(_genesis, TimeSpan.FromMilliseconds(1));
+        }
+
+        var before = _genesis.Validators.Seats.Select(seat => seat.VoteKey).ToArray();
+        foreach (var house in Founders) await house.Until(state => state.Validators.Seats.All(seat => !before.Contains(seat.VoteKey)) && house.Host.Chain.Head.Executed.Block.Header.Era == state.Validators.Era, _limit.Token);
+        foreach (var house in Founders) Assert.Equal(["cosign", "log", "transaction", "vote-2"], house.Keys.Names);
+        Assert.Equal(spare, _alpha.State.Validators.Seats[2].VoteKey);
+        var era = _alpha.State.Validators.Era;
+        Assert.InRange(era, 2UL, 5UL);
+        // Not again within the hour, and all four vote: three are needed.
+        await _delta.Stop();
+        Assert.Equal(Rejection.None, await _alpha.Commit(Something(), [_alpha, _beta, _gamma], _limit.Token));
+        Assert.Equal(era, _alpha.State.Validators.Era);
+        await _delta.Start(_genesis, TimeSpan.FromMilliseconds(1));
+        await _alpha.Stop();
+        Assert.Equal(Rejection.None, await _beta.Commit(Something(), [_beta, _gamma, _delta], _limit.Token));
+        Assert.Equal(era, _beta.State.Validators.Era);
+        Assert.True(_beta.Host.VoteKeySinceMs > _genesis.TimeMs);
     }
 
     // A crash after the era's end was durable and before its key was destroyed, at any step of that: the next start finishes it, and the seat votes.
