@@ -57,6 +57,33 @@ public sealed class LocalTrainerTests
         Assert.InRange(update.Loss - LocalTrainer.Evaluate(Logistic, parameters, Rows).Loss, -1e-6, 1e-6);
     }
 
+    // FedProx: the first step starts where it is pulled to; in the second the pull is μ times the way gone.
+    [Theory]
+    [InlineData(0.25f)]
+    [InlineData(2f)]
+    public void Train_IsPulledBack_ByTheDistanceFromTheGlobalParameters(float proximal)
+    {
+        var origin = InitialModel.Create(Logistic, new byte[32]);
+        var settings = new TrainingSettings(2, Rows.Count, 0.5f, 1, Proximal: proximal);
+        var first = LogisticGradient(origin, Rows);
+        float[] after = [.. origin.Zip(first, (value, slope) => value - (float)(0.5 * slope))];
+        var second = LogisticGradient(after, Rows);
+        var delta = LocalTrainer.Train(Logistic, origin, Rows, settings).Delta;
+        for (var i = 0; i < delta.Length; i++) Assert.InRange(delta[i] - (after[i] - origin[i] - (0.5 * (second[i] + (proximal * (after[i] - origin[i]))))), -1e-6, 1e-6);
+        Assert.Equal(LocalTrainer.Train(Logistic, origin, Rows, settings with { Proximal = 0 }).Delta, LocalTrainer.Train(Logistic, origin, Rows, new TrainingSettings(2, Rows.Count, 0.5f, 1)).Delta);
+    }
+
+    // The harder the pull, the less a participant that trains for long goes its own way.
+    [Fact]
+    public void Train_GoesLessFar_TheHarderItIsPulled()
+    {
+        var origin = InitialModel.Create(Logistic, new byte[32]);
+        var lengths = new[] { 0f, 0.1f, 1f, 5f }.Select(proximal => Math.Sqrt(LocalTrainer.Train(Logistic, origin, Rows, new TrainingSettings(100, 8, 0.1f, 1, Proximal: proximal)).Delta.Sum(value => (double)value * value))).ToArray();
+        Assert.Equal(lengths.OrderDescending(), lengths);
+        Assert.True(lengths[^1] < 0.5 * lengths[0]);
+        foreach (var wrong in new[] { -1f, float.NaN, float.PositiveInfinity }) Assert.Equal(TrainerFault.BadSetting, Assert.Throws<TrainerException>(() => LocalTrainer.Train(Logistic, origin, Rows, new TrainingSettings(1, 8, 0.1f, 1, Proximal: wrong))).Fault);
+    }
+
     [Fact]
     public async Task Train_GivesTheSameBitsAgain_AlsoFourAtOnce()
     {

@@ -23,10 +23,12 @@ internal static class DemoCommand
         var json = new Option<bool>("--json") { Description = "One JSON object a line instead of text." };
         var reference = new Option<bool>("--no-reference") { Description = "Leaves the 5-seed reference table out." };
         var plain = new Option<bool>("--no-masks") { Description = "Leaves secure aggregation out: validators see every update." };
-        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain };
+        var proximal = new Option<double>("--proximal") { Description = "FedProx: how hard each local step is pulled towards the round's model, for example 0.1." };
+        proximal.Validators.Add(result => { if (result.GetValue(proximal) is not (>= 0 and <= 1000)) result.AddError("--proximal is a number from 0 to 1000."); });
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            if (DemoPlan.Find(parsed.GetValue(name)!) is not { } plan)
+            if (DemoPlan.Find(parsed.GetValue(name)!, (int)Math.Round(1e6 * parsed.GetValue(proximal))) is not { } plan)
             {
                 await Console.Error.WriteLineAsync($"OT-7002 there is no plan '{parsed.GetValue(name)}': use heart or mnist");
                 return ExitCode.Usage;

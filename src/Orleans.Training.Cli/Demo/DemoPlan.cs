@@ -26,7 +26,13 @@ internal abstract class DemoPlan
 
     public abstract int Rounds { get; }
 
-    public abstract TrainingTerms Training { get; }
+    /// <summary>How each participant trains, before anything is asked for besides.</summary>
+    protected abstract TrainingTerms Terms { get; }
+
+    public TrainingTerms Training => Terms with { ProximalMicro = ProximalMicro };
+
+    /// <summary>μ of FedProx in millionths; 0 for federated averaging.</summary>
+    public int ProximalMicro { get; init; }
 
     public abstract double Clip { get; }
 
@@ -41,10 +47,10 @@ internal abstract class DemoPlan
 
     public static string DataFolder => Path.Combine(AppContext.BaseDirectory, "data");
 
-    public static DemoPlan? Find(string name) => name switch
+    public static DemoPlan? Find(string name, int proximalMicro = 0) => name switch
     {
-        "heart" => new HeartPlan(),
-        "mnist" => new MnistPlan(),
+        "heart" => new HeartPlan { ProximalMicro = proximalMicro },
+        "mnist" => new MnistPlan { ProximalMicro = proximalMicro },
         _ => null,
     };
 
@@ -75,5 +81,5 @@ internal abstract class DemoPlan
     }
 
     /// <summary>The settings of local training, before each participant and round derives its seed.</summary>
-    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed);
+    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed, Proximal: Training.ProximalMicro / 1e6f);
 }

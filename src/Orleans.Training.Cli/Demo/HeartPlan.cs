@@ -20,7 +20,7 @@ internal sealed class HeartPlan : DemoPlan
 
     public override int Rounds => HeartReference.Rounds;
 
-    public override TrainingTerms Training => new(50_000, 8, HeartReference.Epochs);
+    protected override TrainingTerms Terms => new(50_000, 8, HeartReference.Epochs);
 
     public override double Clip => 10;
 

@@ -22,7 +22,7 @@ internal sealed class MnistPlan(int rounds = 10, int localEpochs = 1) : DemoPlan
 
     public override int Rounds => rounds;
 
-    public override TrainingTerms Training => new(100_000, 10, localEpochs);
+    protected override TrainingTerms Terms => new(100_000, 10, localEpochs);
 
     public override double Clip => 20;
 

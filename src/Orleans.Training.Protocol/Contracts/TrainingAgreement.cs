@@ -4,8 +4,11 @@ using Orleans.Training.Protocol.Privacy;
 
 namespace Orleans.Training.Protocol.Contracts;
 
-/// <summary>How each participant trains: learning rate in millionths, batch size, passes over its data.</summary>
-public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs);
+/// <summary>
+/// How each participant trains: learning rate in millionths, batch size, passes over its data, and μ in millionths, by which its loss grows with the distance from the round's model:
+/// (μ ÷ 2) ‖w − x‖² (FedProx: Li et al. 2020, eq. 2); 0 for none.
+/// </summary>
+public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs, int ProximalMicro = 0);
 
 /// <summary>One participant of an agreement and the data set it trains on.</summary>
 public readonly record struct AgreedDataset(ParticipantId Participant, string Dataset);
@@ -86,10 +89,11 @@ public sealed record TrainingAgreement
         writer.Write(InitialModel);
         Strategy.Write(writer);
         FixedPoint.Write(writer);
-        writer.WriteStartArray(3);
+        writer.WriteStartArray(Training.ProximalMicro == 0 ? 3 : 4);
         writer.WriteInt64(Training.LearningRateMicro);
         writer.WriteInt32(Training.BatchSize);
         writer.WriteInt32(Training.LocalEpochs);
+        if (Training.ProximalMicro != 0) writer.WriteInt32(Training.ProximalMicro);
         writer.WriteEndArray();
         writer.WriteInt32(Rounds);
         writer.WriteInt32(MinParticipants);
@@ -156,8 +160,10 @@ public sealed record TrainingAgreement
 
     private static TrainingTerms ReadTraining(CborReader reader)
     {
-        reader.ReadArrayHead(3);
-        var terms = new TrainingTerms(reader.ReadNumber(int.MaxValue), reader.ReadNumber(1 << 20), reader.ReadNumber(10_000));
+        var items = reader.ReadStartArray();
+        Wire.Require(items is 3 or 4);
+        var terms = new TrainingTerms(reader.ReadNumber(int.MaxValue), reader.ReadNumber(1 << 20), reader.ReadNumber(10_000), items == 4 ? reader.ReadNumber(1_000_000_000) : 0);
+        Wire.Require(items == 3 || terms.ProximalMicro > 0);
         reader.ReadEndArray();
         return terms;
     }

@@ -89,7 +89,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
     {
         var data = Rows(terms.Agreement.Datasets[position].Participant, terms.Agreement.Datasets[position].Dataset);
         var seed = BinaryPrimitives.ReadUInt64LittleEndian(terms.Agreement.Seed.ToArray());
-        var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round.Number, position), settings.Device);
+        var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round.Number, position), settings.Device, terms.Agreement.Training.ProximalMicro / 1e6f);
         return pool.Run(stop => LocalTrainer.Train(SpecOf(terms), model, data, training, stop), cancellationToken);
     }
 

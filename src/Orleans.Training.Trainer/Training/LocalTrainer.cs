@@ -26,7 +26,7 @@ public static class LocalTrainer
         try
         {
             using var network = Network.Create(spec, global, settings.Device);
-            var loss = Descend(network, data, settings, cancellationToken);
+            var loss = Descend(network, global, data, settings, cancellationToken);
             network.Export(delta);
             for (var i = 0; i < delta.Length; i++) delta[i] -= global[i];
             return new LocalUpdate(delta, loss / data.Count, data.Count);
@@ -81,7 +81,7 @@ public static class LocalTrainer
         }
     }
 
-    private static double Descend(Network network, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken)
+    private static double Descend(Network network, ReadOnlySpan<float> global, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken)
     {
         var random = new SeededRandom(settings.Seed);
         var order = new int[data.Count];
@@ -95,7 +95,7 @@ public static class LocalTrainer
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var batch = order.AsSpan(start, Math.Min(settings.BatchSize, order.Length - start));
-                loss += network.Step(data, batch, settings.LearningRate) * batch.Length;
+                loss += network.Step(data, batch, settings.LearningRate, settings.Proximal, global) * batch.Length;
             }
 
             if (!double.IsFinite(loss)) throw new TrainerException(TrainerFault.Diverged, $"the loss is not finite after epoch {epoch + 1}");

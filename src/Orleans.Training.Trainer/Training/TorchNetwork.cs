@@ -52,23 +52,25 @@ internal sealed class TorchNetwork : Network
         }
     }
 
-    public override float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate)
+    public override float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate, float proximal, ReadOnlySpan<float> origin)
     {
         using var scope = NewDisposeScope();
         var loss = Backward(data, rows);
-        foreach (var parameter in _parameters)
+        for (var i = 0; i < _parameters.Length; i++)
         {
+            var parameter = _parameters[i];
             var gradient = parameter.grad!;
+            var target = origin.Slice(_spec.Parameters[i].Offset, _spec.Parameters[i].Length);
             if (_device.type is DeviceType.CPU)
             {
-                Descend(Floats(parameter), Floats(gradient), learningRate);
+                Descend(Floats(parameter), Floats(gradient), learningRate, proximal, target);
                 gradient.bytes.Clear();
                 continue;
             }
 
             using var guard = no_grad();
             var (values, slopes) = (parameter.cpu(), gradient.cpu());
-            Descend(Floats(values), Floats(slopes), learningRate);
+            Descend(Floats(values), Floats(slopes), learningRate, proximal, target);
             parameter.copy_(values);
             gradient.zero_();
         }
@@ -179,9 +181,15 @@ internal sealed class TorchNetwork : Network
 
     private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 
-    private static void Descend(Span<float> values, ReadOnlySpan<float> gradient, float learningRate)
+    private static void Descend(Span<float> values, ReadOnlySpan<float> gradient, float learningRate, float proximal, ReadOnlySpan<float> origin)
     {
         var i = 0;
+        if (proximal > 0)
+        {
+            for (; i < values.Length; i++) values[i] -= learningRate * (gradient[i] + (proximal * (values[i] - origin[i])));
+            return;
+        }
+
         var rates = new Vector<float>(learningRate);
         for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
         {

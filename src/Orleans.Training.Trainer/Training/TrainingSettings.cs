@@ -9,13 +9,14 @@ public enum TrainingDevice
     Cuda,
 }
 
-/// <summary>How one participant trains in one round: plain stochastic gradient descent.</summary>
+/// <summary>How one participant trains in one round: stochastic gradient descent, plain or pulled towards the round's model.</summary>
 /// <param name="Epochs">Passes over the local data.</param>
 /// <param name="BatchSize">Rows of one step; the last of an epoch may be smaller.</param>
 /// <param name="LearningRate">Factor of the mean gradient of a batch.</param>
 /// <param name="Seed">Decides the order of the rows; with one processor type, everything.</param>
 /// <param name="Device">Where.</param>
-public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningRate, ulong Seed, TrainingDevice Device = TrainingDevice.Cpu)
+/// <param name="Proximal">μ of FedProx (Li et al. 2020, eq. 2): how hard each step is pulled towards the global parameters; 0 for not at all.</param>
+public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningRate, ulong Seed, TrainingDevice Device = TrainingDevice.Cpu, float Proximal = 0)
 {
     /// <exception cref="TrainerException">A setting is out of range.</exception>
     internal void Validate()
@@ -23,6 +24,7 @@ public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningR
         if (Epochs is < 1 or > 100_000) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(Epochs)} ({Epochs}) must be 1 to 100,000");
         if (BatchSize is < 1 or > 1_000_000) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(BatchSize)} ({BatchSize}) must be 1 to 1,000,000");
         if (!float.IsFinite(LearningRate) || LearningRate <= 0) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(LearningRate)} ({LearningRate}) must be positive");
+        if (!float.IsFinite(Proximal) || Proximal < 0) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(Proximal)} ({Proximal}) must be 0 or positive");
     }
 }
 

@@ -64,6 +64,15 @@ public class AgreementTests
         var plan = Plan();
         Assert.True(TrainingAgreement.TryParse(plan.Encode(), out var parsed));
         Assert.Equal(plan.ComputeDigest(), parsed!.ComputeDigest());
+        var proximal = plan with { Training = plan.Training with { ProximalMicro = 100_000 } };
+        Assert.True(TrainingAgreement.TryParse(proximal.Encode(), out parsed));
+        Assert.Equal(proximal.Training, parsed!.Training);
+        Assert.NotEqual(plan.ComputeDigest(), proximal.ComputeDigest());
+        // No pull has one form, the short one.
+        var (with, at) = (proximal.Encode(), 0);
+        while (!with.AsSpan(at).StartsWith((ReadOnlySpan<byte>)[0x84, 0x19, 0xc3, 0x50, 0x08, 0x03, 0x1a])) at++;
+        Assert.False(TrainingAgreement.TryParse((byte[])[.. with[..(at + 6)], 0x00, .. with[(at + 11)..]], out _));
+        Assert.True(TrainingAgreement.TryParse((byte[])[.. with[..(at + 6)], 0x01, .. with[(at + 11)..]], out _));
     }
 
     [Fact]
@@ -78,6 +87,7 @@ public class AgreementTests
             plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
             plan with { Datasets = [.. plan.Datasets.Reverse()] }, plan with { Datasets = [plan.Datasets[0], plan.Datasets[0]] }, plan with { Masks = true }, plan with { InputWindowMs = 0 },
             plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = FixedPoint.Create(10, 3) },
+            plan with { Training = plan.Training with { ProximalMicro = -1 } }, plan with { Training = plan.Training with { ProximalMicro = 1_000_000_001 } },
             plan with { Rounds = Limits.Rounds + 1 }, plan with { Name = "a/b" }, plan with { ModelSpec = new byte[] { 0x80 } },
         ];
         foreach (var agreement in wrong) Assert.False(TrainingAgreement.TryParse(agreement.Encode(), out _), agreement.ToString());
