@@ -13,6 +13,7 @@ internal abstract class DemoPlan
 
     public const int Seats = 4;
 
+    private const int LaneBits = 16;
     private const int Corrupt = 1;
     private const int PhaseMs = 60_000;
 
@@ -35,6 +36,9 @@ internal abstract class DemoPlan
     public int ProximalMicro { get; init; }
 
     public abstract double Clip { get; }
+
+    /// <summary>Beyond this a coordinate of an update is cut; what is not needed for it is left for the resolution.</summary>
+    public abstract double Bound { get; }
 
     /// <summary>Writes every participant's own data below the machine's folder, where only its own process looks.</summary>
     public abstract void WriteData(string root);
@@ -66,7 +70,7 @@ internal abstract class DemoPlan
             Seed = Digest.From(seed),
             InitialModel = Digest.Zero,
             Strategy = ServerStrategy.FedAvg,
-            FixedPoint = FixedPoint.Create(Clip, Participants.Count),
+            FixedPoint = FixedPoint.Create(Clip, Participants.Count, LaneBits, Bound),
             Training = Training,
             Rounds = Rounds,
             // With masks that bear c corrupt ones a sum is of c + 3 at least.

@@ -24,6 +24,8 @@ internal sealed class HeartPlan : DemoPlan
 
     public override double Clip => 10;
 
+    public override double Bound => 10;
+
     public override void WriteData(string root)
     {
         var lines = System.Text.Encoding.UTF8.GetString(DataFile.Read(Source)).Split('\n', StringSplitOptions.RemoveEmptyEntries);

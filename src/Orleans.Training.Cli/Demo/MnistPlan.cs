@@ -26,6 +26,8 @@ internal sealed class MnistPlan(int rounds = 10, int localEpochs = 1) : DemoPlan
 
     public override double Clip => 20;
 
+    public override double Bound => 1;
+
     public override void WriteData(string root)
     {
         var images = IdxArray.Load(Path.Combine(Source, "train-images-idx3-ubyte.gz"), 3);

@@ -55,14 +55,16 @@ public sealed record FixedPoint
         return valid;
     }
 
-    /// <summary>The finest parameters for this many participants, with bound = clip: no coordinate is ever cut.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The clip is not in (0, 2²⁰], or the number of participants not in 1 to <see cref="Limits.Participants"/>.</exception>
-    public static FixedPoint Create(double clip, int participants)
+    /// <summary>The finest parameters for this many participants whose sums fit lanes of so many bits.</summary>
+    /// <param name="clip">C.</param>
+    /// <param name="participants">The most updates that one sum may hold.</param>
+    /// <param name="bits">Of a lane under masks (<see cref="LaneLayout"/>): 8, 10, 12, 16, 21 or 32.</param>
+    /// <param name="bound">B; null for C, with which no coordinate is ever cut.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Clip or bound is not in (0, 2²⁰], the number of participants not in 1 to <see cref="Limits.Participants"/>, or no layout has so many bits.</exception>
+    public static FixedPoint Create(double clip, int participants, int bits = 32, double? bound = null)
     {
-        if (!(clip > 0 && clip <= UnitLimit * Unit)) throw new ArgumentOutOfRangeException(nameof(clip));
-        if (participants is < 1 or > Limits.Participants) throw new ArgumentOutOfRangeException(nameof(participants));
-        var units = Math.Max(1, (long)Math.Round(clip / Unit));
-        return new FixedPoint(units, units, int.MaxValue / participants, participants);
+        static long Units(double value, string name) => value > 0 && value <= UnitLimit * Unit ? Math.Max(1, (long)Math.Round(value / Unit)) : throw new ArgumentOutOfRangeException(name);
+        return new FixedPoint(Units(clip, nameof(clip)), Units(bound ?? clip, nameof(bound)), LaneLayout.LevelsFor(bits, participants), participants);
     }
 
     /// <summary>The weight of <paramref name="samples"/> where the largest participant has <paramref name="largest"/>: their quotient, at least 2⁻²⁰.</summary>

@@ -4,6 +4,7 @@ using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Contracts;
+using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Grains.Participants;
 using Orleans.Training.Grains.Silos;
 using Orleans.Training.Grains.Trainers;
@@ -16,8 +17,9 @@ namespace Orleans.Training.Trainer.Grains;
 
 /// <inheritdoc cref="ITrainerGrain"/>
 [GrainType("otrain.trainer"), RequireParticipant, RequireSiloMetadata(TrainerSettings.AcceleratorLabel, order: 20), SpreadEvenly]
-internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles files, TrainerPool pool, IBlobStore blobs, MaskedParticipants masks, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain, IDisposable
+internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles files, TrainerPool pool, IBlobStore blobs, MaskedParticipants masks, TimeProvider time, ILogger<TrainerGrain> logger) : Grain, ITrainerGrain, IDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
     private readonly Dictionary<string, LabelledData> _data = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stop = new();
     private SkellamSampler? _sampler;
@@ -32,7 +34,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         var (shard, participant) = (GrainKeys.ShardOf(key), GrainKeys.ParticipantOf(key));
         var contracts = GrainFactory.GetGrain<IContractsGrain>(shard.ToString());
         if (!Digest.TryParse(agreement, out var digest)) throw new OperationalException("OT-7024", $"'{agreement}' names no run.");
-        if (await contracts.Find<AgreementRecord>(AgreementRecord.Key(digest)) is not { } terms || await contracts.Find<RoundRecord>(RoundRecord.Key(digest, round, attempt)) is not { } record) return;
+        if (await Find(contracts, shard, RoundRecord.Key(digest, round, attempt)) is not { } record || await contracts.Find<AgreementRecord>(AgreementRecord.Key(digest)) is not { } terms) return;
         var position = terms.Agreement.PositionOf(participant);
         if (position < 0) return;
         var model = await BaseModel(contracts, terms, record);
@@ -52,6 +54,18 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         var answer = (Rejection)await GrainFactory.GetGrain<IParticipantGrain>(key).CommitInput(digest.ToArray(), round, attempt, record.BaseModel.ToArray(), blob.Name.ToArray());
         CrashPoints.Reach("commit-submitted");
         LogTrained(logger, participant.Name, round, update.Samples, update.Loss, answer);
+    }
+
+    // Whoever asks may have heard of the attempt before this silo has.
+    private async Task<RoundRecord?> Find(IContractsGrain contracts, Identifier shard, string attempt)
+    {
+        var ledger = GrainFactory.GetGrain<ILedgerShardGrain>(shard.ToString());
+        var begun = time.GetTimestamp();
+        for (var size = 0L; ; size = await ledger.Grown(size))
+        {
+            if (await contracts.Find<RoundRecord>(attempt) is { } record) return record;
+            if (time.GetElapsedTime(begun) > Patience) return null;
+        }
     }
 
     // The same lanes as without masks, so that the model is the same; with noise, which is drawn once for an attempt.

@@ -35,7 +35,7 @@ public static class HeartReference
     public static ModelSpec Spec { get; } = ModelSpec.Logistic(HeartDisease.FeatureCount);
 
     /// <summary>The lanes.</summary>
-    public static FixedPoint FixedPoint { get; } = FixedPoint.Create(10, HeartDisease.Sites.Count);
+    public static FixedPoint FixedPoint { get; } = FixedPoint.Create(10, HeartDisease.Sites.Count, bits: 16);
 
     /// <summary>The settings of one round.</summary>
     public static TrainingSettings Settings(ulong seed) => new(Epochs, 8, 0.05f, seed);
