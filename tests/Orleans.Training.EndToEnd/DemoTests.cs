@@ -31,6 +31,10 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         string[] models = ["cleveland alone", "hungarian alone", "switzerland alone", "va alone", "federated", "federated without ledger", "pooled"];
         Assert.Equal(models, lines.Where(line => line.TryGetProperty("accuracy", out _) && line.TryGetProperty("auc", out _) && !line.TryGetProperty("round", out _)).Select(line => line.GetProperty("model").GetString()));
         Assert.True(lines[^1].GetProperty("verified").GetBoolean());
+        // Pulled, normalised and masked on the ledger, it is the training that it is beside it.
+        double Accuracy(string model) => lines.First(line => line.TryGetProperty("model", out var name) && name.GetString() == model).GetProperty("accuracy").GetDouble();
+        Assert.InRange(Accuracy("federated") - Accuracy("federated without ledger"), -0.02, 0.02);
+        Assert.True(Accuracy("federated") > Accuracy("va alone"));
 
         await VerifyWithoutOrleans(folder["alone"], Path.Combine(root, "export"), policy);
         Assert.True(TrustPolicy.TryParse(await File.ReadAllTextAsync(policy), out var trust, out var problem), problem);
@@ -69,7 +73,7 @@ public sealed partial class DemoTests(ITestOutputHelper output)
     {
         var lines = new List<JsonElement>();
         SignedNote? early = null;
-        using var demo = Start(DrillSilo.Executable, "demo", "heart", "--json", "--no-reference", "--data", root);
+        using var demo = Start(DrillSilo.Executable, "demo", "heart", "--json", "--no-reference", "--proximal", "0.01", "--normalised", "--data", root);
         var problems = demo.StandardError.ReadToEndAsync();
         while (await demo.StandardOutput.ReadLineAsync() is { } line)
         {

@@ -43,7 +43,7 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
         process.Refresh();
         var processor = process.TotalProcessorTime - before;
 
-        var single = plan.Settings with { Epochs = plan.Training.LocalEpochs * plan.Rounds, Proximal = 0 };
+        var single = plan.Settings with { Epochs = plan.Training.LocalEpochs * plan.Rounds, Proximal = 0, IsNormalised = false };
         var alone = new List<(string, Evaluation)>();
         var participants = plan.Participants.Order().ToArray();
         for (var i = 0; i < rows.Length && rows.Length <= DemoPlan.Seats; i++) alone.Add((participants[i].Name, await Single(plan, initial, rows[i], test, single, pool, cancellationToken)));
@@ -64,6 +64,7 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
         {
             var (number, parent) = (round, model);
             var updates = await Task.WhenAll(rows.Select((data, position) => pool.Run(stop => LocalTrainer.Train(plan.Spec, parent, data, plan.Settings with { Seed = SeededRandom.Derive(DemoPlan.Seed, number, position) }, stop), cancellationToken)));
+            if (plan.Settings.IsNormalised) FederatedAveraging.Normalise(updates, plan.Settings);
             var sum = new LaneSum(agreement.FixedPoint, model.Length);
             for (var i = 0; i < updates.Length; i++)
             {

@@ -25,10 +25,11 @@ internal static class DemoCommand
         var plain = new Option<bool>("--no-masks") { Description = "Leaves secure aggregation out: validators see every update." };
         var proximal = new Option<double>("--proximal") { Description = "FedProx: how hard each local step is pulled towards the round's model, for example 0.1." };
         proximal.Validators.Add(result => { if (result.GetValue(proximal) is not (>= 0 and <= 1000)) result.AddError("--proximal is a number from 0 to 1000."); });
-        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal };
+        var normalised = new Option<bool>("--normalised") { Description = "FedNova: who takes more local steps does not draw the model further." };
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            if (DemoPlan.Find(parsed.GetValue(name)!, (int)Math.Round(1e6 * parsed.GetValue(proximal))) is not { } plan)
+            if (DemoPlan.Find(parsed.GetValue(name)!, (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised)) is not { } plan)
             {
                 await Console.Error.WriteLineAsync($"OT-7002 there is no plan '{parsed.GetValue(name)}': use heart or mnist");
                 return ExitCode.Usage;

@@ -30,10 +30,13 @@ internal abstract class DemoPlan
     /// <summary>How each participant trains, before anything is asked for besides.</summary>
     protected abstract TrainingTerms Terms { get; }
 
-    public TrainingTerms Training => Terms with { ProximalMicro = ProximalMicro };
+    public TrainingTerms Training => Terms with { ProximalMicro = ProximalMicro, IsNormalised = IsNormalised };
 
     /// <summary>μ of FedProx in millionths; 0 for federated averaging.</summary>
     public int ProximalMicro { get; init; }
+
+    /// <summary>Whether updates are normalised by their steps (FedNova).</summary>
+    public bool IsNormalised { get; init; }
 
     public abstract double Clip { get; }
 
@@ -51,10 +54,10 @@ internal abstract class DemoPlan
 
     public static string DataFolder => Path.Combine(AppContext.BaseDirectory, "data");
 
-    public static DemoPlan? Find(string name, int proximalMicro = 0) => name switch
+    public static DemoPlan? Find(string name, int proximalMicro = 0, bool isNormalised = false) => name switch
     {
-        "heart" => new HeartPlan { ProximalMicro = proximalMicro },
-        "mnist" => new MnistPlan { ProximalMicro = proximalMicro },
+        "heart" => new HeartPlan { ProximalMicro = proximalMicro, IsNormalised = isNormalised },
+        "mnist" => new MnistPlan { ProximalMicro = proximalMicro, IsNormalised = isNormalised },
         _ => null,
     };
 
@@ -85,5 +88,5 @@ internal abstract class DemoPlan
     }
 
     /// <summary>The settings of local training, before each participant and round derives its seed.</summary>
-    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed, Proximal: Training.ProximalMicro / 1e6f);
+    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed, Proximal: Training.ProximalMicro / 1e6f, IsNormalised: Training.IsNormalised);
 }

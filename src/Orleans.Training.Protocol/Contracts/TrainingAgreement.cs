@@ -6,9 +6,37 @@ namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
 /// How each participant trains: learning rate in millionths, batch size, passes over its data, and μ in millionths, by which its loss grows with the distance from the round's model:
-/// (μ ÷ 2) ‖w − x‖² (FedProx: Li et al. 2020, eq. 2); 0 for none.
+/// (μ ÷ 2) ‖w − x‖² (FedProx: Li et al. 2020, eq. 2); 0 for none; and whether updates are normalised by their steps (<see cref="NormalisedUpdate"/>). Three items on the wire, or five when one of the last two is used.
 /// </summary>
-public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs, int ProximalMicro = 0);
+public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs, int ProximalMicro = 0, bool IsNormalised = false)
+{
+    internal void Write(CborWriter writer)
+    {
+        var isPlain = ProximalMicro == 0 && !IsNormalised;
+        writer.WriteStartArray(isPlain ? 3 : 5);
+        writer.WriteInt64(LearningRateMicro);
+        writer.WriteInt32(BatchSize);
+        writer.WriteInt32(LocalEpochs);
+        if (!isPlain)
+        {
+            writer.WriteInt32(ProximalMicro);
+            writer.WriteBoolean(IsNormalised);
+        }
+
+        writer.WriteEndArray();
+    }
+
+    internal static TrainingTerms Read(CborReader reader)
+    {
+        var items = reader.ReadStartArray();
+        Wire.Require(items is 3 or 5);
+        var terms = new TrainingTerms(reader.ReadNumber(int.MaxValue), reader.ReadNumber(1 << 20), reader.ReadNumber(10_000));
+        if (items == 5) terms = terms with { ProximalMicro = reader.ReadNumber(1_000_000_000), IsNormalised = reader.ReadBoolean() };
+        Wire.Require(items == 3 || terms.ProximalMicro > 0 || terms.IsNormalised);
+        reader.ReadEndArray();
+        return terms;
+    }
+}
 
 /// <summary>One participant of an agreement and the data set it trains on.</summary>
 public readonly record struct AgreedDataset(ParticipantId Participant, string Dataset);
@@ -89,12 +117,7 @@ public sealed record TrainingAgreement
         writer.Write(InitialModel);
         Strategy.Write(writer);
         FixedPoint.Write(writer);
-        writer.WriteStartArray(Training.ProximalMicro == 0 ? 3 : 4);
-        writer.WriteInt64(Training.LearningRateMicro);
-        writer.WriteInt32(Training.BatchSize);
-        writer.WriteInt32(Training.LocalEpochs);
-        if (Training.ProximalMicro != 0) writer.WriteInt32(Training.ProximalMicro);
-        writer.WriteEndArray();
+        Training.Write(writer);
         writer.WriteInt32(Rounds);
         writer.WriteInt32(MinParticipants);
         writer.WriteInt64(InputWindowMs);
@@ -126,7 +149,7 @@ public sealed record TrainingAgreement
             InitialModel = reader.ReadDigest(),
             Strategy = ServerStrategy.Read(reader),
             FixedPoint = FixedPoint.Read(reader),
-            Training = ReadTraining(reader),
+            Training = TrainingTerms.Read(reader),
             Rounds = reader.ReadNumber(Limits.Rounds),
             MinParticipants = reader.ReadNumber(Limits.Participants),
             InputWindowMs = reader.ReadNumber(int.MaxValue),
@@ -156,16 +179,6 @@ public sealed record TrainingAgreement
     {
         masking = reader.PeekState() is CborReaderState.StartArray ? MaskingTerms.Read(reader) : null;
         return masking is not null || reader.ReadBoolean();
-    }
-
-    private static TrainingTerms ReadTraining(CborReader reader)
-    {
-        var items = reader.ReadStartArray();
-        Wire.Require(items is 3 or 4);
-        var terms = new TrainingTerms(reader.ReadNumber(int.MaxValue), reader.ReadNumber(1 << 20), reader.ReadNumber(10_000), items == 4 ? reader.ReadNumber(1_000_000_000) : 0);
-        Wire.Require(items == 3 || terms.ProximalMicro > 0);
-        reader.ReadEndArray();
-        return terms;
     }
 
     private static AgreedDataset ReadDataset(CborReader reader)

@@ -38,15 +38,16 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         var position = terms.Agreement.PositionOf(participant);
         if (position < 0) return;
         var model = await BaseModel(contracts, terms, record);
+        var scale = terms.Agreement.Training.IsNormalised ? NormalisedUpdate.ScaleOf(position, terms.Weights, await Steps(contracts, terms)) : 1;
         if (terms.Agreement.Masks)
         {
             // Off this grain's scheduler: masks take as long as a pass over the model for every participant.
-            await Task.Run(() => masks.Run(shard, participant, terms, record, model, stop => Masked(terms, record, position, model, stop), _stop.Token));
+            await Task.Run(() => masks.Run(shard, participant, terms, record, model, stop => Masked(terms, record, position, scale, model, stop), _stop.Token));
             return;
         }
 
         if (record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero) return;
-        var update = await Train(terms, record, position, model, CancellationToken.None);
+        var update = await Train(terms, record, position, scale, model, CancellationToken.None);
         var rounding = await Derive(participant, ParticipantSecrets.RoundingContext(digest, round, attempt));
         if (!terms.Agreement.FixedPoint.TryQuantize(update.Delta, terms.Weights[position], rounding, out var lanes)) throw Diverged();
         var blob = await blobs.Put(new MemoryStream(UpdateBlob.Write(lanes), writable: false), null, CancellationToken.None);
@@ -69,10 +70,10 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
     }
 
     // The same lanes as without masks, so that the model is the same; with noise, which is drawn once for an attempt.
-    private async Task<TrainedUpdate> Masked(AgreementRecord terms, RoundRecord round, int position, float[] model, CancellationToken cancellationToken)
+    private async Task<TrainedUpdate> Masked(AgreementRecord terms, RoundRecord round, int position, double scale, float[] model, CancellationToken cancellationToken)
     {
         var participant = terms.Agreement.Datasets[position].Participant;
-        var update = await Train(terms, round, position, model, cancellationToken);
+        var update = await Train(terms, round, position, scale, model, cancellationToken);
         var (parameters, weight) = (terms.Agreement.FixedPoint, terms.Weights[position]);
         var rounding = await Derive(participant, ParticipantSecrets.RoundingContext(round.Agreement, round.Number, round.Attempt));
         int[]? lanes;
@@ -99,12 +100,28 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         return MaskTail.Of(weight) with { LossSum = Bounded(update.Loss * update.Samples * MaskTail.LossUnit), Samples = Bounded(update.Samples) };
     }
 
-    private Task<LocalUpdate> Train(AgreementRecord terms, RoundRecord round, int position, float[] model, CancellationToken cancellationToken)
+    private async Task<LocalUpdate> Train(AgreementRecord terms, RoundRecord round, int position, double scale, float[] model, CancellationToken cancellationToken)
     {
         var data = Rows(terms.Agreement.Datasets[position].Participant, terms.Agreement.Datasets[position].Dataset);
         var seed = BinaryPrimitives.ReadUInt64LittleEndian(terms.Agreement.Seed.ToArray());
         var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round.Number, position), settings.Device, terms.Agreement.Training.ProximalMicro / 1e6f);
-        return pool.Run(stop => LocalTrainer.Train(SpecOf(terms), model, data, training, stop), cancellationToken);
+        var update = await pool.Run(stop => LocalTrainer.Train(SpecOf(terms), model, data, training, stop), cancellationToken);
+        if (scale != 1) NormalisedUpdate.Scale(update.Delta, scale);
+        return update;
+    }
+
+    // By the numbers of rows that everybody has registered: so everybody takes the same for the others' steps.
+    private static async Task<long[]> Steps(IContractsGrain contracts, AgreementRecord terms)
+    {
+        var steps = new long[terms.Agreement.Datasets.Count];
+        for (var i = 0; i < steps.Length; i++)
+        {
+            var (participant, name) = terms.Agreement.Datasets[i];
+            var dataset = await contracts.Find<DatasetRecord>(DatasetRecord.Key(participant, name)) ?? throw new OperationalException("OT-7026", $"The data set {name} of {participant} is not on the ledger as this silo sees it yet.");
+            steps[i] = NormalisedUpdate.StepsOf(dataset.Records, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LocalEpochs);
+        }
+
+        return steps;
     }
 
     private static ModelSpec SpecOf(AgreementRecord terms) =>

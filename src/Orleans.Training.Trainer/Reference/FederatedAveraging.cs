@@ -31,11 +31,21 @@ public static class FederatedAveraging
                 updates[i] = LocalTrainer.Train(spec, model, participants[i], settings with { Seed = seed }, cancellationToken);
             }
 
+            if (settings.IsNormalised) Normalise(updates, settings);
             model = fixedPoint is null ? Average(model, updates) : Aggregate(model, updates, fixedPoint, SeededRandom.Derive(settings.Seed, round, -1));
             afterRound?.Invoke(round, model);
         }
 
         return model;
+    }
+
+    /// <summary>Scales the updates of all who train together by their steps.</summary>
+    public static void Normalise(IReadOnlyList<LocalUpdate> updates, TrainingSettings settings)
+    {
+        var largest = updates.Max(update => update.Samples);
+        int[] weights = [.. updates.Select(update => FixedPoint.WeightOf(update.Samples, largest))];
+        long[] steps = [.. updates.Select(update => NormalisedUpdate.StepsOf(update.Samples, settings.BatchSize, settings.Epochs))];
+        for (var i = 0; i < updates.Count; i++) NormalisedUpdate.Scale(updates[i].Delta, NormalisedUpdate.ScaleOf(i, weights, steps));
     }
 
     private static float[] Average(float[] model, LocalUpdate[] updates)

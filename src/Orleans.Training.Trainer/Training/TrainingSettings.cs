@@ -16,7 +16,8 @@ public enum TrainingDevice
 /// <param name="Seed">Decides the order of the rows; with one processor type, everything.</param>
 /// <param name="Device">Where.</param>
 /// <param name="Proximal">μ of FedProx (Li et al. 2020, eq. 2): how hard each step is pulled towards the global parameters; 0 for not at all.</param>
-public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningRate, ulong Seed, TrainingDevice Device = TrainingDevice.Cpu, float Proximal = 0)
+/// <param name="IsNormalised">Whether those who train together scale their updates by their steps (<see cref="Protocol.Aggregation.NormalisedUpdate"/>); one alone has nobody to compare with.</param>
+public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningRate, ulong Seed, TrainingDevice Device = TrainingDevice.Cpu, float Proximal = 0, bool IsNormalised = false)
 {
     /// <exception cref="TrainerException">A setting is out of range.</exception>
     internal void Validate()

@@ -68,9 +68,12 @@ public class AgreementTests
         Assert.True(TrainingAgreement.TryParse(proximal.Encode(), out parsed));
         Assert.Equal(proximal.Training, parsed!.Training);
         Assert.NotEqual(plan.ComputeDigest(), proximal.ComputeDigest());
-        // No pull has one form, the short one.
+        var normalised = plan with { Training = plan.Training with { IsNormalised = true } };
+        Assert.True(TrainingAgreement.TryParse(normalised.Encode(), out parsed));
+        Assert.Equal(normalised.Training, parsed!.Training);
+        // Neither has one form, the short one.
         var (with, at) = (proximal.Encode(), 0);
-        while (!with.AsSpan(at).StartsWith((ReadOnlySpan<byte>)[0x84, 0x19, 0xc3, 0x50, 0x08, 0x03, 0x1a])) at++;
+        while (!with.AsSpan(at).StartsWith((ReadOnlySpan<byte>)[0x85, 0x19, 0xc3, 0x50, 0x08, 0x03, 0x1a])) at++;
         Assert.False(TrainingAgreement.TryParse((byte[])[.. with[..(at + 6)], 0x00, .. with[(at + 11)..]], out _));
         Assert.True(TrainingAgreement.TryParse((byte[])[.. with[..(at + 6)], 0x01, .. with[(at + 11)..]], out _));
     }
