@@ -120,13 +120,13 @@ internal sealed partial class EraWorker : IAsyncDisposable
         if (now < _renewAgain || _host.Seat < 0 || !_host.HasCaughtUp || _host.VoteKeySinceMs is not { } since || now.ToUnixTimeMilliseconds() < since + (long)_keyLife.TotalMilliseconds) return;
         var id = _keys.Transaction.PublicKey.Id;
         if (state.Contracts.Find<DelegationRecord>(DelegationRecord.Key(id)) is { } last && (last.Waits || now.ToUnixTimeMilliseconds() < last.TimeMs + Limits.RedelegationMs)) return;
-        if (state.Contracts.Find<ConvictionRecord>(ConvictionRecord.Key(id)) is not null || state.Validators.SeatOf(id) is not (>= 0 and var seat)) return;
+        if (state.Contracts.Find<ConvictionRecord>(ConvictionRecord.Key(id)) is not null || state.Validators.SeatOf(id) is not (>= 0 and var seat) || state.Validators.Seats[seat].VoteKey is not { } old) return;
         _renewAgain = now + SayAgain;
         if (_keys.Votes.Other(_host.Eras.Select(_keys.VoteKeyIn).OfType<PublicKey>().ToHashSet()) is not { } key) return;
         CrashPoints.Reach("vote-key-made-before-submit");
         var proof = await key.Sign(EraContract.ReadyStatement(_genesis.Chain, _genesis.Shard, state.Validators.Era + 1, state.Validators.Seats[seat] with { VoteKey = key.PublicKey }), _stop.Token);
         var transaction = await _writer.Write(new Redelegate(key.PublicKey, proof), BitConverter.GetBytes(now.ToUnixTimeMilliseconds()), _stop.Token);
-        LogRenewed(_logger, _keys.VoteKeyIn(state.Validators)!.Id, key.PublicKey.Id, (await _host.Submit([transaction]))[0]);
+        LogRenewed(_logger, old.Id, key.PublicKey.Id, (await _host.Submit([transaction]))[0]);
     }
 
     // The entry with which this organisation would sit in the next era, if the present one is to end and it is to say so.

@@ -4,8 +4,8 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
-/// A seat that was shown to have broken a rule: [organisation, era, fault, SHA-256 of the proof]. It stands under the id of each key that the seat had in that era, for ever: none of them may
-/// stand in a validator set again. The proof itself is in the ledger's entry.
+/// A seat that was shown to have broken a rule: [organisation, era, fault, SHA-256 of the proof]. It stands under the id of each key that the seat had in that era and has when it is convicted, for ever: none
+/// of them may stand in a validator set again. The proof itself is in the ledger's entry.
 /// </summary>
 /// <param name="Organisation">Whose seat it was.</param>
 /// <param name="Era">The era of the set in which it was found.</param>
@@ -89,7 +89,8 @@ public sealed record Convict(ReadOnlyMemory<byte> Proof) : ContractCall
         foreach (var seat in guilty)
         {
             var record = new ConvictionRecord(seat.Organisation, validators!.Era, fault, Digest.Of(Proof.Span));
-            foreach (var id in seat.KeyIds) context.Put(ConvictionRecord.Key(id), record, id == seat.TransactionKey.Id ? "SeatConvicted" : null);
+            var today = context.Validators.SeatOf(seat.TransactionKey.Id) is >= 0 and var at ? context.Validators.Seats[at].KeyIds : [];
+            foreach (var id in seat.KeyIds.Union(today)) context.Put(ConvictionRecord.Key(id), record, id == seat.TransactionKey.Id ? "SeatConvicted" : null);
             EraContract.Expel(context, seat.TransactionKey.Id);
         }
 

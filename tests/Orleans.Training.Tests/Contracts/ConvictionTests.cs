@@ -154,6 +154,9 @@ public sealed class ConvictionTests
         Assert.Equal(2UL, _governance.Validators.Era);
         Assert.Equal(Rejection.None, _shard.Send("switzerland", Guilty("va", era: 1)));
         Assert.Null(_shard.Head.Seals!.Seats[3].VoteKey);
+        _shard.Commit(10);
+        var successor = _governance.Newcomer("successor") with { VoteKey = _shard.KeyOf("va2", "/vote").Public };
+        Assert.Equal(Rejection.Convicted, _shard.Send("cleveland", new ProposeChange(SeatChange.Add(successor))));
 
         // Nor does somebody get in with its key of that time, approved before anybody knew.
         var other = new TestShard();
