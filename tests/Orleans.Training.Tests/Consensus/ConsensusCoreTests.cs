@@ -203,6 +203,25 @@ public sealed class ConsensusCoreTests
         Assert.Null(shard.Cores[0].News(new CertificateMessage([shard.Certify(Vote.Notarize(1, 1, 0, shard.Committed[0][0].Digest), 1, 2, 3)])));
     }
 
+    // It knows only that a block is final, not who notarized it: nobody can be named, but it does not go on.
+    [Fact]
+    public void ANotarizationBesideAnotherBlocksFinalization_Stops_EvenWithoutAName()
+    {
+        var shard = new TestShard(4);
+        shard.Down.Add(0);
+        shard.Settle().Submit(1, TestShard.NewTransaction(1)).Pass(2_000);
+        var final = shard.Cores[1].Finalization!;
+        var late = shard.Cores[0];
+        late.Step(new MessageReceived(shard.NowMs, 1, new CertificateMessage([final])));
+        Assert.Null(late.News(new CertificateMessage([final])));
+        var other = new CertificateMessage([shard.Certify(Vote.Notarize(1, final.View, final.View - 1, Digest.Of("another"u8)), 1, 2, 3)]);
+        Assert.NotNull(late.News(other));
+        var step = late.Step(new MessageReceived(shard.NowMs, 1, other));
+        Assert.True(late.Stopped);
+        Assert.Single(step.Outputs.OfType<RaiseAlarm>());
+        Assert.Empty(step.Outputs.OfType<EvidenceFound>());
+    }
+
     private static Vote Contradicting(VoteKind kind) => kind switch
     {
         VoteKind.Notarize => Vote.Notarize(1, 1, 0, Digest.Of("another"u8)),

@@ -79,15 +79,16 @@ public sealed class ConvictionTests
     public void TwoHistories_AreConvictedToo_ByTheCosignKey()
     {
         var note = new NoteKey("va", NoteKeyKind.Cosignature, _shard.KeyOf("va", "/cosign").Public);
-        SignedNote Cosigned(string leaf, string by = "va")
+        SignedNote Cosigned(string leaf, string by = "va", string? origin = null)
         {
-            var text = new Checkpoint(_shard.Genesis.Origin, 1, Digest.Of(System.Text.Encoding.UTF8.GetBytes(leaf))).Text;
+            var text = new Checkpoint(origin ?? _shard.Genesis.Origin, 1, Digest.Of(System.Text.Encoding.UTF8.GetBytes(leaf))).Text;
             var key = new NoteKey(by, NoteKeyKind.Cosignature, _shard.KeyOf(by, "/cosign").Public);
             return new SignedNote(text, [SignedNote.Cosignature(key, 5, _shard.KeyOf(by, "/cosign").Sign(SignedNote.CosignatureMessage(text, 5)))]);
         }
 
         Assert.Equal(Rejection.NotProven, _shard.Send("switzerland", new Convict(new SplitView(note, Cosigned("a"), Cosigned("a")).Encode())));
         Assert.Equal(Rejection.NotProven, _shard.Send("switzerland", new Convict(new SplitView(note, Cosigned("a"), Cosigned("b", "cleveland"), null, []).Encode())));
+        Assert.Equal(Rejection.NotProven, _shard.Send("switzerland", new Convict(new SplitView(note, Cosigned("a", origin: "another.example/log"), Cosigned("b", origin: "another.example/log")).Encode())));
         Assert.Equal(Rejection.None, _shard.Send("switzerland", new Convict(new SplitView(note, Cosigned("a"), Cosigned("b")).Encode())));
         Assert.Null(_shard.Head.Seals!.Seats[3].VoteKey);
     }
@@ -104,6 +105,15 @@ public sealed class ConvictionTests
         Assert.Equal(Rejection.NotProven, Send(good with { Key = _shard.KeyOf("cleveland", "/vote").Public }));
         Assert.Equal(Rejection.NotProven, Send(good with { First = good.First with { Seat = 2 }, Second = good.Second with { Seat = 2 } }));
         Assert.Equal(Rejection.NotProven, Send(Proof("va", era: 2)));
+        // Guilty, but on another ledger: there the same key has signed twice.
+        foreach (var (chain, shard) in new[] { (Digest.Of("elsewhere"u8), good.Shard), (good.Chain, Identifier.Of("elsewhere"u8)) })
+        {
+            SignedVote Elsewhere(SignedVote vote) => vote with { Signature = _shard.KeyOf("va", "/vote").Sign(vote.Vote.Preimage(chain, shard)) };
+            var there = good with { Chain = chain, Shard = shard, First = Elsewhere(good.First), Second = Elsewhere(good.Second) };
+            Assert.Equal(FaultKind.TwoNotarizations, there.Check());
+            Assert.Equal(Rejection.NotProven, Send(there));
+        }
+
         // Votes that contradict each other, by a key that is none of this ledger's.
         var stranger = other.KeyOf("va", "/vote");
         Assert.Equal(Rejection.NotProven, Send(good with { Key = stranger.Public, First = good.First with { Signature = stranger.Sign(good.First.Vote.Preimage(good.Chain, good.Shard)) }, Second = good.Second with { Signature = stranger.Sign(good.Second.Vote.Preimage(good.Chain, good.Shard)) } }));
@@ -164,7 +174,7 @@ public sealed class ConvictionTests
         Assert.Equal(Rejection.None, governance.Redelegate("va", "va2"));
         other.Commit(10);
         var heir = governance.Newcomer("heir") with { VoteKey = other.KeyOf("va", "/vote").Public };
-        governance.Approve(SeatChange.Add(heir));
+        governance.Approve(SeatChange.Replace(other.KeyOf("va").Public.Id, heir));
         Assert.Equal(Rejection.None, other.Send("switzerland", Guilty("va", era: 1)));
         Assert.Equal(3UL, other.Head.Seals!.Era);
         other.Commit(10);
