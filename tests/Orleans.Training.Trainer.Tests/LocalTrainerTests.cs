@@ -81,7 +81,11 @@ public sealed class LocalTrainerTests
         var lengths = new[] { 0f, 0.1f, 1f, 5f }.Select(proximal => Math.Sqrt(LocalTrainer.Train(Logistic, origin, Rows, new TrainingSettings(100, 8, 0.1f, 1, Proximal: proximal)).Delta.Sum(value => (double)value * value))).ToArray();
         Assert.Equal(lengths.OrderDescending(), lengths);
         Assert.True(lengths[^1] < 0.5 * lengths[0]);
-        foreach (var wrong in new[] { -1f, float.NaN, float.PositiveInfinity }) Assert.Equal(TrainerFault.BadSetting, Assert.Throws<TrainerException>(() => LocalTrainer.Train(Logistic, origin, Rows, new TrainingSettings(1, 8, 0.1f, 1, Proximal: wrong))).Fault);
+        // As hard as it goes, every step begins anew at the origin: what is left is one step's length.
+        var shortest = LocalTrainer.Train(Logistic, origin, Rows, new TrainingSettings(100, Rows.Count, 0.1f, 1, Proximal: 10)).Delta;
+        var step = LocalTrainer.Train(Logistic, origin, Rows, new TrainingSettings(1, Rows.Count, 0.1f, 1)).Delta;
+        Assert.True(shortest.Sum(value => (double)value * value) < 1.5 * step.Sum(value => (double)value * value));
+        foreach (var wrong in new[] { -1f, 10.1f, float.NaN, float.PositiveInfinity }) Assert.Equal(TrainerFault.BadSetting, Assert.Throws<TrainerException>(() => LocalTrainer.Train(Logistic, origin, Rows, new TrainingSettings(1, 8, 0.1f, 1, Proximal: wrong))).Fault);
     }
 
     [Fact]

@@ -24,7 +24,7 @@ internal static class DemoCommand
         var reference = new Option<bool>("--no-reference") { Description = "Leaves the 5-seed reference table out." };
         var plain = new Option<bool>("--no-masks") { Description = "Leaves secure aggregation out: validators see every update." };
         var proximal = new Option<double>("--proximal") { Description = "FedProx: how hard each local step is pulled towards the round's model, for example 0.1." };
-        proximal.Validators.Add(result => { if (result.GetValue(proximal) is not (>= 0 and <= 1000)) result.AddError("--proximal is a number from 0 to 1000."); });
+        proximal.Validators.Add(result => { if (result.GetValue(proximal) is not (>= 0 and <= 10)) result.AddError("--proximal is a number from 0 to 10."); });
         var normalised = new Option<bool>("--normalised") { Description = "FedNova: who takes more local steps does not draw the model further." };
         var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised };
         command.SetAction(async (parsed, cancellationToken) =>

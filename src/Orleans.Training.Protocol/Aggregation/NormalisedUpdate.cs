@@ -10,7 +10,8 @@ public static class NormalisedUpdate
     /// <param name="records">Rows of its data set.</param>
     /// <param name="batchSize">Rows of a step.</param>
     /// <param name="epochs">Passes over them.</param>
-    public static long StepsOf(long records, int batchSize, int epochs) => ((records - 1) / batchSize + 1) * epochs;
+    /// <exception cref="ArgumentOutOfRangeException">There are no rows.</exception>
+    public static long StepsOf(long records, int batchSize, int epochs) => records > 0 ? ((records - 1) / batchSize + 1) * epochs : throw new ArgumentOutOfRangeException(nameof(records));
 
     /// <summary>τ ÷ τᵢ: 1 when all take as many steps.</summary>
     /// <param name="position">i.</param>

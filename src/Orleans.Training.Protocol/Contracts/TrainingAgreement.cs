@@ -6,10 +6,12 @@ namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
 /// How each participant trains: learning rate in millionths, batch size, passes over its data, and μ in millionths, by which its loss grows with the distance from the round's model:
-/// (μ ÷ 2) ‖w − x‖² (FedProx: Li et al. 2020, eq. 2); 0 for none; and whether updates are normalised by their steps (<see cref="NormalisedUpdate"/>). Three items on the wire, or five when one of the last two is used.
+/// (μ ÷ 2) ‖w − x‖² (FedProx: Li et al. 2020, eq. 2); 0 for none, and at most 1 ÷ learning rate, since a step that is pulled further goes beyond x; and whether updates are normalised by their steps (<see cref="NormalisedUpdate"/>). Three items on the wire, or five when one of the last two is used.
 /// </summary>
 public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs, int ProximalMicro = 0, bool IsNormalised = false)
 {
+    private const long Million = 1_000_000;
+
     internal void Write(CborWriter writer)
     {
         var isPlain = ProximalMicro == 0 && !IsNormalised;
@@ -33,6 +35,7 @@ public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int Lo
         var terms = new TrainingTerms(reader.ReadNumber(int.MaxValue), reader.ReadNumber(1 << 20), reader.ReadNumber(10_000));
         if (items == 5) terms = terms with { ProximalMicro = reader.ReadNumber(1_000_000_000), IsNormalised = reader.ReadBoolean() };
         Wire.Require(items == 3 || terms.ProximalMicro > 0 || terms.IsNormalised);
+        Wire.Require(terms.LearningRateMicro * terms.ProximalMicro <= Million * Million);
         reader.ReadEndArray();
         return terms;
     }

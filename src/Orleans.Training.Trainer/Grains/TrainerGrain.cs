@@ -37,6 +37,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         if (await Find(contracts, shard, RoundRecord.Key(digest, round, attempt)) is not { } record || await contracts.Find<AgreementRecord>(AgreementRecord.Key(digest)) is not { } terms) return;
         var position = terms.Agreement.PositionOf(participant);
         if (position < 0) return;
+        if (!terms.Agreement.Masks && (record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero)) return;
         var model = await BaseModel(contracts, terms, record);
         var scale = terms.Agreement.Training.IsNormalised ? NormalisedUpdate.ScaleOf(position, terms.Weights, await Steps(contracts, terms)) : 1;
         if (terms.Agreement.Masks)
@@ -46,7 +47,6 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
             return;
         }
 
-        if (record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero) return;
         var update = await Train(terms, record, position, scale, model, CancellationToken.None);
         var rounding = await Derive(participant, ParticipantSecrets.RoundingContext(digest, round, attempt));
         if (!terms.Agreement.FixedPoint.TryQuantize(update.Delta, terms.Weights[position], rounding, out var lanes)) throw Diverged();

@@ -25,7 +25,8 @@ public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningR
         if (Epochs is < 1 or > 100_000) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(Epochs)} ({Epochs}) must be 1 to 100,000");
         if (BatchSize is < 1 or > 1_000_000) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(BatchSize)} ({BatchSize}) must be 1 to 1,000,000");
         if (!float.IsFinite(LearningRate) || LearningRate <= 0) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(LearningRate)} ({LearningRate}) must be positive");
-        if (!float.IsFinite(Proximal) || Proximal < 0) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(Proximal)} ({Proximal}) must be 0 or positive");
+        // Beyond 1 a step goes past the point that it is pulled to, beyond 2 further away from it than it was.
+        if (!(Proximal >= 0 && (double)Proximal * LearningRate <= 1.0 + 1e-6)) throw new TrainerException(TrainerFault.BadSetting, $"{nameof(Proximal)} ({Proximal}) must be from 0 to 1 ÷ {nameof(LearningRate)} ({LearningRate})");
     }
 }
 

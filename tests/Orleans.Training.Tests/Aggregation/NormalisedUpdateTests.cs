@@ -14,6 +14,9 @@ public sealed class NormalisedUpdateTests
     public void Steps_CountTheLastBatch(long records, int batch, int epochs, long steps) => Assert.Equal(steps, NormalisedUpdate.StepsOf(records, batch, epochs));
 
     [Fact]
+    public void NoRows_AreNoSteps() => Assert.Throws<ArgumentOutOfRangeException>(() => NormalisedUpdate.StepsOf(0, 1, 1));
+
+    [Fact]
     public void EqualSteps_ChangeNothing_ToTheBit()
     {
         var random = new Random(20261123);

@@ -68,6 +68,8 @@ public class AgreementTests
         Assert.True(TrainingAgreement.TryParse(proximal.Encode(), out parsed));
         Assert.Equal(proximal.Training, parsed!.Training);
         Assert.NotEqual(plan.ComputeDigest(), proximal.ComputeDigest());
+        // η = 0.05: a pull of 20 goes back in one step, and further is none.
+        Assert.True(TrainingAgreement.TryParse((plan with { Training = plan.Training with { ProximalMicro = 20_000_000 } }).Encode(), out _));
         var normalised = plan with { Training = plan.Training with { IsNormalised = true } };
         Assert.True(TrainingAgreement.TryParse(normalised.Encode(), out parsed));
         Assert.Equal(normalised.Training, parsed!.Training);
@@ -90,7 +92,7 @@ public class AgreementTests
             plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
             plan with { Datasets = [.. plan.Datasets.Reverse()] }, plan with { Datasets = [plan.Datasets[0], plan.Datasets[0]] }, plan with { Masks = true }, plan with { InputWindowMs = 0 },
             plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = FixedPoint.Create(10, 3) },
-            plan with { Training = plan.Training with { ProximalMicro = -1 } }, plan with { Training = plan.Training with { ProximalMicro = 1_000_000_001 } },
+            plan with { Training = plan.Training with { ProximalMicro = -1 } }, plan with { Training = plan.Training with { ProximalMicro = 20_000_001 } },
             plan with { Rounds = Limits.Rounds + 1 }, plan with { Name = "a/b" }, plan with { ModelSpec = new byte[] { 0x80 } },
         ];
         foreach (var agreement in wrong) Assert.False(TrainingAgreement.TryParse(agreement.Encode(), out _), agreement.ToString());
