@@ -117,7 +117,9 @@ internal sealed partial class EraWorker : IAsyncDisposable
     private async ValueTask Renew(LedgerState state)
     {
         var now = _time.GetUtcNow();
-        if (now < _renewAgain || _host.Seat < 0 || !_host.HasCaughtUp || _host.VoteKeySinceMs is not { } since || now.ToUnixTimeMilliseconds() < since + (long)_keyLife.TotalMilliseconds) return;
+        if (now < _renewAgain || _host.Seat < 0 || !_host.HasCaughtUp || _host.VoteKeySinceMs is not { } since) return;
+        // The seats have their turns: what is signed for the next era is nothing any more when another's key has begun it.
+        if (now < DateTimeOffset.FromUnixTimeMilliseconds(since) + _keyLife + (Politeness * _host.Seat)) return;
         var id = _keys.Transaction.PublicKey.Id;
         if (state.Contracts.Find<DelegationRecord>(DelegationRecord.Key(id)) is { } last && (last.Waits || now.ToUnixTimeMilliseconds() < last.TimeMs + Limits.RedelegationMs)) return;
         if (state.Contracts.Find<ConvictionRecord>(ConvictionRecord.Key(id)) is not null || state.Validators.SeatOf(id) is not (>= 0 and var seat) || state.Validators.Seats[seat].VoteKey is not { } old) return;
