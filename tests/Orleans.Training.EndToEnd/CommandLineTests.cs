@@ -25,6 +25,8 @@ public sealed class CommandLineTests
     [InlineData("verify --nonsense", "OT-7014", "./run verify --help")]
     [InlineData("demo nonsense", "OT-7002", "heart or mnist")]
     [InlineData("demo heart nonsense", "OT-7014", "'nonsense'")]
+    [InlineData("demo heart --proximal 10.1", "OT-7014", "from 0 to 10")]
+    [InlineData("demo heart --proximal -1", "OT-7014", "from 0 to 10")]
     [InlineData("up nonsense", "OT-7002", "heart or mnist")]
     [InlineData("serve --data none", "OT-7014", "--silo-port")]
     [InlineData("serve --data none --silo-port x --client-port 2", "OT-7014", "--silo-port")]
@@ -37,6 +39,8 @@ public sealed class CommandLineTests
     [InlineData("validator run --data none --name alpha --genesis none --peers none", "OT-7045", "no file none")]
     [InlineData("validator run --data none --name alpha --genesis none --peers none --listen here", "OT-7014", "--listen")]
     [InlineData("validator run --data none --name alpha --genesis none --peers none --listen 0.0.0.0:7443", "OT-7044", "--behind-proxy")]
+    [InlineData("validator run --data none --name alpha --genesis none --peers none --vote-key-days 0", "OT-7014", "from 1 to 30")]
+    [InlineData("validator run --data none --name alpha --genesis none --peers none --vote-key-days 31", "OT-7014", "from 1 to 30")]
     public async Task WrongUse_GivesOneNumberedLine(string line, string number, string part)
     {
         var (code, output, error) = await Run(line);

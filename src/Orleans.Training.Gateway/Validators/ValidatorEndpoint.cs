@@ -32,7 +32,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         endpoints.MapGet(shard + "policy", http => Read(http, () => PlainAnswer.Give(http, TrustPolicy.Text(seat.Genesis.Origin, seat.Members.Present))));
         endpoints.MapGet(shard + "governance", http => Read(http, () => PlainAnswer.Give(http, GovernanceState.Of(LedgerState.Of(seat.Chain.Head.Executed)).Encode(), forEver: false)));
         endpoints.MapGet(shard + "evidence", http => Read(http, () => PlainAnswer.Give(http, string.Concat(seat.Evidence.Proofs.Keys.Select(name => name + "\n")))));
-        endpoints.MapGet(shard + "evidence/{name}", http => Read(http, () => seat.Evidence.Proofs.TryGetValue((string)http.Request.RouteValues["name"]!, out var proof) ? PlainAnswer.Give(http, proof.Encode(), forEver: true) : Missing(http)));
+        endpoints.MapGet(shard + "evidence/{name}", http => Read(http, () => seat.Evidence.Proofs.TryGetValue((string)http.Request.RouteValues["name"]!, out var proof) ? PlainAnswer.Give(http, proof.Encode(), forEver: false) : Missing(http)));
         endpoints.MapGet(shard + "watched/{origin}", http => Read(http, () => Watched(http)));
         endpoints.MapGet(shard + "checkpoint", http => Read(http, () => (witnesses is null ? seat.Checkpoint : witnesses.Newest) is { } note ? PlainAnswer.Give(http, note.ToString()) : Missing(http)));
         endpoints.MapGet(shard + "tile/{**path}", http => Read(http, () => Tile(http)));

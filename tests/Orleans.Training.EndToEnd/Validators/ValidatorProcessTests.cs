@@ -37,7 +37,7 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
         await federation.Start();
         await federation.Commit(federation.Seats[0]);
         using var http = new HttpClient();
-        foreach (var path in new[] { "checkpoint", "genesis", "policy", "tile/0/000.p/1", "tile/entries/000.p/1", "receipts/0", "blocks/1" })
+        foreach (var path in new[] { "checkpoint", "genesis", "policy", "tile/0/000.p/1", "tile/entries/000.p/1", "receipts/0", "blocks/1", "governance", "evidence" })
         {
             var address = new Uri(federation.Seats[0].Address, $"shards/{federation.Genesis.Shard}/{path}");
             Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync(address)).StatusCode);
