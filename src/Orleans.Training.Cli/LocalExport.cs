@@ -1,6 +1,7 @@
 using Orleans.Training.Client.Exports;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
@@ -41,7 +42,7 @@ internal static class LocalExport
     }
 
     // Whoever cosigned a checkpoint had a finalization of the very block that it ends at, so one of the journals holds both.
-    private static async Task<List<CommittedBlock>> ReadJournal(ValidatorStores stores, Genesis genesis, long size, CancellationToken cancellationToken)
+    private static async Task<List<(ExecutedBlock Executed, Certificate? Finalization)>> ReadJournal(ValidatorStores stores, Genesis genesis, long size, CancellationToken cancellationToken)
     {
         for (var seat = 0; seat < genesis.Validators.Count; seat++)
         {
@@ -51,8 +52,8 @@ internal static class LocalExport
             var records = new List<JournalRecord>();
             await using var store = await stores.Open(genesis.Shard, organisation, cancellationToken);
             await foreach (var frame in store.Read(cancellationToken)) records.AddRange(frame);
-            var chain = new List<CommittedBlock> { new(setup.Genesis, null) };
-            ConsensusCore.Restore(setup, records, committed => chain.Add(new CommittedBlock(committed.Executed, committed.Finalization)));
+            var chain = new List<(ExecutedBlock Executed, Certificate? Finalization)> { (setup.Genesis, null) };
+            ConsensusCore.Restore(setup, records, committed => chain.Add((committed.Executed, committed.Finalization)));
             var end = chain.FindIndex(block => LedgerState.Of(block.Executed).Tree.Size == size && block.Finalization?.Digest == block.Executed.Block.Digest);
             if (end > 0) return chain.GetRange(0, end + 1);
         }
@@ -61,13 +62,13 @@ internal static class LocalExport
     }
 
     // By the validators whose keys lie here.
-    private static async Task WriteStatements(ExportWriter writer, ShardFiles files, Genesis genesis, List<CommittedBlock> blocks, CancellationToken cancellationToken)
+    private static async Task WriteStatements(ExportWriter writer, ShardFiles files, Genesis genesis, List<(ExecutedBlock Executed, Certificate? Finalization)> blocks, CancellationToken cancellationToken)
     {
         var chain = new CommittedChain(blocks[0].Executed);
-        foreach (var block in blocks.Skip(1)) chain.Append(block);
+        foreach (var (executed, finalization) in blocks.Skip(1)) chain.Append(executed, finalization);
         var statements = new Statements(genesis, chain, new FileBlobStore(files.BlobFolder));
         if (statements.Last is not { } last) return;
-        foreach (var seat in LedgerState.Of(chain.Head.Executed).Validators.Seats)
+        foreach (var seat in LedgerState.Of(chain.Head).Validators.Seats)
         {
             if (!Directory.Exists(Path.Combine(files.KeyRoot, seat.Organisation.Name))) continue;
             var signer = new KeyFolder(files.KeyRoot, seat.Organisation).Open(KeyFolder.IdentityKey);

@@ -21,6 +21,9 @@ public sealed class ShardFiles(string root)
 
     public string JournalFolder(Identifier shard, ParticipantId validator) => Path.Combine(root, "shards", shard.ToString(), "validators", validator.Name);
 
+    /// <summary>Where a validator keeps what follows from its journal.</summary>
+    public string HistoryFolder(Identifier shard, ParticipantId validator) => Path.Combine(root, "shards", shard.ToString(), "history", validator.Name);
+
     /// <summary>Where validators of this machine keep proofs of other seats' faults.</summary>
     public string EvidenceFolder(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "evidence");
 

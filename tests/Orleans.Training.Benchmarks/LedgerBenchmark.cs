@@ -41,7 +41,7 @@ internal static class LedgerBenchmark
         }));
         await shard.Entries(0, before, Saturation);
         var (wall, used) = (watch.Elapsed.TotalSeconds, (LocalShard.ProcessorTime - processor).TotalSeconds);
-        var blocks = shard[0].Chain.Head.Executed.Block.Header.Height;
+        var blocks = shard[0].Chain.Head.Block.Header.Height;
         var each = 1e6 * used / Saturation / 4;
         Say($"individually signed, {transactions[0].Encoded.Length} bytes: {Saturation / wall:F0} tx/s committed; {4 * each:F0} µs CPU per transaction for all four, {each:F0} µs per validator; {used / wall:F2} processors busy; {blocks} blocks so far");
         Say($"of the {each:F0} µs: {string.Join(", ", parts.Select(part => string.Create(CultureInfo.InvariantCulture, $"{part.Name} {part.Microseconds:F1} ({part.Microseconds / each:P0})")))}; the rest is gossip, the pool, memory and threads");
@@ -100,7 +100,7 @@ internal static class LedgerBenchmark
             {
                 await shard[0].Chain.WaitFor(height, CancellationToken.None);
                 var now = Stopwatch.GetTimestamp();
-                foreach (var encoded in shard[0].Chain.From(height, 1)[0].Executed.Block.Transactions)
+                foreach (var encoded in shard[0].Chain[height].Block.Transactions)
                 {
                     if (Transaction.TryParse(encoded, out var transaction) is not Rejection.None) continue;
                     lock (submitted)
@@ -138,7 +138,7 @@ internal static class LedgerBenchmark
         if (!Checkpoint.TryParse(note.Text, out var checkpoint)) throw new InvalidOperationException("The checkpoint does not parse.");
         var index = checkpoint!.Size / 2;
         var (block, position) = shard[0].Chain.Locate(index)!.Value;
-        var receipt = new Receipt(LedgerState.Of(block.Executed).Leaves[position], index, shard[0].Chain.InclusionProof(index, checkpoint.Size), note);
+        var receipt = new Receipt(block.Leaves[position], index, shard[0].Chain.InclusionProof(index, checkpoint.Size), note);
         var policy = TrustPolicy.Of(shard.Genesis.Origin, shard.Genesis.Validators);
         if (receipt.Verify(policy) is not ReceiptCheck.Good) throw new InvalidOperationException("The receipt does not verify.");
         var microseconds = Limit("receipt verification", 300, () => receipt.Verify(policy));

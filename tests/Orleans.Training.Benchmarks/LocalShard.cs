@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
@@ -9,20 +10,20 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Benchmarks;
 
 /// <summary>
-/// Four validators in this process, as a silo hosts them: each with its own keys, its own verified signatures, its own execution and its own journal, synced before
+/// Four validators in this process, or one, as a silo hosts them: each with its own keys, its own verified signatures, its own execution, its own archive and its own journal, synced before
 /// each vote. Messages pass between them encoded, through memory.
 /// </summary>
 internal sealed class LocalShard : IAsyncDisposable
 {
-    private const int Count = 4;
     private readonly string _folder = Directory.CreateTempSubdirectory("otrain-bench-").FullName;
-    private readonly ValidatorHost?[] _hosts = new ValidatorHost?[Count];
-    private readonly Ed25519Signer[] _signers = [.. Enumerable.Range(0, Count).Select(seat => Signer($"{seat}"))];
+    private readonly ValidatorHost?[] _hosts;
+    private readonly Ed25519Signer[] _signers;
     private int _next;
 
-    private LocalShard()
+    private LocalShard(int count)
     {
-        var seats = Enumerable.Range(0, Count).Select(seat => new Validator(NameOf(seat), _signers[seat].PublicKey, Signer($"{seat}/vote").PublicKey, Signer($"{seat}/cosign").PublicKey, Signer($"{seat}/log").PublicKey)).ToArray();
+        (_hosts, _signers) = (new ValidatorHost?[count], [.. Enumerable.Range(0, count).Select(seat => Signer($"{seat}"))]);
+        var seats = Enumerable.Range(0, count).Select(seat => new Validator(NameOf(seat), _signers[seat].PublicKey, Signer($"{seat}/vote").PublicKey, Signer($"{seat}/cosign").PublicKey, Signer($"{seat}/log").PublicKey)).ToArray();
         Genesis = new Genesis("bench.example/ledger", Identifier.Of("bench"u8), TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() - 1000, new ValidatorSet(1, seats));
     }
 
@@ -30,17 +31,29 @@ internal sealed class LocalShard : IAsyncDisposable
 
     public ValidatorHost this[int seat] => _hosts[seat]!;
 
-    public static async Task<LocalShard> Start()
+    public static async Task<LocalShard> Start(int count = 4)
     {
-        var shard = new LocalShard();
-        for (var seat = 0; seat < Count; seat++)
-        {
-            var keys = new ValidatorKeys(shard._signers[seat], Signer($"{seat}/vote"), Signer($"{seat}/cosign"), Signer($"{seat}/log"));
-            var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = Path.Combine(shard._folder, $"{seat}"), Validator = $"{seat}" });
-            shard._hosts[seat] = await ValidatorHost.Start(shard.Genesis, NameOf(seat), [], keys, store, new Network(shard, NameOf(seat)), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
-        }
-
+        var shard = new LocalShard(count);
+        for (var seat = 0; seat < count; seat++) await shard.Open(seat);
         return shard;
+    }
+
+    /// <summary>Stops a validator and starts it from its files, with those of its history or without.</summary>
+    public async Task Restart(int seat, bool withHistory)
+    {
+        await _hosts[seat]!.DisposeAsync();
+        if (!withHistory) Directory.Delete(FolderOf(seat, "history"), recursive: true);
+        await Open(seat);
+    }
+
+    public string FolderOf(int seat, string what) => Path.Combine(_folder, $"{seat}", what);
+
+    private async Task Open(int seat)
+    {
+        var keys = new ValidatorKeys(_signers[seat], Signer($"{seat}/vote"), Signer($"{seat}/cosign"), Signer($"{seat}/log"));
+        var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = FolderOf(seat, "journal"), Validator = $"{seat}" });
+        var history = new HistoryFolder(FolderOf(seat, "history"), NullLogger.Instance);
+        _hosts[seat] = await ValidatorHost.Start(Genesis, NameOf(seat), [], keys, store, new Network(this, NameOf(seat)), TimeProvider.System, NullLogger.Instance, CancellationToken.None, history: history);
     }
 
     /// <summary>Individually signed transactions of about 512 bytes, which their contract refuses (the fifth has no such key): the cheapest execution there is.</summary>
@@ -50,7 +63,7 @@ internal sealed class LocalShard : IAsyncDisposable
         var transactions = new Transaction[count];
         for (var i = 0; i < count; i++)
         {
-            var seat = i % Count;
+            var seat = i % _signers.Length;
             var writer = new Grains.TransactionWriter(Genesis.Chain, Genesis.Shard, Genesis.Validators.Seats[seat].Organisation, _signers[seat], TimeProvider.System);
             transactions[i] = await writer.Write(call, BitConverter.GetBytes(_next++), CancellationToken.None);
         }
@@ -72,7 +85,7 @@ internal sealed class LocalShard : IAsyncDisposable
     /// <summary>Entries of a validator's chain: every leaf but the first of each block.</summary>
     public static long EntriesOf(ValidatorHost host)
     {
-        var head = host.Chain.Head.Executed;
+        var head = host.Chain.Head;
         return LedgerState.Of(head).Tree.Size - (long)head.Block.Header.Height - 1;
     }
 
@@ -104,7 +117,7 @@ internal sealed class LocalShard : IAsyncDisposable
     {
         public void Send(ParticipantId to, ReadOnlyMemory<byte> message)
         {
-            for (var seat = 0; seat < Count; seat++)
+            for (var seat = 0; seat < shard._hosts.Length; seat++)
             {
                 if (NameOf(seat) == to) shard._hosts[seat]?.Receive(from, message);
             }

@@ -3,6 +3,7 @@ using Orleans.Training.Benchmarks;
 return args switch
 {
     ["aggregation"] => AggregationBenchmark.Run(),
+    ["growth", .. var options] => await GrowthBenchmark.Run(options),
     ["lanes"] => LanesBenchmark.Run(),
     ["ledger"] => await LedgerBenchmark.Run(),
     ["overhead"] => await OverheadBenchmark.Run(),
@@ -11,6 +12,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("use: ./run bench aggregation | ./run bench lanes | ./run bench ledger | ./run bench overhead");
+    Console.Error.WriteLine("use: ./run bench aggregation | ./run bench growth [--entries N] | ./run bench lanes | ./run bench ledger | ./run bench overhead");
     return 2;
 }

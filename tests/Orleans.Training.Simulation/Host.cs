@@ -18,6 +18,7 @@ internal sealed class Host
     private readonly Queue<ConsensusInput> _inbox = new();
     private readonly List<Certificate> _finals = [];
     private readonly List<Block> _committed = [];
+    private readonly List<ExecutedBlock> _states = [];
     private readonly long _clockSkewMs;
     private readonly int _timerSkewPercent;
     private ConsensusCore _core;
@@ -83,9 +84,12 @@ internal sealed class Host
         }
 
         var before = _committed.ToList();
-        _committed.Clear();
-        _finals.Clear();
-        _core = ConsensusCore.Restore(_first with { Seat = SeatIn(_world.Validators) }, opening.Records, Commit);
+        if (!FromSnapshot(opening.Records))
+        {
+            Forget(0);
+            _core = ConsensusCore.Restore(_first with { Seat = SeatIn(_world.Validators) }, opening.Records, Commit);
+        }
+
         for (var i = 0; i < before.Count && IsHonest; i++)
         {
             if (i >= _committed.Count || _committed[i].Digest != before[i].Digest) throw new InvariantException($"I5: node {Node} lost height {i + 1} in a crash");
@@ -96,6 +100,30 @@ internal sealed class Host
         _inbox.Clear();
         _world.Trace($"node {Node} starts in view {_core.View}, height {Height}");
         Give(new Started(ClockMs));
+    }
+
+    // Every other life begins at the state after one of its final blocks, if the journal still holds that as final, with what of the journal is needed then.
+    private bool FromSnapshot(IEnumerable<JournalRecord> records)
+    {
+        if ((_life + Node) % 2 == 0 || _states.Count == 0) return false;
+        var at = (_life * 31 + Node) % _states.Count;
+        var state = _states[at];
+        var tail = new JournalTail(state.Block);
+        tail.Add(records);
+        if (state.Seals is not null || !tail.Reached) return false;
+        EraLink[] past = [.. Setup.Past.Where(link => link.Era < state.Block.Header.Era)];
+        var validators = past.Length == 0 ? _first.Validators : past[^1].Next;
+        Forget(at + 1);
+        _world.FromSnapshots++;
+        _core = ConsensusCore.Restore(_first with { Genesis = state, Validators = validators, Seat = SeatIn(validators), Past = past }, tail.Records, Commit);
+        return true;
+    }
+
+    private void Forget(int from)
+    {
+        _committed.RemoveRange(from, _committed.Count - from);
+        _finals.RemoveRange(from, _finals.Count - from);
+        _states.RemoveRange(from, _states.Count - from);
     }
 
     public void Crash()
@@ -137,8 +165,7 @@ internal sealed class Host
         _keys.Add(newKey);
         if (IsUp) Crash();
         _journal = new Journal(_world, Node);
-        _committed.Clear();
-        _finals.Clear();
+        Forget(0);
     }
 
     /// <summary>There is a further vote key on the disk, for the era that begins with it.</summary>
@@ -307,6 +334,7 @@ internal sealed class Host
         var block = committed.Executed.Block;
         if ((int)block.Header.Height != _committed.Count + 1) throw new InvariantException($"I5: node {Node} commits height {block.Header.Height} after {_committed.Count}");
         _committed.Add(block);
+        _states.Add(committed.Executed);
         _finals.Add(committed.Finalization);
         _world.Commits++;
         _world.Trace($"node {Node} commits height {block.Header.Height} {block.Digest.ToString()[..8]} with {block.Transactions.Count}");

@@ -88,7 +88,7 @@ internal static class Program
     {
         var clock = Stopwatch.StartNew();
         var failures = 0;
-        long commits = 0, crashes = 0, virtualMs = 0, convicted = 0, liars = 0, torn = 0, refused = 0, forgotten = 0, noticed = 0, fenced = 0;
+        long commits = 0, crashes = 0, virtualMs = 0, convicted = 0, liars = 0, torn = 0, refused = 0, forgotten = 0, noticed = 0, fenced = 0, snapshots = 0;
         var recoveries = new List<long>();
         for (var seed = from; seed < from + seeds; seed++)
         {
@@ -105,11 +105,12 @@ internal static class Program
             (convicted, liars) = (convicted + world.Convicted, liars + world.Liars);
             (torn, refused) = (torn + world.Recoveries.Torn, refused + world.Recoveries.Refused);
             (forgotten, noticed, fenced) = (forgotten + world.Forgotten, noticed + world.GuardsLost, fenced + world.Fenced);
+            snapshots += world.FromSnapshots;
         }
 
         recoveries.Sort();
         var seconds = clock.Elapsed.TotalSeconds;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {convicted} of {liars} liars and twins named, {torn} torn journals mended, {refused} damaged ones refused, {forgotten} disks forgot votes and {noticed} validators noticed, {fenced} activations fenced off, {virtualMs / 1000.0 / seconds:F0}x real time; all final after the last fault: p50 {recoveries[recoveries.Count / 2]} ms, p90 {recoveries[recoveries.Count * 9 / 10]} ms, max {recoveries[^1]} ms"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {convicted} of {liars} liars and twins named, {torn} torn journals mended, {refused} damaged ones refused, {forgotten} disks forgot votes and {noticed} validators noticed, {fenced} activations fenced off, {snapshots} starts from a snapshot, {virtualMs / 1000.0 / seconds:F0}x real time; all final after the last fault: p50 {recoveries[recoveries.Count / 2]} ms, p90 {recoveries[recoveries.Count * 9 / 10]} ms, max {recoveries[^1]} ms"));
         return failures == 0 ? 0 : 1;
     }
 }

@@ -14,21 +14,22 @@ public sealed class SimulationTests(ITestOutputHelper output)
     [Fact]
     public void Consensus_KeepsEveryInvariant_UnderEverySeed()
     {
-        var (convicted, liars, torn, refused, forgotten, fenced) = (0, 0, 0, 0, 0, 0);
+        var (convicted, liars, torn, refused, forgotten, fenced, snapshots) = (0, 0, 0, 0, 0, 0, 0);
         for (var seed = 1UL; seed <= CorrectSeeds; seed++)
         {
             var failure = Seed.Run(seed, Mutant.None, out var world);
             Assert.True(failure is null, $"seed {seed}: {failure}");
             (convicted, liars) = (convicted + world.Convicted, liars + world.Liars);
             (torn, refused, forgotten, fenced) = (torn + world.Recoveries.Torn, refused + world.Recoveries.Refused, forgotten + world.Forgotten, fenced + world.Fenced);
+            snapshots += world.FromSnapshots;
         }
 
         // Nobody honest is ever named (I10); of those who lie, at least half are seen to.
         output.WriteLine($"{convicted} of {liars} liars and twins named");
         Assert.True(2 * convicted >= liars, $"{convicted} of {liars}");
         // The faults of disks and activations did come about.
-        output.WriteLine($"{torn} torn journals mended, {refused} damaged ones refused, {forgotten} disks forgot, {fenced} activations fenced off");
-        Assert.All(new[] { torn, refused, forgotten, fenced }, count => Assert.InRange(count, 10, int.MaxValue));
+        output.WriteLine($"{torn} torn journals mended, {refused} damaged ones refused, {forgotten} disks forgot, {fenced} activations fenced off, {snapshots} starts from a snapshot");
+        Assert.All(new[] { torn, refused, forgotten, fenced, snapshots }, count => Assert.InRange(count, 10, int.MaxValue));
     }
 
     [Theory]

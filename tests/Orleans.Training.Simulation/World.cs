@@ -70,6 +70,8 @@ internal sealed class World
     public int Commits { get; set; }
     public int Crashes { get; set; }
     public int Fenced { get; set; }
+    /// <summary>Starts from the state after a final block instead of from genesis.</summary>
+    public int FromSnapshots { get; set; }
     /// <summary>Validators that saw in time that their disk had forgotten a vote.</summary>
     public int GuardsLost { get; set; }
     public int Forgotten => _forgotten.Count;

@@ -12,6 +12,7 @@ using Orleans.Training.Gateway.Keys;
 using Orleans.Training.Gateway.Validators;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Links;
 using Orleans.Training.Grains.Validators;
@@ -132,7 +133,9 @@ internal static class ValidatorCommand
         builder.Services.AddRouting();
         await using var app = builder.Build();
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, plan.Organisation), Validator = plan.Organisation.Name });
-        await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), files.EvidenceFolder(genesis.Shard), peers, null, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>(), cancellationToken, plan.KeyLife);
+        var loggers = app.Services.GetRequiredService<ILoggerFactory>();
+        var history = HistoryFolder.OpenIfFree(files.HistoryFolder(genesis.Shard, plan.Organisation), loggers.CreateLogger<HistoryFolder>());
+        await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), files.EvidenceFolder(genesis.Shard), peers, null, TimeProvider.System, loggers, cancellationToken, history, plan.KeyLife);
         var witnessing = plan.LoadWitnessing();
         using var witness = witnessing is { Logs.Count: > 0 } ? plan.OpenWitness(witnessing.Logs) : null;
         await using var witnesses = witnessing is { Witnesses.Count: > 0 } ? new Witnesses(seat, witnessing, TimeProvider.System, app.Services.GetRequiredService<ILogger<Witnesses>>()) : null;

@@ -30,7 +30,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         endpoints.MapPost(shard + "transactions", http => OfThisShard(http, Submit));
         endpoints.MapGet(shard + "genesis", http => Read(http, () => PlainAnswer.Give(http, seat.Genesis.Encode(), forEver: true)));
         endpoints.MapGet(shard + "policy", http => Read(http, () => PlainAnswer.Give(http, TrustPolicy.Text(seat.Genesis.Origin, seat.Members.Present))));
-        endpoints.MapGet(shard + "governance", http => Read(http, () => PlainAnswer.Give(http, GovernanceState.Of(LedgerState.Of(seat.Chain.Head.Executed)).Encode(), forEver: false)));
+        endpoints.MapGet(shard + "governance", http => Read(http, () => PlainAnswer.Give(http, GovernanceState.Of(LedgerState.Of(seat.Chain.Head)).Encode(), forEver: false)));
         endpoints.MapGet(shard + "evidence", http => Read(http, () => PlainAnswer.Give(http, string.Concat(seat.Evidence.Proofs.Keys.Select(name => name + "\n")))));
         endpoints.MapGet(shard + "evidence/{name}", http => Read(http, () => seat.Evidence.Proofs.TryGetValue((string)http.Request.RouteValues["name"]!, out var proof) ? PlainAnswer.Give(http, proof.Encode(), forEver: false) : Missing(http)));
         endpoints.MapGet(shard + "watched/{origin}", http => Read(http, () => Watched(http)));
@@ -107,9 +107,9 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
     {
         if (rejection is not (Rejection.None or Rejection.Duplicate)) return Write("REJECTED", rejection, null, null);
         Transaction.TryParse(transaction, out var parsed);
-        if (!LedgerState.Of(seat.Chain.Head.Executed).Recent.TryGetValue(new TransactionKey(parsed!.Payload.Actor, parsed.Payload.Id), out var committed)) return Write("PENDING", Rejection.None, null, null);
+        if (!LedgerState.Of(seat.Chain.Head).Recent.TryGetValue(new TransactionKey(parsed!.Payload.Actor, parsed.Payload.Id), out var committed)) return Write("PENDING", Rejection.None, null, null);
         var (block, position) = seat.Chain.Locate(committed.Index)!.Value;
-        var result = Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
+        var result = Leaf.TryParse(block.Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
         var receipt = ReceiptOf(committed.Index);
         return Write(result is Rejection.None ? "COMMITTED" : "REJECTED", result, committed.Index, receipt);
 
@@ -129,7 +129,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
     private Task Receipt(HttpContext http) =>
         TryNumber(http, "index", out var index) && ReceiptOf(index) is { } receipt ? PlainAnswer.Give(http, receipt.ToString()) : Missing(http);
 
-    private Task Watched(HttpContext http) => Digest.TryParse((string?)http.Request.RouteValues["origin"], out var origin) && LedgerState.Of(seat.Chain.Head.Executed).Contracts.Find<WatchedRecord>(WatchedRecord.Prefix + origin) is { } record
+    private Task Watched(HttpContext http) => Digest.TryParse((string?)http.Request.RouteValues["origin"], out var origin) && LedgerState.Of(seat.Chain.Head).Contracts.Find<WatchedRecord>(WatchedRecord.Prefix + origin) is { } record
         ? PlainAnswer.Give(http, record.Encode(), forEver: false) : Missing(http);
 
     private Receipt? ReceiptOf(long index) => (witnesses is null ? seat.Checkpoint : witnesses.Covering(index)) is { } note ? seat.Chain.Receipt(index, note) : null;

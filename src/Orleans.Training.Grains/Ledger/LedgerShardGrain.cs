@@ -48,7 +48,7 @@ internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimePro
     public async Task<TransactionState> Submit(byte[] transaction)
     {
         var rejection = Transaction.TryParse(transaction, out var parsed);
-        if (rejection is Rejection.None) rejection = _follower.Machine.Check(_follower.Chain.Head.Executed, parsed!, time.GetUtcNow().ToUnixTimeMilliseconds());
+        if (rejection is Rejection.None) rejection = _follower.Machine.Check(_follower.Chain.Head, parsed!, time.GetUtcNow().ToUnixTimeMilliseconds());
         if (rejection is Rejection.Duplicate) return StatusOf(new TransactionKey(parsed!.Payload.Actor, parsed.Payload.Id));
         if (rejection is not Rejection.None) return Refused(rejection);
 
@@ -166,10 +166,10 @@ internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimePro
             while (true)
             {
                 await _follower.Chain.WaitFor(height, cancellationToken);
-                foreach (var block in _follower.Chain.From(height, int.MaxValue))
+                foreach (var block in _follower.Chain.From(height))
                 {
                     height++;
-                    if (LedgerState.Of(block.Executed).Events.Any(events => events.Any(item => item.Type is "AgreementActivated"))) return height;
+                    if (block.Events.Any(events => events.Any(item => item.Type is "AgreementActivated"))) return height;
                 }
             }
         }
@@ -183,18 +183,17 @@ internal sealed partial class LedgerShardGrain(ShardFollowers followers, TimePro
     {
         if (_follower.IndexOf(key) is not { } index) return new TransactionState(TransactionStatus.Unknown, 0, -1);
         var (block, position) = _follower.Chain.Locate(index)!.Value;
-        var result = Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
+        var result = Leaf.TryParse(block.Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
         return new TransactionState(result is Rejection.None ? TransactionStatus.Committed : TransactionStatus.Rejected, (int)result, index);
     }
 
     private static TransactionState Refused(Rejection rejection) => new(TransactionStatus.Rejected, (int)rejection, -1);
 
-    private static LedgerItem ItemOf(CommittedBlock block, int position)
+    private static LedgerItem ItemOf(FinalBlock block, int position)
     {
-        var state = LedgerState.Of(block.Executed);
-        var transaction = position > 0 ? block.Executed.Block.Transactions[position - 1].ToArray() : null;
-        var events = state.Events[position].Select(item => new LedgerItemEvent(item.Type, item.Key, item.Record.Encode())).ToArray();
-        return new LedgerItem(state.FirstIndex + position, state.Leaves[position], transaction, block.Executed.Block.Header.TimeMs, events);
+        var transaction = position > 0 ? block.Block.Transactions[position - 1].ToArray() : null;
+        var events = block.Events[position].Select(item => new LedgerItemEvent(item.Type, item.Key, item.Record.Encode())).ToArray();
+        return new LedgerItem(block.FirstIndex + position, block.Leaves[position], transaction, block.Block.Header.TimeMs, events);
     }
 
     private static bool Covers(SignedNote note, long index) => Protocol.Ledger.Checkpoint.TryParse(note.Text, out var checkpoint) && checkpoint!.Size > index;

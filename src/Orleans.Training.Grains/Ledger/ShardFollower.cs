@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
@@ -51,7 +52,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     public IReadOnlyList<ValidatorAccess> Validators { get; }
 
     /// <summary>The state after the newest final block.</summary>
-    public LedgerState Head => LedgerState.Of(Chain.Head.Executed);
+    public LedgerState Head => LedgerState.Of(Chain.Head);
 
     /// <summary>Where the entry of a transaction stands; null when it is not on the ledger.</summary>
     public long? IndexOf(TransactionKey key) => _index.TryGetValue(key, out var index) && index < Head.Tree.Size ? index : null;
@@ -166,13 +167,13 @@ internal sealed partial class ShardFollower : IAsyncDisposable
             {
                 if (!Block.TryParse(encoded, out var block)) return false;
                 if (block!.Header.Height < (ulong)Chain.Count) continue;
-                if (Machine.Execute(executed.Count > 0 ? executed[^1] : Chain.Head.Executed, block) is not { } next) return false;
+                if (Machine.Execute(executed.Count > 0 ? executed[^1] : Chain.Head, block) is not { } next) return false;
                 executed.Add(next);
             }
 
             if (executed.Count == 0) return true;
             if (executed[^1].Block.Digest != certificate.Digest) return false;
-            foreach (var block in executed) Append(new CommittedBlock(block, block == executed[^1] ? certificate : null));
+            foreach (var block in executed) Append(block, block == executed[^1] ? certificate : null);
             return true;
         }
         finally
@@ -182,16 +183,16 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     }
 
     // The index comes first, so that whoever sees the block finds its transactions.
-    private void Append(CommittedBlock committed)
+    private void Append(ExecutedBlock executed, Certificate? finalization)
     {
-        var (block, state) = (committed.Executed.Block, LedgerState.Of(committed.Executed));
+        var (block, state) = (executed.Block, LedgerState.Of(executed));
         for (var i = 0; i < block.Transactions.Count; i++)
         {
             if (Transaction.TryParse(block.Transactions[i], out var transaction) is Rejection.None) _index[new TransactionKey(transaction!.Payload.Actor, transaction.Payload.Id)] = state.FirstIndex + 1 + i;
         }
 
         CrashPoints.Reach("final-before-shard-read-model");
-        Chain.Append(committed);
+        Chain.Append(executed, finalization);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Validator {Seat} did not answer: {Reason}")]

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
@@ -199,7 +200,7 @@ internal sealed partial class MaskedParticipant
 
     private (MaskedAttempt? Masked, long TimeMs) Look()
     {
-        var head = _chain.Head.Executed;
+        var head = _chain.Head;
         var contracts = LedgerState.Of(head).Contracts;
         var round = contracts.Find<RoundRecord>(_round);
         var terms = contracts.Find<AgreementRecord>(AgreementRecord.Key(_agreement));

@@ -38,7 +38,7 @@ public sealed class MaskedParticipants
     public async Task Run(Identifier shard, ParticipantId participant, AgreementRecord terms, RoundRecord round, float[] model, Func<CancellationToken, Task<TrainedUpdate>> train, CancellationToken cancellationToken)
     {
         var chain = _followers.Of(shard).Chain;
-        var masked = new MaskedAttempt(LedgerState.Of(chain.Head.Executed).Contracts.Find<StateRecord>, terms, round);
+        var masked = new MaskedAttempt(LedgerState.Of(chain.Head).Contracts.Find<StateRecord>, terms, round);
         var setup = masked.SetupOf(terms.Agreement.PositionOf(participant), ParentOf(model), model.Length);
         var sealing = await SealingKey(participant, round);
         using var journal = MaskJournal.Open(_files.MaskFolder(shard, participant), $"{round.Agreement}-{round.Number}-{round.Attempt}", sealing);

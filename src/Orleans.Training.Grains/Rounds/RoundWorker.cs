@@ -61,16 +61,16 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
     private async Task Work()
     {
-        var head = _host.Chain.Head.Executed;
+        var head = _host.Chain.Head;
         _runs.UnionWith(LedgerState.Of(head).Contracts.All<RunRecord>("runs/").Select(run => run.Agreement));
         var height = (long)head.Block.Header.Height + 1;
         while (!_stop.IsCancellationRequested)
         {
             try
             {
-                foreach (var block in _host.Chain.From(height, int.MaxValue))
+                foreach (var block in _host.Chain.From(height))
                 {
-                    foreach (var item in LedgerState.Of(block.Executed).Events.SelectMany(events => events))
+                    foreach (var item in block.Events.SelectMany(events => events))
                     {
                         if (item is { Type: "AgreementActivated", Record: AgreementRecord agreement }) _runs.Add(agreement.Digest);
                         if (item.Type is "ModelPublished" or "RoundFailed") Forget();
@@ -79,7 +79,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
                     height++;
                 }
 
-                var state = LedgerState.Of(_host.Chain.Head.Executed);
+                var state = LedgerState.Of(_host.Chain.Head);
                 _validators = state.Validators;
                 _seat = _host.SeatIn(_validators);
                 foreach (var agreement in _runs.ToArray()) await Advance(state.Contracts, agreement);

@@ -1,4 +1,5 @@
 using System.Text;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Protocol.Ledger;
 
@@ -33,7 +34,7 @@ internal sealed class CheckpointKeeper(Genesis genesis, ValidatorSet validators,
     /// <summary>Cosigns the head, which must be durable; gives what to tell the others. Cosigned anew while nothing happens, it shows that nothing has happened.</summary>
     public async ValueTask<CosignatureMessage> Cosign(DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var state = LedgerState.Of(chain.Head.Executed);
+        var state = LedgerState.Of(chain.Head);
         var text = new Checkpoint(genesis.Origin, state.Tree.Size, state.Tree.Root).Text;
         var seconds = (ulong)now.ToUnixTimeSeconds();
         var line = SignedNote.Cosignature(_cosigners[seat], seconds, await cosign.Sign(SignedNote.CosignatureMessage(text, seconds), cancellationToken));

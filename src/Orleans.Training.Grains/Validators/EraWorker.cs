@@ -58,7 +58,7 @@ internal sealed partial class EraWorker : IAsyncDisposable
             try
             {
                 var height = _host.Chain.Count;
-                var state = LedgerState.Of(_host.Chain.Head.Executed);
+                var state = LedgerState.Of(_host.Chain.Head);
                 await Accuse(state);
                 await Renew(state);
                 await Look(state);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
@@ -22,38 +23,36 @@ public sealed class Statements(Genesis genesis, CommittedChain chain, IBlobStore
     {
         get
         {
-            var models = LedgerState.Of(chain.Head.Executed).Contracts.All<ModelRecord>(ModelRecord.Prefix).ToArray();
-            return models.Length == 0 ? null : models.MaxBy(model => Publication(model).Index);
+            foreach (var (_, record) in Publications()) return record;
+            return null;
         }
     }
 
     /// <summary>The statement about a round's model, signed; null when there is no such model, or its blob cannot be had.</summary>
     public async Task<byte[]?> Sign(Digest agreement, int round, ISigner signer, CancellationToken cancellationToken)
     {
-        var state = LedgerState.Of(chain.Head.Executed).Contracts;
+        var state = LedgerState.Of(chain.Head).Contracts;
         if (state.Find<ModelRecord>(ModelRecord.Key(agreement, round)) is not { } model || await FileOf(state, model, cancellationToken) is not { } file) return null;
-        var statement = ModelStatement.Write(genesis, state, model, Publication(model).Index, file);
+        var statement = ModelStatement.Write(genesis, state, model, Publications().First(publication => publication.Model == model).Index, file);
         var signature = await signer.Sign(StatementBundle.Preimage(statement), cancellationToken);
         return StatementBundle.Write(statement, signer.PublicKey, signature);
     }
 
-    // Once a model is in the state it stays there, so the block that brought it is found by halving.
-    private (long Height, long Index) Publication(ModelRecord model)
+    // All of them, the newest first: mostly the last one is asked for. Blocks are read until it is found.
+    private IEnumerable<(long Index, ModelRecord Model)> Publications()
     {
-        var key = ModelRecord.Key(model.Agreement, model.Round);
-        long low = 1, high = chain.Count - 1;
-        while (low < high)
+        for (var height = chain.Count - 1; height > 0; height--)
         {
-            var middle = (low + high) / 2;
-            if (At(middle).Contracts.Find<ModelRecord>(key) is not null) high = middle; else low = middle + 1;
+            var block = chain[height];
+            for (var position = block.Leaves.Count - 1; position >= 0; position--)
+            {
+                foreach (var item in block.Events[position])
+                {
+                    if (item is { Type: "ModelPublished", Record: ModelRecord model }) yield return (block.FirstIndex + position, model);
+                }
+            }
         }
-
-        var state = At(low);
-        var position = state.Events.ToList().FindIndex(events => events.Any(item => item is { Type: "ModelPublished", Record: ModelRecord record } && record == model));
-        return (low, state.FirstIndex + position);
     }
-
-    private LedgerState At(long height) => LedgerState.Of(chain.From(height, 1)[0].Executed);
 
     private async Task<Digest?> FileOf(ContractState state, ModelRecord model, CancellationToken cancellationToken)
     {

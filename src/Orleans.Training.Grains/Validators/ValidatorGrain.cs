@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Silos;
 using Orleans.Training.Protocol;
@@ -25,7 +26,8 @@ internal sealed class ValidatorGrain(ShardFiles files, ValidatorStores stores, I
         var genesis = files.Genesis(shard);
         var folder = new KeyFolder(files.KeyRoot, organisation);
         var store = await stores.Open(shard, organisation, cancellationToken);
-        _seat = await ValidatorSeat.Open(genesis, folder, store, blobs, files.EvidenceFolder(shard), files.PeersOf(shard), new GrainTransport(GrainFactory, genesis.Shard, organisation), time, loggers, cancellationToken);
+        var history = HistoryFolder.OpenIfFree(files.HistoryFolder(shard, organisation), loggers.CreateLogger<HistoryFolder>());
+        _seat = await ValidatorSeat.Open(genesis, folder, store, blobs, files.EvidenceFolder(shard), files.PeersOf(shard), new GrainTransport(GrainFactory, genesis.Shard, organisation), time, loggers, cancellationToken, history);
         _ = EndWithTheSeat();
     }
 

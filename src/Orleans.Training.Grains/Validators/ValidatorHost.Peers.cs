@@ -28,14 +28,14 @@ public sealed partial class ValidatorHost
         return (new EraPeers(setup.Validators, _known), new CheckpointKeeper(_genesis, setup.Validators, setup.Seat, _keys.Log, _keys.Cosign, Chain));
     }
 
-    private LinkMembers MembersNow() => LinkMembers.Of(_genesis, LedgerState.Of(Chain.Head.Executed).Contracts);
+    private LinkMembers MembersNow() => LinkMembers.Of(_genesis, LedgerState.Of(Chain.Head).Contracts);
 
     // What cannot be destroyed now is tried again at the next end of an era and at the next start.
     private void DestroyPastVoteKeys()
     {
         try
         {
-            _keys.DestroyPastVoteKeys(Eras.SkipLast(1), LedgerState.Of(Chain.Head.Executed));
+            _keys.DestroyPastVoteKeys(Eras.SkipLast(1), LedgerState.Of(Chain.Head));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -60,15 +60,15 @@ public sealed partial class ValidatorHost
         var blocks = new List<Block>();
         Certificate? final = null;
         var (bytes, fitting) = (0, 0);
-        foreach (var committed in Chain.From(height, 1024))
+        foreach (var (block, _, _, finalization) in Chain.From(height))
         {
-            bytes += committed.Executed.Block.Body.Length + 4096;
+            bytes += block.Body.Length + 4096;
             if (bytes > Limits.BlockBytes && fitting > 0) break;
-            blocks.Add(committed.Executed.Block);
-            if (committed.Finalization?.Digest != committed.Executed.Block.Digest) continue;
-            (final, fitting) = (committed.Finalization, blocks.Count);
+            blocks.Add(block);
+            if (finalization?.Digest != block.Digest) continue;
+            (final, fitting) = (finalization, blocks.Count);
             // What comes behind is for the next era's validators to finalize.
-            if (committed.Executed.Block.IsSealing) break;
+            if (block.IsSealing) break;
         }
 
         return (blocks.GetRange(0, fitting), final);
@@ -80,8 +80,8 @@ public sealed partial class ValidatorHost
         if (final is not null) Send(serve.To, new BlocksMessage(final, blocks).Encode());
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Validator of {Self} (seat {Seat}) starts at height {Height}: {Records} records replayed in {Milliseconds} ms")]
-    private static partial void LogStarted(ILogger logger, ParticipantId self, int seat, ulong height, int records, long milliseconds);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Validator of {Self} (seat {Seat}) starts at height {Height}, {From} of them from a snapshot: {Records} records read in {Milliseconds} ms")]
+    private static partial void LogStarted(ILogger logger, ParticipantId self, int seat, ulong height, long from, long records, long milliseconds);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Self} dropped a malformed message from {From}")]
     private static partial void LogMalformed(ILogger logger, ParticipantId self, ParticipantId from);

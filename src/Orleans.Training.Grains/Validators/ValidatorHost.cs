@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Links;
 using Orleans.Training.Protocol;
@@ -30,6 +31,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly EvidenceFolder? _evidence;
+    private readonly HistoryFolder? _history;
     private volatile ConsensusCore _core;
     private EraPeers _peers;
     private CheckpointKeeper _checkpoints;
@@ -56,12 +58,12 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     private sealed record Submission(IReadOnlyList<Transaction> Transactions, TaskCompletionSource<IReadOnlyList<Rejection>> Answer);
 
-    private ValidatorHost(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, ConsensusSetup setup, IEnumerable<JournalRecord> journal, EvidenceFolder? evidence)
+    private ValidatorHost(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, Opening opening, EvidenceFolder? evidence)
     {
         (_genesis, _self, _known, _keys, _store, _transport, _time, _logger, _evidence) = (genesis, self, known, keys, store, transport, time, logger, evidence);
         _messages = new Inbox(from => _members!.Contains(from) || _known.Contains(from));
-        Chain = new CommittedChain(setup.Genesis);
-        _core = ConsensusCore.Restore(setup, journal, committed => Chain.Append(new CommittedBlock(committed.Executed, committed.Finalization)));
+        (Chain, _history) = (opening.Chain, opening.History);
+        _core = ConsensusCore.Restore(opening.Setup, opening.Journal.Records, committed => Chain.Append(committed.Executed, committed.Finalization));
         _members = MembersNow();
         (_peers, _checkpoints) = OfEra();
         DestroyPastVoteKeys();
@@ -95,7 +97,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 if (_keys.VoteKeyIn(i == 0 ? _genesis.Validators : past[i - 1].Next) != present) return past[i].SealedMs;
             }
 
-            return Chain.From(1, 1) is [var first, ..] ? first.Executed.Block.Header.TimeMs : null;
+            return Chain.Count > 1 ? Chain[1].Block.Header.TimeMs : null;
         }
     }
 
@@ -110,7 +112,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
     {
         get
         {
-            var (present, height) = (_members.Present, Chain.Head.Executed.Block.Header.Height);
+            var (present, height) = (_members.Present, Chain.Head.Block.Header.Height);
             var others = present.Seats.Select(seat => seat.Organisation).Where(organisation => organisation != _self).Distinct().Count(organisation => _heights.TryGetValue(organisation, out var said) && said <= height);
             return others + (Seat < 0 ? 0 : 1) >= present.Quorum;
         }
@@ -118,30 +120,6 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     /// <summary>Ends when the host does; faulted when something went wrong.</summary>
     public Task Completion { get; }
-
-    /// <summary>Opens a seat: reads its whole journal, then takes part. Without a seat in the newest era that the journal knows, it follows until it has one.</summary>
-    /// <param name="genesis">The shard's genesis.</param>
-    /// <param name="self">The organisation.</param>
-    /// <param name="known">The organisations that the transport has a way to, beside those with a seat: they are asked too.</param>
-    /// <param name="keys">The organisation's keys.</param>
-    /// <param name="store">The journal.</param>
-    /// <param name="transport">The way to the others.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="logger">Where to log.</param>
-    /// <param name="cancellationToken">Ends the opening.</param>
-    /// <param name="evidence">Keeps proofs of faults; null for a host that keeps none.</param>
-    /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorHost> Start(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken, EvidenceFolder? evidence = null)
-    {
-        var machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
-        var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = keys.SeatIn(genesis.Validators), Genesis = machine.CreateGenesis(), Machine = machine, SeatIn = keys.SeatIn, OtherPeers = known.Count };
-        var journal = new List<JournalRecord>();
-        await foreach (var records in store.Read(cancellationToken)) journal.AddRange(records);
-        var started = time.GetTimestamp();
-        var host = Restore(() => new ValidatorHost(genesis, self, known, keys, store, transport, time, logger, setup, journal, evidence), self);
-        LogStarted(logger, self, host.Seat, host.Chain.Head.Executed.Block.Header.Height, journal.Count, (long)time.GetElapsedTime(started).TotalMilliseconds);
-        return host;
-    }
 
     /// <summary>Takes a message from the network.</summary>
     public void Receive(ParticipantId from, ReadOnlyMemory<byte> message)
@@ -166,21 +144,9 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         if (_deadline is not null) await _deadline.DisposeAsync();
         if (_cosigning is not null) await _cosigning.DisposeAsync();
         await _store.DisposeAsync();
+        if (_history is not null) await _history.DisposeAsync();
         _stop.Dispose();
         _wake.Dispose();
-    }
-
-    // Every frame was whole, so what does not fit was written so, or belongs to another genesis.
-    private static ValidatorHost Restore(Func<ValidatorHost> create, ParticipantId self)
-    {
-        try
-        {
-            return create();
-        }
-        catch (InvalidDataException exception)
-        {
-            throw new LedgerCorruptException("OT-4012", $"The journal of {self} does not add up: {exception.Message}", exception);
-        }
     }
 
     private bool Enqueue(object input)
@@ -312,7 +278,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                     break;
                 case BlockCommitted block:
                     CrashPoints.Reach("final-before-read-model");
-                    Chain.Append(new CommittedBlock(block.Executed, block.Finalization));
+                    Chain.Append(block.Executed, block.Finalization);
                     committed = true;
                     break;
                 case EraEnded:
@@ -345,6 +311,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         }
 
         if (!committed) return signed;
+        _history?.Review(Chain.Head);
         _members = MembersNow();
         await Cosign();
         return signed;
@@ -372,13 +339,13 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     private async ValueTask Cosign()
     {
-        if (LedgerState.Of(Chain.Head.Executed).Tree.Size > _cosignedSize) await CosignAnew();
+        if (LedgerState.Of(Chain.Head).Tree.Size > _cosignedSize) await CosignAnew();
     }
 
     private async ValueTask CosignAnew()
     {
         if (_core.Setup.Seat < 0) return;
-        _cosignedSize = LedgerState.Of(Chain.Head.Executed).Tree.Size;
+        _cosignedSize = LedgerState.Of(Chain.Head).Tree.Size;
         _cosignedAt = _time.GetTimestamp();
         _cosigning?.Change(Confirmation, Timeout.InfiniteTimeSpan);
         var cosignature = await _checkpoints.Cosign(_time.GetUtcNow(), _stop.Token);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Links;
 using Orleans.Training.Grains.Rounds;
@@ -69,10 +70,11 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="loggers">Where to log.</param>
     /// <param name="cancellationToken">Ends the opening.</param>
+    /// <param name="history">Where final blocks and snapshots are kept, belongs to the seat from now on; null for memory alone.</param>
     /// <param name="keyLife">How long a vote key serves before the seat gives itself another one; null for 7 days.</param>
     /// <exception cref="OperationalException">The keys or the journal cannot be had.</exception>
     /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, string evidenceFolder, LinkPeers? peers, ITransport? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken, TimeSpan? keyLife = null)
+    public static async Task<ValidatorSeat> Open(Genesis genesis, KeyFolder folder, IValidatorStore store, IBlobStore blobs, string evidenceFolder, LinkPeers? peers, ITransport? neighbours, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken, HistoryFolder? history = null, TimeSpan? keyLife = null)
     {
         SeatLinks? links = null;
         try
@@ -89,7 +91,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
             };
             ParticipantId[] known = [.. (neighbours is null ? [] : genesis.Validators.Seats.Select(seat => seat.Organisation)).Concat(peers?.Seats.Keys ?? []).Where(organisation => organisation != self).Distinct()];
             var evidence = new EvidenceFolder(evidenceFolder);
-            var host = await ValidatorHost.Start(genesis, self, known, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence);
+            var host = await ValidatorHost.Start(genesis, self, known, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence, history);
             links?.Start(host.Receive, () => host.Members);
             var everywhere = links is null ? blobs : new LinkedBlobs(blobs, links);
             var writer = new TransactionWriter(genesis.Chain, genesis.Shard, self, keys.Transaction, time);
@@ -100,6 +102,7 @@ public sealed class ValidatorSeat : IAsyncDisposable
         catch
         {
             if (links is not null) await links.DisposeAsync();
+            if (history is not null) await history.DisposeAsync();
             await store.DisposeAsync();
             throw;
         }

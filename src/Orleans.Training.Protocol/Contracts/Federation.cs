@@ -54,8 +54,19 @@ public sealed record ParticipantRecord(ParticipantId Id, string DisplayName, Rol
 /// <summary>Who uses a signing key: [participant, key]. A key is used by one participant only, for ever.</summary>
 public sealed record KeyRecord(ParticipantId Owner, PublicKey PublicKey, bool Revoked) : StateRecord
 {
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "keys/";
+
     /// <summary>The state key.</summary>
-    public static string Key(Identifier keyId) => $"keys/{keyId}";
+    public static string Key(Identifier keyId) => $"{Prefix}{keyId}";
+
+    internal static KeyRecord Read(CborReader reader)
+    {
+        reader.ReadArrayHead(3);
+        var record = new KeyRecord(reader.ReadParticipant(), PublicKey.Read(reader), reader.ReadBoolean());
+        reader.ReadEndArray();
+        return record;
+    }
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)
@@ -71,8 +82,13 @@ public sealed record KeyRecord(ParticipantId Owner, PublicKey PublicKey, bool Re
 /// <summary>Validators that asked for one and the same admission so far: [transaction key id of the seat…]. Only those that still have a seat count.</summary>
 public sealed record AdmissionRecord(IReadOnlyList<Identifier> Seats) : StateRecord
 {
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "admissions/";
+
     /// <summary>The state key: by the digest of the arguments.</summary>
-    public static string Key(Digest arguments) => $"admissions/{arguments}";
+    public static string Key(Digest arguments) => $"{Prefix}{arguments}";
+
+    internal static AdmissionRecord Read(CborReader reader) => new(reader.ReadArray(Limits.Participants, Wire.ReadIdentifier));
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer) => writer.Write(Seats);
@@ -140,6 +156,9 @@ public sealed record Admit(ParticipantId Participant, string DisplayName, Roles 
 /// <summary>A counter that a limit is checked against.</summary>
 public sealed record CountRecord(long Value) : StateRecord
 {
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "counts/";
+
     /// <summary>Participants of the federation.</summary>
     public const string Participants = "counts/participants";
 
@@ -151,6 +170,8 @@ public sealed record CountRecord(long Value) : StateRecord
 
     /// <summary>Agreements that a participant has proposed.</summary>
     public static string Agreements(ParticipantId proposer) => $"counts/agreements/{proposer}";
+
+    internal static CountRecord Read(CborReader reader) => new(reader.ReadNumber());
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer) => writer.WriteInt64(Value);

@@ -8,6 +8,9 @@ namespace Orleans.Training.Protocol.Contracts;
 /// </summary>
 public abstract record StateRecord
 {
+    /// <summary>Characters of a state key at most.</summary>
+    internal const int MaximumKey = 512;
+
     /// <summary>Writes the record as one CBOR item.</summary>
     public abstract void Write(CborWriter writer);
 
@@ -16,6 +19,11 @@ public abstract record StateRecord
 
     private static readonly (string Prefix, Func<CborReader, StateRecord> Read)[] Readers =
     [
+        (EraRecord.Key, EraRecord.Read),
+        (AgendaRecord.Key, AgendaRecord.Read),
+        (CountRecord.Prefix, CountRecord.Read),
+        (KeyRecord.Prefix, KeyRecord.Read),
+        (AdmissionRecord.Prefix, AdmissionRecord.Read),
         (ParticipantRecord.Prefix, ParticipantRecord.Read),
         (DatasetRecord.Prefix, DatasetRecord.Read),
         (BudgetRecord.Prefix, BudgetRecord.Read),
@@ -59,6 +67,16 @@ public abstract record StateRecord
 /// <summary>A fact that an execution wrote: its name, the state key that it is about and the record it left there.</summary>
 public sealed record LedgerEvent(string Type, string Key, StateRecord Record)
 {
+    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
+    public static LedgerEvent Read(CborReader reader)
+    {
+        reader.ReadArrayHead(3);
+        var (type, key) = (reader.ReadText(Limits.NameLength), reader.ReadText(StateRecord.MaximumKey));
+        Wire.Require(StateRecord.TryParse(key, reader.ReadEncodedValue(), out var record));
+        reader.ReadEndArray();
+        return new LedgerEvent(type, key, record!);
+    }
+
     /// <summary>Writes [type, key, record].</summary>
     public void Write(CborWriter writer)
     {

@@ -41,6 +41,8 @@ public sealed record EraRecord(ulong Era) : StateRecord
     /// <summary>The state key.</summary>
     public const string Key = "era";
 
+    internal static EraRecord Read(CborReader reader) => new((ulong)reader.ReadNumber());
+
     /// <inheritdoc/>
     public override void Write(CborWriter writer) => writer.WriteUInt64(Era);
 }
@@ -114,6 +116,14 @@ public sealed record AgendaRecord(IReadOnlyList<Digest> Approved, IReadOnlyList<
 
     /// <summary>Whether nothing is to end the era.</summary>
     public bool IsEmpty => Approved.Count == 0 && Delegated.Count == 0 && Convicted.Count == 0;
+
+    internal static AgendaRecord Read(CborReader reader)
+    {
+        reader.ReadArrayHead(4);
+        var record = new AgendaRecord(reader.ReadArray(Limits.OpenChanges, Wire.ReadDigest), reader.ReadArray(Limits.Participants, Wire.ReadIdentifier), reader.ReadNumber(Limits.OpenChanges), reader.ReadArray(Limits.Participants, Wire.ReadIdentifier));
+        reader.ReadEndArray();
+        return record;
+    }
 
     /// <inheritdoc/>
     public override void Write(CborWriter writer)

@@ -155,6 +155,15 @@ public sealed class Block
         return block is not null;
     }
 
+    /// <summary>Parses the header alone of what <see cref="Encode"/> wrote: no transaction is looked at, and the body is not hashed.</summary>
+    public static bool TryParseHeader(ReadOnlyMemory<byte> bytes, out BlockHeader? header, out Digest digest)
+    {
+        (header, digest) = (null, default);
+        if (!Wire.TryDecode(bytes, Limits.BlockBytes + 4096, Split, out var parts) || !Wire.TryDecode(parts.Header, 4096, BlockHeader.Read, out header)) return false;
+        digest = DigestOf(parts.Header.Span);
+        return true;
+    }
+
     /// <summary>The body that carries these signed transactions in this order.</summary>
     public static byte[] EncodeBody(IReadOnlyList<ReadOnlyMemory<byte>> transactions) => Wire.Encode(writer =>
     {

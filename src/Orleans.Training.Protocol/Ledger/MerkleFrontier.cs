@@ -40,6 +40,12 @@ public sealed class MerkleFrontier
         return Empty.Append(leaves).Root;
     }
 
+    /// <summary>The roots of the complete subtrees, largest first.</summary>
+    public IReadOnlyList<Digest> Subtrees => _subtrees;
+
+    /// <summary>The tree of these complete subtrees; null unless there is one for each set bit of the size.</summary>
+    public static MerkleFrontier? Of(long size, IReadOnlyList<Digest> subtrees) => size >= 0 && long.PopCount(size) == subtrees.Count ? new MerkleFrontier(size, [.. subtrees]) : null;
+
     /// <summary>The tree with these leaf hashes appended.</summary>
     public MerkleFrontier Append(IReadOnlyList<Digest> leafHashes)
     {

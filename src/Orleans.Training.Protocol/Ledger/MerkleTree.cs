@@ -1,37 +1,53 @@
 namespace Orleans.Training.Protocol.Ledger;
 
-/// <summary>
-/// An RFC 6962 tree with all its complete nodes (about 64 bytes a leaf), so that proofs cost O(log n): what a read model or an auditor keeps.
-/// Level l holds the roots of complete subtrees of 2^l leaves. Not thread-safe while appending.
-/// </summary>
-public sealed class MerkleTree
+/// <summary>Where a tree keeps its complete nodes. Level l holds the roots of complete subtrees of 2^l leaves, in order.</summary>
+public interface IMerkleNodes
 {
-    private readonly List<List<Digest>> _levels = [[]];
+    /// <summary>How many nodes a level has.</summary>
+    long Count(int level);
+
+    /// <summary>The node of a level at an index.</summary>
+    Digest this[int level, long index] { get; }
+
+    /// <summary>Appends to a level.</summary>
+    void Append(int level, Digest node);
+}
+
+/// <summary>
+/// An RFC 6962 tree with all its complete nodes (about 64 bytes a leaf), so that proofs cost O(log n): what a read model or an auditor keeps. Not thread-safe while appending.
+/// </summary>
+/// <param name="nodes">Where the nodes are kept.</param>
+public sealed class MerkleTree(IMerkleNodes nodes)
+{
+    /// <summary>A tree in memory.</summary>
+    public MerkleTree() : this(new NodesInMemory())
+    {
+    }
 
     /// <summary>Leaves so far.</summary>
-    public long Size => _levels[0].Count;
+    public long Size => nodes.Count(0);
 
     /// <summary>The hash of the leaf at <paramref name="index"/>.</summary>
-    public Digest this[long index] => _levels[0][checked((int)index)];
+    public Digest this[long index] => nodes[0, index];
 
     /// <summary>The hashes of a tile, one after the other; null when the tree does not reach so far.</summary>
     public byte[]? Read(LogTile tile)
     {
         var level = 8 * tile.Level;
-        if (level < 0 || level >= _levels.Count || _levels[level].Count < tile.First + tile.Width) return null;
+        if (level < 0 || nodes.Count(level) < tile.First + tile.Width) return null;
         var hashes = new byte[tile.Width * Digest.Size];
-        for (var i = 0; i < tile.Width; i++) _levels[level][checked((int)tile.First + i)].CopyTo(hashes.AsSpan(i * Digest.Size));
+        for (var i = 0; i < tile.Width; i++) nodes[level, tile.First + i].CopyTo(hashes.AsSpan(i * Digest.Size));
         return hashes;
     }
 
     /// <summary>Appends a leaf by its hash.</summary>
     public void Append(Digest leafHash)
     {
-        _levels[0].Add(leafHash);
-        for (var level = 0; _levels[level].Count % 2 == 0; level++)
+        nodes.Append(0, leafHash);
+        for (var (level, node) = (0, leafHash); nodes.Count(level) % 2 == 0; level++)
         {
-            if (level + 1 == _levels.Count) _levels.Add([]);
-            _levels[level + 1].Add(MerkleHash.Node(_levels[level][^2], _levels[level][^1]));
+            node = MerkleHash.Node(nodes[level, nodes.Count(level) - 2], node);
+            nodes.Append(level + 1, node);
         }
     }
 
@@ -104,10 +120,25 @@ public sealed class MerkleTree
     private Digest Subtree(long from, long to)
     {
         var length = to - from;
-        if (long.IsPow2(length)) return _levels[(int)long.Log2(length)][checked((int)(from / length))];
+        if (long.IsPow2(length)) return nodes[(int)long.Log2(length), from / length];
         var middle = from + LargestPowerBelow(length);
         return MerkleHash.Node(Subtree(from, middle), Subtree(middle, to));
     }
 
     private static long LargestPowerBelow(long length) => 1L << (int)long.Log2(length - 1);
+
+    private sealed class NodesInMemory : IMerkleNodes
+    {
+        private readonly List<List<Digest>> _levels = [];
+
+        public long Count(int level) => level < _levels.Count ? _levels[level].Count : 0;
+
+        public Digest this[int level, long index] => _levels[level][checked((int)index)];
+
+        public void Append(int level, Digest node)
+        {
+            if (level == _levels.Count) _levels.Add([]);
+            _levels[level].Add(node);
+        }
+    }
 }

@@ -10,7 +10,7 @@ public sealed class EraTests
     private static readonly (Digest Chain, Identifier Shard) Channel = (SimulatedMachine.Chain, SimulatedMachine.Shard);
 
     // The seat gets its second vote key: three others stay, so its own word suffices.
-    private static TestShard Redelegate(TestShard shard, int seat, byte version = 1, int number = 900)
+    internal static TestShard Redelegate(TestShard shard, int seat, byte version = 1, int number = 900)
     {
         shard.Submit(shard.SomeoneBut(seat), TestShard.NewTransaction(number + version, "change", arguments: new Reconfiguration(ReconfigurationKind.Redelegate, (byte)seat, 0, version).Encode()));
         var era = shard.Cores[shard.SomeoneBut(seat)].Setup.Validators.Era;

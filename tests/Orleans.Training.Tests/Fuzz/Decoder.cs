@@ -63,6 +63,8 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         yield return new("Evidence", [EvidenceTests.Of(EvidenceTests.Notarize(1), EvidenceTests.Notarize(2)).Encode()], bytes => Evidence.TryParse(bytes, out var evidence) ? evidence!.Encode() : null);
         yield return new("ForkProof", [ForkProofTests.Example.Encode()], bytes => ForkProof.TryParse(bytes, out var proof) ? proof!.Encode() : null);
         yield return new("SplitView", [SplitViewTests.SameSize.Encode(), SplitViewTests.OtherSize.Encode()], bytes => SplitView.TryParse(bytes, out var view) ? view!.Encode() : null);
+        yield return new("FinalBlock", [.. Export.Shard.Blocks.Where(executed => executed.Block.Transactions.Count < 4).SelectMany(executed => new[] { FinalBlock.Of(executed, null).Encode(), FinalBlock.Of(executed, Finalization).Encode() })], bytes => FinalBlock.TryParse(bytes, out var block) ? block!.Encode() : null);
+        yield return new("Snapshot", [SnapshotTests.Bytes(Export.Shard.Blocks[1]), SnapshotTests.Bytes(Export.Shard.Blocks[^1]), SnapshotTests.Bytes(BudgetTests.Example().Shard.Head)], bytes => Snapshot.TryRead(bytes, out var executed) ? SnapshotTests.Bytes(executed!) : null);
         yield return new("Export block", [.. SmallBlocks.SelectMany(block => new[] { ExportLayout.EncodeBlock(block, null), ExportLayout.EncodeBlock(block, Finalization) })],
             bytes => ExportLayout.DecodeBlock(bytes) is var (block, finalization) ? ExportLayout.EncodeBlock(block, finalization) : null);
     }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Participants;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
@@ -88,7 +89,7 @@ internal sealed class MaskedHosts : IDisposable
         lock (_lock)
         {
             var result = act(Ledger);
-            while (_chain.Count < Ledger.Shard.Blocks.Count) _chain.Append(new CommittedBlock(Ledger.Shard.Blocks[(int)_chain.Count], null));
+            while (_chain.Count < Ledger.Shard.Blocks.Count) _chain.Append(Ledger.Shard.Blocks[(int)_chain.Count], null);
             return result;
         }
     }

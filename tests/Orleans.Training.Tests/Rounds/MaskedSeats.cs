@@ -51,7 +51,7 @@ internal sealed class MaskedSeats : IAsyncDisposable
     public Func<int, MaskMessage, MaskMessage> Sends { get; set; } = (_, message) => message;
     /// <summary>By round and participant.</summary>
     public SortedDictionary<(int Round, int Who), int[]> Lanes { get; } = [];
-    public LedgerState State => LedgerState.Of(_validators[_seat].Chain.Head.Executed);
+    public LedgerState State => LedgerState.Of(_validators[_seat].Chain.Head);
     public RunRecord Run => State.Contracts.Find<RunRecord>(RunRecord.Key(Agreement.ComputeDigest()))!;
     public AgreementRecord Terms => State.Contracts.Find<AgreementRecord>(AgreementRecord.Key(Agreement.ComputeDigest()))!;
 
@@ -140,7 +140,7 @@ internal sealed class MaskedSeats : IAsyncDisposable
         var state = _states[who];
         MaskEvent? next = state.Phase is MaskPhase.Idle && masked.Round.Phase is Phase.AdvertiseKeys
             ? new AttemptOpened(new MaskSecrets(System.Security.Cryptography.RandomNumberGenerator.GetBytes(MaskSecrets.RandomBytes)), _consumed[who])
-            : state.Phase is MaskPhase.Idle ? null : MaskedParticipation.Next(masked, state, root => _blobs.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null, _validators[_seat].Chain.Head.Executed.Block.Header.TimeMs, _consumed[who]);
+            : state.Phase is MaskPhase.Idle ? null : MaskedParticipation.Next(masked, state, root => _blobs.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null, _validators[_seat].Chain.Head.Block.Header.TimeMs, _consumed[who]);
         if (next is null && state is { Phase: MaskPhase.Acked, Masks: not null } && masked.Round.Phase is Phase.Input) next = new UpdateReady(Lanes[(masked.Round.Number, who)], new MaskTail(Terms.Weights[who], 7, 5, 9, 1, 0, 0));
         if (next is null) return null;
         var step = MaskParticipant.Step(state, next);

@@ -23,9 +23,11 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
 
     public KeyFolder Keys { get; } = new(Path.Combine(root, "keys"), ParticipantId.Parse(name));
 
-    public LedgerState State => LedgerState.Of(Host.Chain.Head.Executed);
+    public LedgerState State => LedgerState.Of(Host.Chain.Head);
 
     public string EvidenceFolder => Path.Combine(root, "evidence", Name.Name);
+
+    public string HistoryFolder => Path.Combine(root, "history", Name.Name);
 
     public string JournalFolder => Path.Combine(root, "journals", Name.Name);
 
@@ -42,7 +44,7 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = JournalFolder, Validator = Name.Name });
         ParticipantId[] known = [.. genesis.Validators.Seats.Select(seat => seat.Organisation).Where(other => other != Name)];
         var evidence = new EvidenceFolder(EvidenceFolder);
-        _host = await ValidatorHost.Start(genesis, Name, known, keys, store, new Wire(network, Name), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence);
+        _host = await ValidatorHost.Start(genesis, Name, known, keys, store, new Wire(network, Name), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence, new Grains.History.HistoryFolder(HistoryFolder, NullLogger.Instance, interval: 8));
         _writer = new TransactionWriter(genesis.Chain, genesis.Shard, Name, keys.Transaction, TimeProvider.System);
         _eras = new EraWorker(_host, genesis, keys, _writer, evidence, keyLife ?? EraWorker.DefaultKeyLife, TimeProvider.System, NullLogger.Instance);
         network[Name] = this;
@@ -69,7 +71,7 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
             var key = new TransactionKey(Name, transaction.Payload.Id);
             await house.Until(state => state.Recent.ContainsKey(key), limit);
             var (block, position) = house.Host.Chain.Locate(house.State.Recent[key].Index)!.Value;
-            Assert.True(Leaf.TryParse(LedgerState.Of(block.Executed).Leaves[position], out var leaf));
+            Assert.True(Leaf.TryParse(block.Leaves[position], out var leaf));
             result = ((Entry)leaf!).Result;
         }
 
