@@ -37,9 +37,12 @@ internal sealed record Arm(string Name, int GroupSize, RobustRule? Rule, int? To
             Krum(participants, size, attackers),
             new($"Bulyan {bulyan}", size, new Bulyan(bulyan), bulyan),
             new("clipping", size, new CentredClipping((long)(Radius / step), Iterations), null),
-            new("FLTrust", size, new FlTrust(), null),
+            Trust(size),
         ];
     }
+
+    /// <summary>Groups weighed by how well they agree with the trusted party.</summary>
+    public static Arm Trust(int size) => new("FLTrust", size, new FlTrust(), null);
 
     /// <summary>Multi-Krum that keeps as many groups as it may.</summary>
     public static Arm Krum(int participants, int size, int attackers)

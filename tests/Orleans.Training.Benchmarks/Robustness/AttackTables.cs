@@ -23,10 +23,29 @@ internal sealed class AttackTables(RobustnessPlan plan, LabelledData train, Labe
         var culture = CultureInfo.InvariantCulture;
         report.Line("# Robustness");
         report.Line();
-        report.Line(string.Create(culture, $"MNIST, {train.Count:N0} images in {RobustnessPlan.Participants + 1} equal parts by chance: {RobustnessPlan.Participants} participants and a trusted party (for FLTrust only); {test.Count:N0} images to test on. Perceptron 784-32-10 of {RobustnessPlan.Network.ParameterCount:N0} parameters, {plan.Rounds} rounds of one local epoch, batches of 10, rate 0.1; clip {Arm.Clip}, 32-bit lanes. Seeds {string.Join(", ", plan.Seeds)}."));
+        report.Line(string.Create(culture, $"MNIST, {train.Count:N0} images in {RobustnessPlan.Participants + 1} equal parts by chance: {RobustnessPlan.Participants} participants and a trusted party (for FLTrust only); {test.Count:N0} images to test on. Perceptron 784-32-10 of {RobustnessPlan.Network.ParameterCount:N0} parameters, {plan.Rounds} rounds of one local epoch, batches of {AttackedTraining.BatchSize}, rate {AttackedTraining.LearningRate}; clip {Arm.Clip}, 32-bit lanes. Seeds {string.Join(", ", plan.Seeds)}."));
         report.Line();
         foreach (var attack in Attacks.OfType<IAttack>()) report.Line($"* {attack.Name}: {attack.Description}");
+        report.Line();
+        WriteLayouts();
         foreach (var (attackers, size) in Sections) await WriteSection(attackers, size);
+    }
+
+    // Below three members there are no masks (docs/spec/fedmask.md §5).
+    private void WriteLayouts()
+    {
+        double[] shares = [0.05, 0.1, 0.2, 0.3];
+        report.Head(1, ["groups of", "groups", .. shares.Select(share => $"bad at {100 * share:F0} % attackers, %"), "median bears", "made by attackers, %", "Krum bears", "made by attackers, %"]);
+        foreach (var size in new[] { 1, 3, 5, 10 })
+        {
+            var groups = GroupLayout.CountOf(RobustnessPlan.Participants, size);
+            var (median, krum) = ((groups - 1) / 2, (groups - 3) / 2);
+            report.Row(
+            [
+                $"{size}", $"{groups}", .. shares.Select(share => Report.Percent(GroupLayout.BadShare(share, size))),
+                $"{median}", Report.Percent(GroupLayout.ShareFor(median, groups, size)), $"{krum}", Report.Percent(GroupLayout.ShareFor(krum, groups, size)),
+            ]);
+        }
     }
 
     private async Task WriteSection(int attackers, int size)

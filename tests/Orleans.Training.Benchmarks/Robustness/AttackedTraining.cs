@@ -6,6 +6,11 @@ namespace Orleans.Training.Benchmarks;
 /// <summary>Federated training without a ledger in which some attack: the trainer of the service, its lanes, and its mean or a rule of docs/spec/robust.md over the groups' sums.</summary>
 internal sealed class AttackedTraining(ModelSpec spec, LabelledData test, TrainerPool pool)
 {
+    /// <summary>Rows of one step of local training.</summary>
+    public const int BatchSize = 20;
+    /// <summary>Of local training.</summary>
+    public const float LearningRate = 0.2f;
+
     private const int RootIndex = -2;
 
     /// <summary>Trains; what the last model, or that of every round, is worth.</summary>
@@ -58,7 +63,7 @@ internal sealed class AttackedTraining(ModelSpec spec, LabelledData test, Traine
         }
 
         Task<float[]> Train(LabelledData own, int i) =>
-            pool.Run(stop => LocalTrainer.Train(spec, model, own, new TrainingSettings(1, 10, 0.1f, SeededRandom.Derive(federation.Seed, round, i)), stop).Delta);
+            pool.Run(stop => LocalTrainer.Train(spec, model, own, new TrainingSettings(1, BatchSize, LearningRate, SeededRandom.Derive(federation.Seed, round, i)), stop).Delta);
     }
 
     private Task<double> Rate(float[] model, LabelledData data) => pool.Run(stop => LocalTrainer.Evaluate(spec, model, data, cancellationToken: stop).Accuracy);

@@ -18,8 +18,8 @@ internal static class Chart
     private const int Ticks = 5;
 
     // Okabe and Ito's, told apart by all eyes.
-    private static readonly string[] Colours = ["#999999", "#e69f00", "#0072b2", "#d55e00", "#009e73"];
-    private static readonly string[] Dashes = ["2 3", "7 3", "none", "7 3", "none"];
+    private static readonly string[] Colours = ["#999999", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7"];
+    private static readonly string[] Dashes = ["2 3", "7 3", "none", "7 3", "none", "2 3"];
 
     /// <summary>Error on the left, the attackers' success on the right.</summary>
     public static string Draw(string title, IReadOnlyList<ChartLine> lines)
