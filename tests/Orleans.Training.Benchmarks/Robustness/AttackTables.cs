@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Trainer;
 
 namespace Orleans.Training.Benchmarks;
@@ -26,6 +27,8 @@ internal sealed class AttackTables(RobustnessPlan plan, LabelledData train, Labe
         report.Line(string.Create(culture, $"MNIST, {train.Count:N0} images in {RobustnessPlan.Participants + 1} equal parts by chance: {RobustnessPlan.Participants} participants and a trusted party (for FLTrust only); {test.Count:N0} images to test on. Perceptron 784-32-10 of {RobustnessPlan.Network.ParameterCount:N0} parameters, {plan.Rounds} rounds of one local epoch, batches of {AttackedTraining.BatchSize}, rate {AttackedTraining.LearningRate}; clip {Arm.Clip}, 32-bit lanes. Seeds {string.Join(", ", plan.Seeds)}."));
         report.Line();
         foreach (var attack in Attacks.OfType<IAttack>()) report.Line($"* {attack.Name}: {attack.Description}");
+        report.Line();
+        report.Line("Success is the part of the attackers' test rows that are predicted as they wish. Where a number has an exclamation mark, training ended before its last round because numbers were not finite.");
         report.Line();
         WriteLayouts();
         foreach (var (attackers, size) in Sections) await WriteSection(attackers, size);
@@ -111,7 +114,8 @@ internal sealed class AttackTables(RobustnessPlan plan, LabelledData train, Labe
             if (arm.Rule is null) continue;
             if (arm.Tolerates is not { } most)
             {
-                yield return $"* {arm.Rule} promises no number of groups (docs/spec/robust.md §3).";
+                var from = arm.Rule is FlTrust ? "trusts the party that trains on rows of its own" : string.Create(culture, $"(τ is a norm of {Arm.Radius}) goes out from the last round's result");
+                yield return $"* {arm.Rule} {from}, and promises no number of groups (docs/spec/robust.md §3).";
                 continue;
             }
 

@@ -46,6 +46,6 @@ internal sealed record RobustnessPlan(IReadOnlyList<ulong> Seeds, int Rounds, in
         }
 
         ulong[] seeds = seed is { } one ? [one] : isQuick ? [1] : [1, 2, 3];
-        return new(seeds, rounds ?? (isQuick ? 3 : 15), rounds ?? (isQuick ? 10 : 100), output) { IsQuick = isQuick };
+        return new(seeds, rounds ?? (isQuick ? 2 : 12), rounds ?? (isQuick ? 10 : 100), output) { IsQuick = isQuick };
     }
 }

@@ -43,7 +43,7 @@ internal sealed class Server(Arm arm, GroupLayout layout, int participants)
         if (rule is CentredClipping) _last = mean.ToReference();
         var (next, step) = (new float[model.Length], _lanes.Step);
         for (var i = 0; i < next.Length; i++) next[i] = (float)(model[i] + (step * mean[i]));
-        return ModelBlob.AreFinite(next) ? next : null;
+        return next.All(float.IsFinite) ? next : null;
     }
 
     private int[]? Clipped(float[] update, ulong seed) => _lanes.TryQuantize(update, FixedPoint.WeightOne, new SeededRandom(seed).Bytes(32), out var lanes) ? lanes : null;
