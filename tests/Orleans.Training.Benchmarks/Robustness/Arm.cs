@@ -11,7 +11,7 @@ internal sealed record Arm(string Name, int GroupSize, RobustRule? Rule, int? To
 {
     /// <summary>C: about three times the norm of an honest update of the first rounds, and so room that attackers can use.</summary>
     public const double Clip = 3;
-    /// <summary>τ, as a norm: about that of the mean update of the first rounds.</summary>
+    /// <summary>τ, as a norm: a little less than that of the mean update of the first rounds.</summary>
     public const double Radius = 0.5;
     private const int Iterations = 3;
 

@@ -17,9 +17,10 @@ internal static class Chart
     private const int Legend = 22;
     private const int Ticks = 5;
 
-    // Okabe and Ito's, told apart by all eyes.
-    private static readonly string[] Colours = ["#999999", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7"];
-    private static readonly string[] Dashes = ["2 3", "7 3", "none", "7 3", "none", "2 3"];
+    // Okabe and Ito's, told apart by all eyes; the two broad ones paler.
+    private static readonly string[] Colours = ["#cccccc", "#f0c36d", "#0072b2", "#d55e00", "#009e73", "#cc79a7"];
+    // Lines that lie upon each other stay visible: broad ones are drawn first.
+    private static readonly (int Width, string Dash)[] Strokes = [(7, "none"), (7, "none"), (2, "none"), (2, "7 5"), (3, "none"), (2, "2 4")];
 
     /// <summary>Error on the left, the attackers' success on the right.</summary>
     public static string Draw(string title, IReadOnlyList<ChartLine> lines)
@@ -29,7 +30,8 @@ internal static class Chart
         Add(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">");
         Add(svg, $"<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>");
         Add(svg, $"<text x=\"{Left}\" y=\"22\" font-size=\"15\">{title}</text>");
-        var top = Math.Max(0.1, Math.Ceiling(10 * lines.Max(line => line.Error.Skip(line.Error.Count / 20).Max())) / 10);
+        // The first rounds, of hardly trained models, may leave the panel.
+        var top = lines.Max(line => line.Error.Skip(line.Error.Count / 20).Max()) <= 0.5 ? 0.5 : 1;
         Panel(svg, Left, "test error", top, lines.Select(line => line.Error));
         Panel(svg, Left + Width + Gap, "ones predicted 7", 1, lines.Select(line => line.Success));
         for (var i = 0; i < lines.Count; i++)
@@ -65,7 +67,7 @@ internal static class Chart
 
     private static double Y(double part) => Top + (Height * (1 - part));
 
-    private static string Stroke(int line) => $"stroke=\"{Colours[line % Colours.Length]}\" stroke-width=\"2\" stroke-dasharray=\"{Dashes[line % Dashes.Length]}\"";
+    private static string Stroke(int line) => $"stroke=\"{Colours[line % Colours.Length]}\" stroke-width=\"{Strokes[line % Strokes.Length].Width}\" stroke-dasharray=\"{Strokes[line % Strokes.Length].Dash}\"";
 
     private static void Add(StringBuilder svg, FormattableString text) => svg.Append(text.ToString(CultureInfo.InvariantCulture)).Append('\n');
 }

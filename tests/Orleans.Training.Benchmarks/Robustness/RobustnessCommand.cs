@@ -10,6 +10,8 @@ namespace Orleans.Training.Benchmarks;
 /// </summary>
 internal static class RobustnessCommand
 {
+    private const string Table = "robustness.md";
+
     public static async Task<int> Run(IReadOnlyList<string> arguments)
     {
         if (RobustnessPlan.Parse(arguments) is not { } plan)
@@ -18,8 +20,7 @@ internal static class RobustnessCommand
             return 2;
         }
 
-        // What a run of many minutes is to leave behind must have a place before it begins.
-        if (plan.Output is not null) Directory.CreateDirectory(plan.Output);
+        if (!CanWrite(plan.Output)) return 2;
         var (train, test) = Mnist.Load(Path.Combine(AppContext.BaseDirectory, "data", "mnist"));
         var report = new Report();
         var watch = Stopwatch.StartNew();
@@ -30,7 +31,7 @@ internal static class RobustnessCommand
         report.Line(string.Create(CultureInfo.InvariantCulture, $"All in {watch.Elapsed.TotalSeconds:F0} s and {(LocalShard.ProcessorTime - processor).TotalSeconds:F0} CPU-s on {Environment.ProcessorCount} processors; seeds {string.Join(", ", plan.Seeds)}."));
         if (plan.Output is null) return 0;
 
-        foreach (var (name, text) in figures.Append(("robustness.md", report.Text)))
+        foreach (var (name, text) in figures.Append((Table, report.Text)))
         {
             var path = Path.Combine(plan.Output, name);
             await File.WriteAllTextAsync(path, text);
@@ -38,5 +39,21 @@ internal static class RobustnessCommand
         }
 
         return 0;
+    }
+    // What a run of many minutes is to leave behind must have a place before it begins.
+    private static bool CanWrite(string? folder)
+    {
+        if (folder is null) return true;
+        try
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(Path.Combine(folder, Table), "");
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            Console.Error.WriteLine($"cannot write to {folder}: {exception.Message} Name another folder.");
+            return false;
+        }
     }
 }

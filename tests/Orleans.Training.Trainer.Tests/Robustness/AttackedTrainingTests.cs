@@ -55,10 +55,10 @@ public sealed class AttackedTrainingTests
         var (spec, data) = (ModelSpec.Softmax(2, 3), Corners(600, 1));
         using var pool = new TrainerPool(1);
         var training = new AttackedTraining(spec, Corners(150, 2), pool);
-        Task<IReadOnlyList<Score>> Run(IAttack? attack, Arm arm) => training.Run(Federation.Draw(data, 12, 3, 5), attack, arm, 6, each: true);
+        Task<IReadOnlyList<Score>> Run(IAttack? attack, Arm arm) => training.Run(Federation.Draw(data, 12, 3, 5), attack, arm, 30, each: true);
         var (mean, median) = (Arm.Mean(12, isMasked: true), Arm.Rules(12, 1, 3)[0]);
         var (clean, hurt, held) = (await Run(null, mean), await Run(new InnerProduct(), mean), await Run(new InnerProduct(), median));
-        Assert.Equal(6, held.Count);
+        Assert.Equal(30, held.Count);
         Assert.True(clean[^1].Accuracy > 0.95, $"{clean[^1]}");
         Assert.True(hurt[^1].Accuracy < 0.5, $"{hurt[^1]}");
         Assert.True(held[^1].Accuracy > 0.95, $"{held[^1]}");
