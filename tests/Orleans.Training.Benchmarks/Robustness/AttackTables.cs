@@ -24,7 +24,7 @@ internal sealed class AttackTables(RobustnessPlan plan, LabelledData train, Labe
         var culture = CultureInfo.InvariantCulture;
         report.Line("# Robustness");
         report.Line();
-        report.Line(string.Create(culture, $"MNIST, {train.Count:N0} images in {RobustnessPlan.Participants + 1} equal parts by chance: {RobustnessPlan.Participants} participants and a trusted party (for FLTrust only); {test.Count:N0} images to test on. Perceptron 784-32-10 of {RobustnessPlan.Network.ParameterCount:N0} parameters, {plan.Rounds} rounds of one local epoch, batches of {AttackedTraining.BatchSize}, rate {AttackedTraining.LearningRate}; clip {Arm.Clip}, 32-bit lanes. Seeds {string.Join(", ", plan.Seeds)}."));
+        report.Line(string.Create(culture, $"MNIST: {RobustnessPlan.Participants} participants, and a trusted party (for FLTrust only), with {Federation.RowsEach(train, RobustnessPlan.Participants)} images each, dealt by chance from {train.Count:N0}; {test.Count:N0} images to test on. Perceptron 784-32-10 of {RobustnessPlan.Network.ParameterCount:N0} parameters, {plan.Rounds} rounds of one local epoch, batches of {AttackedTraining.BatchSize}, rate {AttackedTraining.LearningRate}; clip {Arm.Clip}, 32-bit lanes. Seeds {string.Join(", ", plan.Seeds)}."));
         report.Line();
         foreach (var attack in Attacks.OfType<IAttack>()) report.Line($"* {attack.Name}: {attack.Description}");
         report.Line();

@@ -7,9 +7,9 @@ namespace Orleans.Training.Benchmarks;
 internal sealed class AttackedTraining(ModelSpec spec, LabelledData test, TrainerPool pool)
 {
     /// <summary>Rows of one step of local training.</summary>
-    public const int BatchSize = 10;
+    public const int BatchSize = 32;
     /// <summary>Of local training.</summary>
-    public const float LearningRate = 0.1f;
+    public const float LearningRate = 0.3f;
 
     private const int RootIndex = -2;
 

@@ -43,6 +43,28 @@ public sealed class AttackedTrainingTests
     }
 
     [Fact]
+    public void Clipping_GoesOutFromTheLastRoundsResult()
+    {
+        var updates = Enumerable.Repeat(Enumerable.Repeat(0.2f, Length).ToArray(), 12).ToArray();
+        var arm = Arm.Rules(12, 3, 1).Single(rule => rule.Rule is CentredClipping);
+        var server = new Server(arm, GroupLayout.Draw([.. Enumerable.Range(0, 12)], 3), 12);
+        var (first, second) = (server.Next(new float[Length], updates, _ => false, [], 1)!, server.Next(new float[Length], updates, _ => false, [], 2)!);
+        // Three steps of at most 0.5 towards a mean of norm 2: 1.5 from nothing, and the rest from there.
+        Assert.Equal(1.5, Norm(first), 1e-4);
+        Assert.Equal(2, Norm(second), 1e-4);
+    }
+
+    [Fact]
+    public void FlTrust_GoesOutFromTheTrustedParty()
+    {
+        var updates = Enumerable.Range(0, 12).Select(i => Enumerable.Repeat(i < 7 ? -0.1f : 0.1f, Length).ToArray()).ToArray();
+        var server = new Server(Arm.Trust(1), GroupLayout.Draw([.. Enumerable.Range(0, 12)], 1), 12);
+        Assert.True(server.NeedsRoot);
+        // Most point away from it, and have no weight; the others are brought to its length.
+        Assert.All(server.Next(new float[Length], updates, _ => false, [.. Enumerable.Repeat(0.02f, Length)], 1)!, value => Assert.Equal(0.02f, value, 1e-5f));
+    }
+
+    [Fact]
     public void Update_ThatIsNotFinite_EndsTheTraining()
     {
         var updates = Enumerable.Range(0, 6).Select(i => Enumerable.Repeat(i == 0 ? float.NaN : 0f, Length).ToArray()).ToArray();
@@ -64,17 +86,21 @@ public sealed class AttackedTrainingTests
         Assert.True(held[^1].Accuracy > 0.95, $"{held[^1]}");
         Assert.Equal(held, await Run(new InnerProduct(), median));
         Assert.All(clean, score => Assert.Null(score.Success));
-        Assert.All(await Run(new LabelFlip(1, 2), mean), score => Assert.NotNull(score.Success));
+        var flipped = await training.Run(Federation.Draw(data, 12, 6, 5), new LabelFlip(1, 2), mean, 30);
+        Assert.True(Assert.Single(flipped).Success > 0.5, $"{flipped[0]}");
+        Assert.True((await training.Run(Federation.Draw(data, 12, 0, 5), new LabelFlip(1, 2), mean, 30))[0].Success < 0.1);
     }
 
     [Fact]
     public void Federation_IsOfItsSeed()
     {
-        var data = Corners(130, 3);
+        var data = Corners((13 * 70) + 12, 3);
         var (one, same, other) = (Federation.Draw(data, 12, 3, 5), Federation.Draw(data, 12, 3, 5), Federation.Draw(data, 12, 3, 6));
         Assert.Equal(3, one.Attackers.Count);
         Assert.Equal(12, one.Rows.Count);
-        Assert.Equal(130, one.Rows.Sum(rows => rows.Count) + one.Root.Count);
+        Assert.All(one.Rows.Append(one.Root), rows => Assert.Equal(64, rows.Count));
+        // No two rows have the same first feature.
+        Assert.Equal(13 * 64, one.Rows.Append(one.Root).SelectMany(rows => Enumerable.Range(0, 64).Select(i => rows.Row(i)[0])).Distinct().Count());
         Assert.Equal(one.Attackers.Order(), same.Attackers.Order());
         Assert.Equal(one.Layout(3).Groups, same.Layout(3).Groups);
         Assert.NotEqual(one.Layout(3).Groups, other.Layout(3).Groups);
@@ -124,7 +150,7 @@ public sealed class AttackedTrainingTests
         for (var i = 0; i < count; i++)
         {
             labels[i] = random.Below(3);
-            for (var k = 0; k < 2; k++) features[(2 * i) + k] = (random.Below(1000) / 2000f) + (labels[i] == k ? 2 : 0);
+            for (var k = 0; k < 2; k++) features[(2 * i) + k] = (k == 0 ? i / (2f * count) : random.Below(1000) / 2000f) + (labels[i] == k ? 2 : 0);
         }
 
         return new LabelledData(features, 2, labels);
