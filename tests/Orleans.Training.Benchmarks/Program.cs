@@ -7,11 +7,12 @@ return args switch
     ["lanes"] => LanesBenchmark.Run(),
     ["ledger"] => await LedgerBenchmark.Run(),
     ["overhead"] => await OverheadBenchmark.Run(),
+    ["evaluate", "robustness", .. var options] => await RobustnessCommand.Run(options),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("use: ./run bench aggregation | ./run bench growth [--entries N] | ./run bench lanes | ./run bench ledger | ./run bench overhead");
+    Console.Error.WriteLine($"use: ./run bench aggregation | ./run bench growth [--entries N] | ./run bench lanes | ./run bench ledger | ./run bench overhead | {RobustnessPlan.Usage}");
     return 2;
 }
