@@ -96,7 +96,9 @@ internal static class ValidatorCommand
         var witness = new Option<string?>("--witness") { Description = "A file (C2SP tlog-policy): 'log VKEY' for each log that this validator is a witness of, 'witness NAME VKEY ADDRESS' for each witness of this validator's log." };
         var keyDays = new Option<int>("--vote-key-days") { Description = "How long a vote key serves before the validator makes another and destroys it, in days from 1 to 30.", DefaultValueFactory = _ => 7 };
         keyDays.Validators.Add(result => { if (result.GetValue(keyDays) is < 1 or > 30) result.AddError("--vote-key-days is a number from 1 to 30."); });
-        var command = new Command("run", "Runs the validator until it is told to stop (SIGTERM, Ctrl-C).") { data, name, genesis, peers, listen, certificate, key, proxied, witness, keyDays };
+        var snapshots = new Option<int>("--snapshot-every") { Description = "Leaves of the ledger from one snapshot of the state to the next, from which a later start begins: from 8 to 1000000.", DefaultValueFactory = _ => Snapshot.Interval };
+        snapshots.Validators.Add(result => { if (result.GetValue(snapshots) is < 8 or > 1_000_000) result.AddError("--snapshot-every is a number from 8 to 1000000."); });
+        var command = new Command("run", "Runs the validator until it is told to stop (SIGTERM, Ctrl-C).") { data, name, genesis, peers, listen, certificate, key, proxied, witness, keyDays, snapshots };
         command.SetAction((parsed, cancellationToken) => Run(
             new ValidatorPlan(
                 Path.GetFullPath(parsed.GetValue(data)!),
@@ -108,7 +110,8 @@ internal static class ValidatorCommand
                 parsed.GetValue(key),
                 parsed.GetValue(proxied),
                 parsed.GetValue(witness),
-                TimeSpan.FromDays(parsed.GetValue(keyDays))),
+                TimeSpan.FromDays(parsed.GetValue(keyDays)),
+                parsed.GetValue(snapshots)),
             cancellationToken));
         return command;
     }
@@ -134,14 +137,14 @@ internal static class ValidatorCommand
         await using var app = builder.Build();
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = files.JournalFolder(genesis.Shard, plan.Organisation), Validator = plan.Organisation.Name });
         var loggers = app.Services.GetRequiredService<ILoggerFactory>();
-        var history = HistoryFolder.OpenIfFree(files.HistoryFolder(genesis.Shard, plan.Organisation), loggers.CreateLogger<HistoryFolder>());
+        var history = HistoryFolder.OpenIfFree(files.HistoryFolder(genesis.Shard, plan.Organisation), loggers.CreateLogger<HistoryFolder>(), plan.SnapshotEvery);
         await using var seat = await ValidatorSeat.Open(genesis, new KeyFolder(files.KeyRoot, plan.Organisation), store, new FileBlobStore(files.BlobFolder), files.EvidenceFolder(genesis.Shard), peers, null, TimeProvider.System, loggers, cancellationToken, history, plan.KeyLife);
         var witnessing = plan.LoadWitnessing();
         using var witness = witnessing is { Logs.Count: > 0 } ? plan.OpenWitness(witnessing.Logs) : null;
         await using var witnesses = witnessing is { Witnesses.Count: > 0 } ? new Witnesses(seat, witnessing, TimeProvider.System, app.Services.GetRequiredService<ILogger<Witnesses>>()) : null;
         app.MapValidator(seat, GatewaySetup.KeyFile(plan.Data), witness, witnesses);
         await app.StartAsync(cancellationToken);
-        Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app)), ("shard", genesis.Shard.ToString()), ("chain", genesis.Chain.ToString()), ("height", seat.Chain.Count - 1), ("seat", seat.Number), ("witness", witness?.Key.ToString())));
+        Console.WriteLine(JsonLine.Of(("ready", true), ("http", WebHosting.AddressOf(app)), ("shard", genesis.Shard.ToString()), ("chain", genesis.Chain.ToString()), ("height", seat.Chain.Count - 1), ("seat", seat.Number), ("snapshot", seat.StartedFrom), ("witness", witness?.Key.ToString())));
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
         // A seat that has ended may not go on answering as if it took part.
@@ -155,7 +158,7 @@ internal static class ValidatorCommand
 }
 
 /// <summary>What one validator process is told.</summary>
-internal sealed record ValidatorPlan(string Data, ParticipantId Organisation, string Genesis, string Peers, IPEndPoint Listen, string? CertificateFile, string? KeyFile, bool BehindProxy, string? WitnessFile, TimeSpan KeyLife)
+internal sealed record ValidatorPlan(string Data, ParticipantId Organisation, string Genesis, string Peers, IPEndPoint Listen, string? CertificateFile, string? KeyFile, bool BehindProxy, string? WitnessFile, TimeSpan KeyLife, int SnapshotEvery)
 {
     private const int MaximumWitnessBytes = 64 * 1024;
 

@@ -33,6 +33,7 @@ public sealed class Snapshots(string folder)
             file.Flush(flushToDisk: true);
         }
 
+        CrashPoints.Reach("snapshot-before-rename");
         DurableFiles.Rename(unfinished, Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{executed.Block.Header.Height:D12}-{tree.Finish()}")));
         foreach (var old in Files().Skip(Kept)) File.Delete(old);
         return bytes;
@@ -45,6 +46,12 @@ public sealed class Snapshots(string folder)
         {
             if (TryRead(path) is { } executed) yield return executed;
         }
+    }
+
+    /// <summary>Removes all of them: what does not fit the journal must not outlive what will.</summary>
+    public void Clear()
+    {
+        foreach (var path in Files()) File.Delete(path);
     }
 
     private static ExecutedBlock? TryRead(string path)

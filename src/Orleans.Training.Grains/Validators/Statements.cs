@@ -17,6 +17,8 @@ public sealed class Statements(Genesis genesis, CommittedChain chain, IBlobStore
 {
     // A model's file is hashed once, however often it is asked for.
     private readonly ConcurrentDictionary<Digest, Digest> _files = [];
+    // Where a model was published, once it has been looked for.
+    private readonly ConcurrentDictionary<string, long> _indices = [];
 
     /// <summary>The model that was published last; null when none was.</summary>
     public ModelRecord? Last
@@ -33,7 +35,7 @@ public sealed class Statements(Genesis genesis, CommittedChain chain, IBlobStore
     {
         var state = LedgerState.Of(chain.Head).Contracts;
         if (state.Find<ModelRecord>(ModelRecord.Key(agreement, round)) is not { } model || await FileOf(state, model, cancellationToken) is not { } file) return null;
-        var statement = ModelStatement.Write(genesis, state, model, Publications().First(publication => publication.Model == model).Index, file);
+        var statement = ModelStatement.Write(genesis, state, model, _indices.GetOrAdd(ModelRecord.Key(agreement, round), _ => Publications().First(publication => publication.Model == model).Index), file);
         var signature = await signer.Sign(StatementBundle.Preimage(statement), cancellationToken);
         return StatementBundle.Write(statement, signer.PublicKey, signature);
     }

@@ -33,8 +33,7 @@ public sealed partial class ValidatorHost
         {
             var machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
             var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = keys.SeatIn(genesis.Validators), Genesis = machine.CreateGenesis(), Machine = machine, SeatIn = keys.SeatIn, OtherPeers = known.Count };
-            var opening = await FromSnapshot(setup, keys, store, history, cancellationToken)
-                ?? new Opening(setup, new CommittedChain(setup.Genesis, history?.Archive), await ReadJournal(store, null, cancellationToken), history);
+            var opening = await FromSnapshot(setup, keys, store, history, cancellationToken) ?? await FromGenesis(setup, store, history, cancellationToken);
             var from = opening.Chain.Count - 1;
             var host = new ValidatorHost(genesis, self, known, keys, store, transport, time, logger, opening, evidence) { StartedFrom = from };
             LogStarted(logger, self, host.Seat, host.Chain.Head.Block.Header.Height, from, opening.Journal.Read, (long)time.GetElapsedTime(started).TotalMilliseconds);
@@ -60,6 +59,12 @@ public sealed partial class ValidatorHost
         }
 
         return null;
+    }
+
+    private static async Task<Opening> FromGenesis(ConsensusSetup setup, IValidatorStore store, HistoryFolder? history, CancellationToken cancellationToken)
+    {
+        history?.Snapshots.Clear();
+        return new Opening(setup, new CommittedChain(setup.Genesis, history?.Archive), await ReadJournal(store, null, cancellationToken), history);
     }
 
     private static async Task<JournalTail> ReadJournal(IValidatorStore store, Block? from, CancellationToken cancellationToken)

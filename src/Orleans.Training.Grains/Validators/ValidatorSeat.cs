@@ -53,6 +53,9 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <summary>The seat's number in the present era; −1 when it has none.</summary>
     public int Number => _host.Seat;
 
+    /// <summary>The height of the snapshot that it began at; 0 for genesis.</summary>
+    public long StartedFrom => _host.StartedFrom;
+
     /// <summary>Who may have links now, by the newest final state.</summary>
     public LinkMembers Members => _host.Members;
 

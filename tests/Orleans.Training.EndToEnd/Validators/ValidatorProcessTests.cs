@@ -87,6 +87,26 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
         await federation.Commit(federation.Seats[0]);
     }
 
+    // A snapshot that was not finished counts for nothing; the next one is what a later start begins at.
+    [Fact]
+    public async Task AKillWhileASnapshotIsWritten_LosesNothing_AndTheNextStartBeginsAtOne()
+    {
+        await using var federation = await SeatFederation.Create();
+        var victim = federation.Seats[1];
+        await Task.WhenAll(federation.Seats.Select(seat => seat.Start(federation.AllPeers(seat), crashAt: seat == victim ? "snapshot-before-rename" : null)));
+        for (var number = 0; number < 20; number++) await federation.Commit(federation.Seats[0]);
+        Assert.Equal(137, await victim.Exit(federation.Limit));
+        Assert.Equal(0, (await victim.Start(federation.AllPeers(victim))).GetProperty("snapshot").GetInt64());
+        var size = 0L;
+        for (var number = 0; number < 20; number++) size = await federation.Commit(federation.Seats[0]);
+        await federation.RequireSameBlocks(federation.Seats, size);
+        await victim.Kill();
+        var said = await victim.Start(federation.AllPeers(victim));
+        output.WriteLine($"height {said.GetProperty("height")}, snapshot {said.GetProperty("snapshot")}");
+        Assert.True(said.GetProperty("snapshot").GetInt64() > 0);
+        await federation.RequireSameBlocks(federation.Seats, await federation.Commit(victim));
+    }
+
     [Fact]
     public async Task AStoppedValidator_GoesOnWithTheOthers_WhenItIsWoken()
     {

@@ -78,6 +78,11 @@ public sealed class RestartTests
         await other.Start(0, 1, 2, 3);
         Assert.Equal(0, other[3].StartedFrom);
         await Write(other, 20, 0);
+        // The other ledger's are gone, and not in the way of this one's.
+        await Stopped(other, 3);
+        Assert.All(new Snapshots(other.HistoryOf(3)).Read(), snapshot => Assert.Equal(other.Genesis.Chain, snapshot.Block.Header.Chain));
+        await other.Start(3);
+        Assert.True(other[3].StartedFrom > 0);
         Assert.Equal(other[0].Chain[1].Block.Digest, other[3].Chain[1].Block.Digest);
     }
 
