@@ -8,8 +8,8 @@ namespace Orleans.Training.Grains.History;
 /// </summary>
 public sealed partial class HistoryFolder : IAsyncDisposable
 {
-    // What an entry adds to a journal, roughly: a snapshot waits until the journal has grown by as much as the last one was long.
-    private const int BytesOfAnEntry = 512;
+    // The longer a snapshot takes to write and to read, the more may be left to execute: at 50 MB about 25,000 entries, which takes some seconds.
+    private const int BytesOfAnEntry = 2048;
 
     private readonly ILogger _logger;
     private readonly long _interval;
