@@ -73,8 +73,8 @@ public sealed class ChainArchive : IDisposable
     }
 
     /// <summary>
-    /// Keeps the blocks up to this one, and forgets what is behind. False, and the archive is empty, when they are not there, or the last one or the tree is another: a crash took bytes that were not synced, or the archive is
-    /// of another chain.
+    /// Keeps the blocks up to this one, and forgets what is behind. False when they are not there, or the last one or the tree is another: a crash took bytes that were not synced, or the archive is of another chain. It counts
+    /// as empty then; an earlier block may still be found.
     /// </summary>
     public bool TryKeep(Block last)
     {
@@ -95,7 +95,8 @@ public sealed class ChainArchive : IDisposable
                 // As good as not there.
             }
 
-            Clear();
+            _entries.Clear();
+            _end = 0;
             return false;
         }
     }

@@ -39,7 +39,7 @@ public sealed class CommittedChain
         _first = archive.Count;
     }
 
-    /// <summary>The chain of an archive up to this block; null, and the archive is empty, when it does not hold it.</summary>
+    /// <summary>The chain of an archive up to this block; null when it does not hold it.</summary>
     public static CommittedChain? Open(ChainArchive archive, ExecutedBlock head) => archive.TryKeep(head.Block) ? new CommittedChain(archive, head) : null;
 
     /// <summary>The newest final block, with the state after it.</summary>

@@ -35,6 +35,8 @@ public sealed class CommittedChainTests : IDisposable
         Fill(new CommittedChain(Long.Blocks[0], archive), 300);
         Assert.Null(CommittedChain.Open(archive, Long.Blocks[301]));
         Assert.Equal(0, archive.Count);
+        // What it does hold is still there.
+        AssertSame(Fill(new CommittedChain(Long.Blocks[0]), 270), CommittedChain.Open(archive, Long.Blocks[270])!);
         Fill(new CommittedChain(Long.Blocks[0], archive), 300);
         Assert.Null(CommittedChain.Open(archive, Blocks(10, "/other").Blocks[10]));
         AssertSame(Fill(new CommittedChain(Long.Blocks[0]), 20), Fill(new CommittedChain(Long.Blocks[0], archive), 20));
