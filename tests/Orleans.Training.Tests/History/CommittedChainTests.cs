@@ -42,6 +42,20 @@ public sealed class CommittedChainTests : IDisposable
         AssertSame(Fill(new CommittedChain(Long.Blocks[0]), 20), Fill(new CommittedChain(Long.Blocks[0], archive), 20));
     }
 
+    // Whatever the newest root grows from is looked at when the archive is opened, not only when it is asked for.
+    [Fact]
+    public void ATreeThatDoesNotGrowToTheRoot_IsNotOpened()
+    {
+        using (var archive = ChainArchive.Open(_folder)) Fill(new CommittedChain(Long.Blocks[0], archive), 300);
+        var bytes = File.ReadAllBytes(Path.Combine(_folder, "tree"));
+        Assert.True(bytes.Length >= SubtreeFile.RecordBytes);
+        // The root of the last complete subtree is what stands last.
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(Path.Combine(_folder, "tree"), bytes);
+        using var again = ChainArchive.Open(_folder);
+        Assert.Null(CommittedChain.Open(again, Long.Blocks[300]));
+    }
+
     [Fact]
     public void AnArchive_IsForOneProcess()
     {

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Formats.Cbor;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
@@ -74,6 +76,32 @@ public class SnapshotTests
         // Two parts in each other's place are not what anybody wrote.
         (parts[1], parts[2]) = (parts[2], parts[1]);
         Assert.False(Snapshot.TryRead(parts.SelectMany(part => part).ToArray(), out _));
+        // Nor is the same content in other parts.
+        (parts[1], parts[2]) = (parts[2], parts[1]);
+        Assert.True(Snapshot.TryRead(parts.SelectMany(part => part).ToArray(), out _));
+        Assert.False(Snapshot.TryRead(parts.SelectMany((part, i) => i == 1 ? Halves(part) : part).ToArray(), out _));
+    }
+
+    // One part of many items as two.
+    private static byte[] Halves(byte[] part)
+    {
+        var reader = new CborReader(part.AsMemory(4));
+        var items = new ReadOnlyMemory<byte>[reader.ReadStartArray()!.Value];
+        for (var i = 0; i < items.Length; i++) items[i] = reader.ReadEncodedValue();
+        return [.. Part(items[..(items.Length / 2)]), .. Part(items[(items.Length / 2)..])];
+
+        static byte[] Part(ReadOnlyMemory<byte>[] items)
+        {
+            var item = Wire.Encode(writer =>
+            {
+                writer.WriteStartArray(items.Length);
+                foreach (var encoded in items) writer.WriteEncodedValue(encoded.Span);
+                writer.WriteEndArray();
+            });
+            var length = new byte[4];
+            BinaryPrimitives.WriteInt32BigEndian(length, item.Length);
+            return [.. length, .. item];
+        }
     }
 
     // A round with a silent participant, up to the order to unmask.
