@@ -41,8 +41,8 @@ public sealed class CommandLineTests
     [InlineData("validator run --data none --name alpha --genesis none --peers none --listen 0.0.0.0:7443", "OT-7044", "--behind-proxy")]
     [InlineData("validator run --data none --name alpha --genesis none --peers none --vote-key-days 0", "OT-7014", "from 1 to 30")]
     [InlineData("validator run --data none --name alpha --genesis none --peers none --vote-key-days 31", "OT-7014", "from 1 to 30")]
-    [InlineData("validator run --data none --name alpha --genesis none --peers none --snapshot-every 7", "OT-7014", "from 8 to 1000000")]
-    [InlineData("validator run --data none --name alpha --genesis none --peers none --snapshot-every 1000001", "OT-7014", "from 8 to 1000000")]
+    [InlineData("validator run --data none --name alpha --genesis none --peers none --snapshot-every 63", "OT-7014", "from 64 to 1000000")]
+    [InlineData("validator run --data none --name alpha --genesis none --peers none --snapshot-every 1000001", "OT-7014", "from 64 to 1000000")]
     public async Task WrongUse_GivesOneNumberedLine(string line, string number, string part)
     {
         var (code, output, error) = await Run(line);

@@ -96,8 +96,8 @@ internal static class ValidatorCommand
         var witness = new Option<string?>("--witness") { Description = "A file (C2SP tlog-policy): 'log VKEY' for each log that this validator is a witness of, 'witness NAME VKEY ADDRESS' for each witness of this validator's log." };
         var keyDays = new Option<int>("--vote-key-days") { Description = "How long a vote key serves before the validator makes another and destroys it, in days from 1 to 30.", DefaultValueFactory = _ => 7 };
         keyDays.Validators.Add(result => { if (result.GetValue(keyDays) is < 1 or > 30) result.AddError("--vote-key-days is a number from 1 to 30."); });
-        var snapshots = new Option<int>("--snapshot-every") { Description = "Leaves of the ledger from one snapshot of the state to the next, from which a later start begins: from 8 to 1000000.", DefaultValueFactory = _ => Snapshot.Interval };
-        snapshots.Validators.Add(result => { if (result.GetValue(snapshots) is < 8 or > 1_000_000) result.AddError("--snapshot-every is a number from 8 to 1000000."); });
+        var snapshots = new Option<int>("--snapshot-every") { Description = "Leaves of the ledger from one snapshot of the state to the next, the same for all validators: from 64 to 1000000. A later start begins there, and so does who joins.", DefaultValueFactory = _ => Snapshot.Interval };
+        snapshots.Validators.Add(result => { if (result.GetValue(snapshots) is < 64 or > 1_000_000) result.AddError("--snapshot-every is a number from 64 to 1000000."); });
         var command = new Command("run", "Runs the validator until it is told to stop (SIGTERM, Ctrl-C).") { data, name, genesis, peers, listen, certificate, key, proxied, witness, keyDays, snapshots };
         command.SetAction((parsed, cancellationToken) => Run(
             new ValidatorPlan(

@@ -39,6 +39,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         endpoints.MapGet(shard + "receipts/{index}", http => Read(http, () => Receipt(http)));
         endpoints.MapGet(shard + "statements/{agreement}/{round}", http => Read(http, () => Statement(http)));
         endpoints.MapGet(shard + "blocks/{height}", http => Read(http, () => Blocks(http)));
+        endpoints.MapGet(shard + "snapshot", http => Read(http, () => seat.Attested is { } offer ? PlainAnswer.Give(http, offer.Encode(), forEver: false) : Missing(http)));
         endpoints.MapGet("/blobs/{root}", http => Read(http, () => Blob(http)));
         endpoints.MapPut("/blobs/{root}", http => Allowed(http, Scopes.Submit, () => PutBlob(http)));
     }
@@ -108,7 +109,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         if (rejection is not (Rejection.None or Rejection.Duplicate)) return Write("REJECTED", rejection, null, null);
         Transaction.TryParse(transaction, out var parsed);
         if (!LedgerState.Of(seat.Chain.Head).Recent.TryGetValue(new TransactionKey(parsed!.Payload.Actor, parsed.Payload.Id), out var committed)) return Write("PENDING", Rejection.None, null, null);
-        var (block, position) = seat.Chain.Locate(committed.Index)!.Value;
+        if (seat.Chain.Locate(committed.Index) is not var (block, position)) return PlainAnswer.Refuse(http, ApiErrors.Unavailable, "This validator has joined a moment ago, and what lies before is still being fetched; ask another, or later.");
         var result = Leaf.TryParse(block.Leaves[position], out var leaf) ? ((Entry)leaf!).Result : Rejection.Malformed;
         var receipt = ReceiptOf(committed.Index);
         return Write(result is Rejection.None ? "COMMITTED" : "REJECTED", result, committed.Index, receipt);
@@ -148,7 +149,17 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
             return;
         }
 
-        var final = await seat.Follow(height, http.RequestAborted);
+        FinalBlocks final;
+        try
+        {
+            final = await seat.Follow(height, http.RequestAborted);
+        }
+        catch (OperationalException exception)
+        {
+            await PlainAnswer.Refuse(http, ApiErrors.Unavailable, exception.Message);
+            return;
+        }
+
         var blocks = final.Blocks.Select(bytes => Block.TryParse(bytes, out var block) ? block! : throw new InvalidOperationException("A final block does not parse.")).ToArray();
         await PlainAnswer.Give(http, blocks.Length == 0 ? default : new BlocksMessage(Certificate.TryParse(final.Finalization, out var certificate) ? certificate : null, blocks).Encode(), forEver: false);
     }

@@ -16,10 +16,13 @@ public sealed class CommittedChain
     private const int RecentBlocks = 256, RecentBytes = 16 * 1024 * 1024;
 
     private readonly Lock _lock = new();
-    private readonly ChainArchive? _archive;
-    private readonly List<FinalBlock> _recent = [];
-    private readonly MerkleTree _tree;
+    private ChainArchive? _archive;
+    private List<FinalBlock> _recent = [];
+    private MerkleTree _tree;
     private ExecutedBlock _head;
+    // What comes before this block and this leaf is not known here.
+    private long _unknownBlocks;
+    private long _unknownLeaves;
     // The height of the first block in memory.
     private long _first;
     private long _bytes;
@@ -33,14 +36,54 @@ public sealed class CommittedChain
         Append(genesis, null);
     }
 
-    private CommittedChain(ChainArchive archive, ExecutedBlock head)
-    {
-        (_head, _archive, _tree) = (head, archive, new MerkleTree(archive.Tree));
-        _first = archive.Count;
-    }
+    private CommittedChain(ExecutedBlock head, ChainArchive? archive, MerkleTree tree, List<FinalBlock> recent, long first) => (_head, _archive, _tree, _recent, _first) = (head, archive, tree, recent, first);
 
     /// <summary>The chain of an archive up to this block; null when it does not hold it.</summary>
-    public static CommittedChain? Open(ChainArchive archive, ExecutedBlock head) => archive.TryKeep(head.Block) ? new CommittedChain(archive, head) : null;
+    public static CommittedChain? Open(ChainArchive archive, ExecutedBlock head) => archive.TryKeep(head.Block) ? new CommittedChain(head, archive, new MerkleTree(archive.Tree), [], archive.Count) : null;
+
+    /// <summary>A chain that goes on behind a block, of whose past nothing is known here yet (<see cref="Complete"/>). All of it is in memory until then.</summary>
+    public static CommittedChain After(ExecutedBlock head)
+    {
+        var next = (long)head.Block.Header.Height + 1;
+        return new CommittedChain(head, null, new MerkleTree(LedgerState.Of(head).Tree), [], next) { _unknownBlocks = next, _unknownLeaves = head.Block.Header.TreeSize };
+    }
+
+    /// <summary>Goes on behind a later block, as if this chain had been made by <see cref="After"/>; gives what it held until now as a chain of its own.</summary>
+    public CommittedChain LeapTo(ExecutedBlock head)
+    {
+        TaskCompletionSource grown;
+        CommittedChain past;
+        lock (_lock)
+        {
+            past = new CommittedChain(_head, _archive, _tree, _recent, _first);
+            var after = After(head);
+            (_head, _archive, _tree, _recent, _first, _bytes) = (head, null, after._tree, after._recent, after._first, 0);
+            (_unknownBlocks, _unknownLeaves) = (after._unknownBlocks, after._unknownLeaves);
+            (grown, _grown) = (_grown, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+
+        grown.SetResult();
+        return past;
+    }
+
+    /// <summary>Takes over the past, which must end where this chain begins, with its archive. The past is not to be used afterwards.</summary>
+    public void Complete(CommittedChain past)
+    {
+        lock (_lock)
+        {
+            if (past.Count != _unknownBlocks || past._tree.Root(past._tree.Size) != _tree.Root(_unknownLeaves)) throw new InvalidOperationException("This is another chain's past.");
+            foreach (var block in _recent)
+            {
+                past._archive?.Append(block);
+                foreach (var leaf in block.Leaves) past._tree.Append(MerkleHash.Leaf(leaf));
+            }
+
+            (_archive, _tree) = (past._archive, past._tree);
+            if (_archive is null) (_recent, _first) = ([.. past._recent, .. _recent], past._first);
+            (_unknownBlocks, _unknownLeaves) = (0, 0);
+            if (_archive is not null) Forget();
+        }
+    }
 
     /// <summary>The newest final block, with the state after it.</summary>
     public ExecutedBlock Head
@@ -48,6 +91,15 @@ public sealed class CommittedChain
         get
         {
             lock (_lock) return _head;
+        }
+    }
+
+    /// <summary>The height of the first block that is known here: 0, or more while the past is being fetched.</summary>
+    public long First
+    {
+        get
+        {
+            lock (_lock) return _unknownBlocks;
         }
     }
 
@@ -60,7 +112,7 @@ public sealed class CommittedChain
         }
     }
 
-    /// <summary>The block at a height below <see cref="Count"/>.</summary>
+    /// <summary>The block at a height from <see cref="First"/> on, below <see cref="Count"/>.</summary>
     public FinalBlock this[long height]
     {
         get
@@ -68,6 +120,7 @@ public sealed class CommittedChain
             lock (_lock)
             {
                 ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(height, _first + _recent.Count);
+                ArgumentOutOfRangeException.ThrowIfLessThan(height, _unknownBlocks);
                 if (height >= _first) return _recent[(int)(height - _first)];
             }
 
@@ -75,9 +128,10 @@ public sealed class CommittedChain
         }
     }
 
-    /// <summary>The blocks that there are from a height on, each read when it is asked for.</summary>
+    /// <summary>The blocks that are known from a height on, each read when it is asked for.</summary>
     public IEnumerable<FinalBlock> From(long height)
     {
+        height = Math.Max(height, First);
         for (var count = Count; height < count; height++) yield return this[height];
     }
 
@@ -120,13 +174,13 @@ public sealed class CommittedChain
     /// <summary>Waits until there is a leaf at this index.</summary>
     public Task WaitForLeaf(long index, CancellationToken cancellationToken) => WaitUntil(() => _tree.Size > index, cancellationToken);
 
-    /// <summary>The block that holds the leaf at an index, and the leaf's place in it; null when there is none yet.</summary>
+    /// <summary>The block that holds the leaf at an index, and the leaf's place in it; null when there is none yet, or its block is not known here.</summary>
     public (FinalBlock Block, int Position)? Locate(long index)
     {
         FinalBlock? block = null;
         lock (_lock)
         {
-            if (index < 0 || index >= _tree.Size) return null;
+            if (index < _unknownLeaves || index < 0 || index >= _tree.Size) return null;
             if (_recent.Count > 0 && index >= _recent[0].FirstIndex) block = Recent(index);
         }
 
@@ -145,27 +199,29 @@ public sealed class CommittedChain
         }
     }
 
-    /// <summary>The proof that the tree of one size begins with the one of another.</summary>
-    public Digest[] ConsistencyProof(long oldSize, long size)
+    /// <summary>The proof that the tree of one size begins with the one of another; null when the smaller one lies in a past that is not known here.</summary>
+    public Digest[]? ConsistencyProof(long oldSize, long size)
     {
         lock (_lock)
         {
+            if (oldSize < _unknownLeaves) return null;
             var proof = _tree.ConsistencyProof(oldSize, size);
             return _archive is null || MerkleProof.VerifyConsistency(oldSize, size, proof, TrueRoot(oldSize), TrueRoot(size)) ? proof : throw DamagedTree();
         }
     }
 
-    /// <summary>The root when the tree had this size; null when it is larger than the tree.</summary>
+    /// <summary>The root when the tree had this size; null when it is larger than the tree, or lies in a past that is not known here.</summary>
     public Digest? RootAt(long size)
     {
-        lock (_lock) return size <= _tree.Size ? TrueRoot(size) : null;
+        lock (_lock) return size <= _tree.Size && size >= _unknownLeaves ? TrueRoot(size) : null;
     }
 
-    /// <summary>A tile's content as c2sp.org/tlog-tiles defines it; null when the tree does not reach so far.</summary>
+    /// <summary>A tile's content as c2sp.org/tlog-tiles defines it; null when the tree does not reach so far, or the tile lies in a past that is not known here.</summary>
     public byte[]? Read(LogTile tile)
     {
         lock (_lock)
         {
+            if (_unknownLeaves > 0 && tile.First < _unknownLeaves >> (8 * Math.Max(tile.Level, 0))) return null;
             if (tile.Level is not LogTile.Entries)
             {
                 var hashes = _tree.Read(tile);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.History;
@@ -8,23 +9,18 @@ namespace Orleans.Training.Grains.History;
 /// </summary>
 public sealed partial class HistoryFolder : IAsyncDisposable
 {
-    // The longer a snapshot takes to write and to read, the more may be left to execute: at 50 MB about 25,000 entries, which takes some seconds.
-    private const int BytesOfAnEntry = 2048;
-
     private readonly ILogger _logger;
-    private readonly long _interval;
-    private long _next;
     private Task _writing = Task.CompletedTask;
+    private volatile TakenSnapshot? _newest;
 
     /// <summary>Opens or creates the folder.</summary>
     /// <param name="folder">The folder; one process has it open.</param>
     /// <param name="logger">Where to log.</param>
-    /// <param name="interval">Leaves from one snapshot to the next at least.</param>
+    /// <param name="interval">Leaves from one snapshot to the next (<see cref="Snapshot.IsDue"/>). Validators that are to attest each other's use the same.</param>
     /// <exception cref="OperationalException">OT-4014: it is open elsewhere, or cannot be opened.</exception>
     public HistoryFolder(string folder, ILogger logger, long interval = Snapshot.Interval)
     {
-        (Archive, Snapshots, _logger, _interval) = (ChainArchive.Open(folder), new Snapshots(folder), logger, interval);
-        _next = interval;
+        (Archive, Snapshots, _logger, Interval) = (ChainArchive.Open(folder), new Snapshots(folder), logger, interval);
     }
 
     /// <summary>Opens the folder, or gives null and says so when that is not possible: another activation of the validator may be about to leave it, and one can work without.</summary>
@@ -47,14 +43,20 @@ public sealed partial class HistoryFolder : IAsyncDisposable
     /// <summary>The snapshots.</summary>
     public Snapshots Snapshots { get; }
 
+    /// <summary>Leaves from one snapshot to the next.</summary>
+    public long Interval { get; }
+
+    /// <summary>The snapshot that was written last; null when none was since the start.</summary>
+    public TakenSnapshot? Newest => _newest;
+
     /// <summary>Ends when no snapshot is being written.</summary>
     public Task Written => _writing;
 
-    /// <summary>Looks at a new head, which the archive holds: when it is time, a snapshot of it is begun.</summary>
-    public void Review(ExecutedBlock head)
+    /// <summary>Looks at each new final block, which the archive holds: when a snapshot is due, it is begun, unless another is not finished.</summary>
+    public void Review(ExecutedBlock executed)
     {
-        if (head.Block.Header.TreeSize < _next || head.Block.IsSealing || !_writing.IsCompleted) return;
-        _writing = Task.Run(() => Write(head));
+        if (!_writing.IsCompleted || !Snapshot.IsDue(executed, Interval)) return;
+        _writing = Task.Run(() => Write(executed));
     }
 
     /// <inheritdoc/>
@@ -67,17 +69,15 @@ public sealed partial class HistoryFolder : IAsyncDisposable
     // Without a snapshot everything goes on; the next start takes longer.
     private void Write(ExecutedBlock head)
     {
-        var size = head.Block.Header.TreeSize;
         try
         {
             Archive.Sync();
-            var bytes = Snapshots.Write(head);
-            _next = size + Math.Max(_interval, bytes / BytesOfAnEntry);
+            var (name, bytes) = Snapshots.Write(head);
+            _newest = new TakenSnapshot(head.Block.Header.Height, head.Block.Digest, name);
             LogWritten(_logger, head.Block.Header.Height, bytes);
         }
         catch (Exception exception)
         {
-            _next = size + _interval;
             LogFailed(_logger, head.Block.Header.Height, exception);
         }
     }
@@ -91,3 +91,6 @@ public sealed partial class HistoryFolder : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "No snapshot of the state at height {Height}; the next start may take longer")]
     private static partial void LogFailed(ILogger logger, ulong height, Exception exception);
 }
+
+/// <summary>A snapshot that was written: the block whose state it is, and its name as a blob.</summary>
+public sealed record TakenSnapshot(ulong Height, Digest Block, Digest Name);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Ledger;
@@ -13,11 +14,21 @@ public sealed class Snapshots(string folder)
 {
     private const int Kept = 2;
     private const string Prefix = "snapshot-";
+    private readonly Lock _writing = new();
 
-    /// <summary>Writes the state after a block, durably, and removes the oldest. Gives the bytes.</summary>
-    /// <exception cref="IOException">It could not be written; nothing is there under its name.</exception>
-    public long Write(ExecutedBlock executed)
+    /// <summary>The name of the state after a block.</summary>
+    public static Digest NameOf(ExecutedBlock executed)
     {
+        using var tree = new ChunkTree();
+        foreach (var part in Snapshot.Write(executed)) tree.Append(part);
+        return tree.Finish();
+    }
+
+    /// <summary>Writes the state after a block, durably, and removes the oldest. Gives its name and its bytes.</summary>
+    /// <exception cref="IOException">It could not be written; nothing is there under its name.</exception>
+    public StoredBlob Write(ExecutedBlock executed)
+    {
+        using var _ = _writing.EnterScope();
         var unfinished = Path.Combine(folder, "snapshot.new");
         using var tree = new ChunkTree();
         long bytes;
@@ -34,10 +45,14 @@ public sealed class Snapshots(string folder)
         }
 
         CrashPoints.Reach("snapshot-before-rename");
-        DurableFiles.Rename(unfinished, Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{executed.Block.Header.Height:D12}-{tree.Finish()}")));
+        var name = tree.Finish();
+        DurableFiles.Rename(unfinished, Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{executed.Block.Header.Height:D12}-{name}")));
         foreach (var old in Files().Skip(Kept)) File.Delete(old);
-        return bytes;
+        return new StoredBlob(name, bytes);
     }
+
+    /// <summary>The file of the snapshot with this name; null when it is not here.</summary>
+    public string? Find(Digest name) => Array.Find(Files(), path => path.EndsWith($"-{name}", StringComparison.Ordinal));
 
     /// <summary>The blocks with the states after them, the newest first, of the files that hold what their names say; read as they are asked for.</summary>
     public IEnumerable<ExecutedBlock> Read()

@@ -61,13 +61,19 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
     private async Task Work()
     {
-        var head = _host.Chain.Head;
-        _runs.UnionWith(LedgerState.Of(head).Contracts.All<RunRecord>("runs/").Select(run => run.Agreement));
-        var height = (long)head.Block.Header.Height + 1;
+        var height = -1L;
         while (!_stop.IsCancellationRequested)
         {
             try
             {
+                // At the beginning, and when the validator has joined at a later state: the runs of that state.
+                if (height < _host.Chain.First)
+                {
+                    var head = _host.Chain.Head;
+                    _runs.UnionWith(LedgerState.Of(head).Contracts.All<RunRecord>("runs/").Select(run => run.Agreement));
+                    height = (long)head.Block.Header.Height + 1;
+                }
+
                 foreach (var block in _host.Chain.From(height))
                 {
                     foreach (var item in block.Events.SelectMany(events => events))

@@ -7,7 +7,7 @@ namespace Orleans.Training.Grains.Validators;
 
 /// <summary>
 /// What a validator does about eras (docs/spec/consensus.md §9.4, §10.4). It shows the ledger every proof of a fault that it holds, so that the guilty leave. It gives its seat another vote key when the present one
-/// has served its time. And when the era waits to end and it has caught up, it says on the ledger that it is ready for the next one, and again before its word is too old: one that is about to come in says so at
+/// has served its time. It attests the snapshots that it writes. And when the era waits to end and it has caught up, it says on the ledger that it is ready for the next one, and again before its word is too old: one that is about to come in says so at
 /// once; one that has a seat only when the era has waited for a while, because mostly nobody needs its word. Like <see cref="Rounds.RoundWorker"/> it follows from the final state and may be lost and begun again.
 /// </summary>
 internal sealed partial class EraWorker : IAsyncDisposable
@@ -36,6 +36,7 @@ internal sealed partial class EraWorker : IAsyncDisposable
     private (Digest Entry, ulong Era, long At)? _said;
     private (ulong Era, long At)? _waits;
     private DateTimeOffset _renewAgain;
+    private (ulong Height, long At) _attested;
 
     /// <summary>Begins to work.</summary>
     public EraWorker(ValidatorHost host, Genesis genesis, ValidatorKeys keys, TransactionWriter writer, EvidenceFolder evidence, TimeSpan keyLife, TimeProvider time, ILogger logger)
@@ -61,6 +62,7 @@ internal sealed partial class EraWorker : IAsyncDisposable
                 var state = LedgerState.Of(_host.Chain.Head);
                 await Accuse(state);
                 await Renew(state);
+                await Attest(state);
                 await Look(state);
                 using var pause = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 pause.CancelAfter(Glance);
@@ -111,6 +113,18 @@ internal sealed partial class EraWorker : IAsyncDisposable
             var transaction = await _writer.Write(new Convict(proof.Encode()), BitConverter.GetBytes(_time.GetUtcNow().ToUnixTimeMilliseconds()), _stop.Token);
             LogAccused(_logger, string.Join(", ", seats.Select(seat => seat.Organisation)), name, (await _host.Submit([transaction]))[0]);
         }
+    }
+
+    // Whoever comes later may begin at a state for which a quorum has said so.
+    private async ValueTask Attest(LedgerState state)
+    {
+        if (_host.Seat < 0 || _host.Taken is not { } taken || _time.GetElapsedTime(_attested.At) < SayAgain && _attested.Height == taken.Height) return;
+        if (IsKnown(SnapshotRecord.Attested) || IsKnown(SnapshotRecord.Key(_keys.Transaction.PublicKey.Id))) return;
+        _attested = (taken.Height, _time.GetTimestamp());
+        var transaction = await _writer.Write(new AttestSnapshot(taken.Height, taken.Block, taken.Name), BitConverter.GetBytes(_time.GetUtcNow().ToUnixTimeMilliseconds()), _stop.Token);
+        LogAttested(_logger, taken.Height, (await _host.Submit([transaction]))[0]);
+
+        bool IsKnown(string key) => state.Contracts.Find<SnapshotRecord>(key)?.Height >= taken.Height;
     }
 
     // Whoever may have copied the old key has nothing left; its own machine destroys it as soon as the new one is in force. A key that a crash has left is taken first.
@@ -165,6 +179,9 @@ internal sealed partial class EraWorker : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The vote key {Old} has served its time; {New} is handed in for the next era: {Rejection}")]
     private static partial void LogRenewed(ILogger logger, Identifier old, Identifier @new, Rejection rejection);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The snapshot of the state after block {Height} is attested: {Rejection}")]
+    private static partial void LogAttested(ILogger logger, ulong height, Rejection rejection);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The work for the next era failed and is tried again")]
     private static partial void LogTrouble(ILogger logger, Exception exception);

@@ -43,7 +43,7 @@ public sealed class Statements(Genesis genesis, CommittedChain chain, IBlobStore
     // All of them, the newest first: mostly the last one is asked for. Blocks are read until it is found.
     private IEnumerable<(long Index, ModelRecord Model)> Publications()
     {
-        for (var height = chain.Count - 1; height > 0; height--)
+        for (var height = chain.Count - 1; height > chain.First; height--)
         {
             var block = chain[height];
             for (var position = block.Leaves.Count - 1; position >= 0; position--)

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.History;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Validators;
@@ -8,10 +10,11 @@ namespace Orleans.Training.Grains.Validators;
 /// <summary>How a host begins: from the newest snapshot that its archive and its journal agree with, else by executing the whole journal.</summary>
 public sealed partial class ValidatorHost
 {
-    private sealed record Opening(ConsensusSetup Setup, CommittedChain Chain, JournalTail Journal, HistoryFolder? History);
+    // Missing: the snapshot whose past is still to be fetched, and what there is of that.
+    private sealed record Opening(ConsensusSetup Setup, CommittedChain Chain, JournalTail Journal, HistoryFolder? History, SnapshotRecord? Missing = null, CommittedChain? Past = null);
 
     /// <summary>The height of the snapshot that it began at; 0 for genesis.</summary>
-    public long StartedFrom { get; private init; }
+    public long StartedFrom { get; private set; }
 
     /// <summary>Opens a seat: reads its journal, then takes part. Without a seat in the newest era that the journal knows, it follows until it has one.</summary>
     /// <param name="genesis">The shard's genesis.</param>
@@ -25,8 +28,9 @@ public sealed partial class ValidatorHost
     /// <param name="cancellationToken">Ends the opening.</param>
     /// <param name="evidence">Keeps proofs of faults; null for a host that keeps none.</param>
     /// <param name="history">Keeps final blocks and snapshots, belongs to the host from now on; null for a host that has all in memory and executes its whole journal when it starts.</param>
+    /// <param name="blobs">Where snapshots of others can be had; null for a host that executes every block.</param>
     /// <exception cref="LedgerCorruptException">The journal is damaged.</exception>
-    public static async Task<ValidatorHost> Start(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken, EvidenceFolder? evidence = null, HistoryFolder? history = null)
+    public static async Task<ValidatorHost> Start(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, CancellationToken cancellationToken, EvidenceFolder? evidence = null, HistoryFolder? history = null, IBlobStore? blobs = null)
     {
         var started = time.GetTimestamp();
         try
@@ -35,7 +39,7 @@ public sealed partial class ValidatorHost
             var setup = new ConsensusSetup { Chain = genesis.Chain, Shard = genesis.Shard, Validators = genesis.Validators, Seat = keys.SeatIn(genesis.Validators), Genesis = machine.CreateGenesis(), Machine = machine, SeatIn = keys.SeatIn, OtherPeers = known.Count };
             var opening = await FromSnapshot(setup, keys, store, history, cancellationToken) ?? await FromGenesis(setup, store, history, cancellationToken);
             var from = opening.Chain.Count - 1;
-            var host = new ValidatorHost(genesis, self, known, keys, store, transport, time, logger, opening, evidence) { StartedFrom = from };
+            var host = new ValidatorHost(genesis, self, known, keys, store, transport, time, logger, opening, evidence, blobs) { StartedFrom = from };
             LogStarted(logger, self, host.Seat, host.Chain.Head.Block.Header.Height, from, opening.Journal.Read, (long)time.GetElapsedTime(started).TotalMilliseconds);
             return host;
         }
@@ -53,7 +57,14 @@ public sealed partial class ValidatorHost
             if (executed.Block.Header.Chain != setup.Chain || executed.Block.Header.Shard != setup.Shard) continue;
             // A block that the journal does not hold as final is nobody's.
             var journal = await ReadJournal(store, executed.Block, cancellationToken);
-            if (!journal.Reached || CommittedChain.Open(history!.Archive, executed) is not { } chain) continue;
+            if (!journal.Reached) continue;
+            if (CommittedChain.Open(history!.Archive, executed) is not { } chain)
+            {
+                if (journal.Joined is not { Snapshot: { } joined } offer || joined.Block != executed.Block.Digest) continue;
+                // Where this validator has joined: what of the past was here is fetched again, because the states between are not kept.
+                return new Opening(SetupAt(setup, executed, offer, keys), CommittedChain.After(executed), journal, history, joined, new CommittedChain(setup.Genesis, history.Archive));
+            }
+
             var validators = LedgerState.Of(executed).Validators;
             return new Opening(setup with { Genesis = executed, Validators = validators, Seat = keys.SeatIn(validators), Past = chain.PastEras }, chain, journal, history);
         }
@@ -63,8 +74,10 @@ public sealed partial class ValidatorHost
 
     private static async Task<Opening> FromGenesis(ConsensusSetup setup, IValidatorStore store, HistoryFolder? history, CancellationToken cancellationToken)
     {
+        var journal = await ReadJournal(store, null, cancellationToken);
+        if (journal.Joined is { Snapshot: { } joined }) throw new LedgerCorruptException("OT-4016", $"This validator has joined at block {joined.Height}: its journal begins there, and neither its snapshot nor its archive is what was written. Move the journal away and start again, which fetches everything from the others; then 'otrain validator redelegate', because the vote guard is gone with the journal.");
         history?.Snapshots.Clear();
-        return new Opening(setup, new CommittedChain(setup.Genesis, history?.Archive), await ReadJournal(store, null, cancellationToken), history);
+        return new Opening(setup, new CommittedChain(setup.Genesis, history?.Archive), journal, history);
     }
 
     private static async Task<JournalTail> ReadJournal(IValidatorStore store, Block? from, CancellationToken cancellationToken)

@@ -57,6 +57,7 @@ public sealed partial class ValidatorHost
     /// <summary>As many final blocks of one era from a height on as fit into a message, and the finalization of the last; none when there are none.</summary>
     public (IReadOnlyList<Block> Blocks, Certificate? Finalization) FinalFrom(long height)
     {
+        if (height < Chain.First) return ([], null);
         var blocks = new List<Block>();
         Certificate? final = null;
         var (bytes, fitting) = (0, 0);

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
+using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Links;
@@ -58,15 +59,16 @@ public sealed partial class ValidatorHost : IAsyncDisposable
 
     private sealed record Submission(IReadOnlyList<Transaction> Transactions, TaskCompletionSource<IReadOnlyList<Rejection>> Answer);
 
-    private ValidatorHost(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, Opening opening, EvidenceFolder? evidence)
+    private ValidatorHost(Genesis genesis, ParticipantId self, IReadOnlyCollection<ParticipantId> known, ValidatorKeys keys, IValidatorStore store, ITransport transport, TimeProvider time, ILogger logger, Opening opening, EvidenceFolder? evidence, IBlobStore? blobs)
     {
-        (_genesis, _self, _known, _keys, _store, _transport, _time, _logger, _evidence) = (genesis, self, known, keys, store, transport, time, logger, evidence);
+        (_genesis, _self, _known, _keys, _store, _transport, _time, _logger, _evidence, _blobs) = (genesis, self, known, keys, store, transport, time, logger, evidence, blobs);
         _messages = new Inbox(from => _members!.Contains(from) || _known.Contains(from));
         (Chain, _history) = (opening.Chain, opening.History);
         _core = ConsensusCore.Restore(opening.Setup, opening.Journal.Records, committed => Chain.Append(committed.Executed, committed.Finalization));
         _members = MembersNow();
         (_peers, _checkpoints) = OfEra();
         DestroyPastVoteKeys();
+        if (opening.Missing is { } missing) Fill(opening.Past!, missing);
         Completion = Task.Run(Run);
     }
 
@@ -97,7 +99,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 if (_keys.VoteKeyIn(i == 0 ? _genesis.Validators : past[i - 1].Next) != present) return past[i].SealedMs;
             }
 
-            return Chain.Count > 1 ? Chain[1].Block.Header.TimeMs : null;
+            return Chain.First > 1 ? _genesis.TimeMs : Chain.Count > 1 ? Chain[1].Block.Header.TimeMs : null;
         }
     }
 
@@ -144,6 +146,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         if (_deadline is not null) await _deadline.DisposeAsync();
         if (_cosigning is not null) await _cosigning.DisposeAsync();
         await _store.DisposeAsync();
+        await _fetching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_backfill is not null) await _backfill.DisposeAsync();
         if (_history is not null) await _history.DisposeAsync();
         _stop.Dispose();
         _wake.Dispose();
@@ -168,9 +172,15 @@ public sealed partial class ValidatorHost : IAsyncDisposable
             {
                 await _wake.WaitAsync(_stop.Token);
                 var inputs = new List<object>();
-                while (inputs.Count < InputsAtOnce && _own.Reader.TryRead(out var own)) inputs.Add(own);
+                SnapshotFetched? fetched = null;
+                while (inputs.Count < InputsAtOnce && fetched is null && _own.Reader.TryRead(out var own))
+                {
+                    if (own is SnapshotFetched snapshot) fetched = snapshot; else inputs.Add(own);
+                }
+
                 while (inputs.Count < InputsAtOnce && _messages.TryTake(out var message)) inputs.Add(message);
                 if (inputs.Count > 0) await Step(inputs);
+                if (fetched is not null) await Join(fetched);
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -223,7 +233,7 @@ public sealed partial class ValidatorHost : IAsyncDisposable
             case PeerMessage(var from, var bytes):
                 if (!ConsensusMessage.TryParse(bytes, out var message)) LogMalformed(_logger, _self, from);
                 if (message is StatusMessage status) _heights[from] = status.FinalHeight;
-                if (message is null) break;
+                if (message is null || TakeAboutSnapshots(from, message)) break;
                 if (message is CosignatureMessage cosignature) await ReceiveCosignature(from, cosignature);
                 else if (_core.News(message) is { } news && MessageVerifier.Verify(_core.Setup, news)) Apply(new MessageReceived(NowMs, _peers.PeerOf(from), news), outputs);
                 break;
@@ -236,6 +246,12 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 break;
             case LookAgain:
                 _cosigning!.Change(Freshness - _time.GetElapsedTime(_cosignedAt), Timeout.InfiniteTimeSpan);
+                break;
+            case PastFetched fetched:
+                await TakePast(fetched.Past);
+                break;
+            case Exception failure:
+                System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
                 break;
             case ConsensusInput consensus:
                 if (consensus is TimerExpired expired && _timers.Remove(expired.Token, out var timer)) await timer.DisposeAsync();
@@ -279,6 +295,8 @@ public sealed partial class ValidatorHost : IAsyncDisposable
                 case BlockCommitted block:
                     CrashPoints.Reach("final-before-read-model");
                     Chain.Append(block.Executed, block.Finalization);
+                    // A snapshot of a chain without its past would be in the way of the one that it was joined at.
+                    if (_backfill is null) _history?.Review(block.Executed);
                     committed = true;
                     break;
                 case EraEnded:
@@ -311,7 +329,6 @@ public sealed partial class ValidatorHost : IAsyncDisposable
         }
 
         if (!committed) return signed;
-        _history?.Review(Chain.Head);
         _members = MembersNow();
         await Cosign();
         return signed;

@@ -84,7 +84,8 @@ public sealed class ValidatorSeat : IAsyncDisposable
         {
             var keys = ShardFiles.OpenSeat(folder);
             var self = folder.Participant;
-            if (peers is not null) links = await SeatLinks.Create(genesis, self, keys.Transaction, peers, blobs, time, loggers.CreateLogger<SeatLinks>(), cancellationToken);
+            var served = history is null ? blobs : new WithSnapshots(blobs, history.Snapshots);
+            if (peers is not null) links = await SeatLinks.Create(genesis, self, keys.Transaction, peers, served, time, loggers.CreateLogger<SeatLinks>(), cancellationToken);
             ITransport transport = (neighbours, links) switch
             {
                 (null, null) => throw new ArgumentException("A seat needs a way to the others.", nameof(peers)),
@@ -94,9 +95,9 @@ public sealed class ValidatorSeat : IAsyncDisposable
             };
             ParticipantId[] known = [.. (neighbours is null ? [] : genesis.Validators.Seats.Select(seat => seat.Organisation)).Concat(peers?.Seats.Keys ?? []).Where(organisation => organisation != self).Distinct()];
             var evidence = new EvidenceFolder(evidenceFolder);
-            var host = await ValidatorHost.Start(genesis, self, known, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence, history);
+            var everywhere = links is null ? served : new LinkedBlobs(served, links);
+            var host = await ValidatorHost.Start(genesis, self, known, keys, store, transport, time, loggers.CreateLogger<ValidatorHost>(), cancellationToken, evidence, history, everywhere);
             links?.Start(host.Receive, () => host.Members);
-            var everywhere = links is null ? blobs : new LinkedBlobs(blobs, links);
             var writer = new TransactionWriter(genesis.Chain, genesis.Shard, self, keys.Transaction, time);
             var rounds = new RoundWorker(host, genesis, writer, everywhere, blobs, time, loggers.CreateLogger<RoundWorker>());
             var eras = new EraWorker(host, genesis, keys, writer, evidence, keyLife ?? EraWorker.DefaultKeyLife, time, loggers.CreateLogger<EraWorker>());
@@ -136,9 +137,14 @@ public sealed class ValidatorSeat : IAsyncDisposable
     /// <summary>What this seat says about a round's model, signed, as a Sigstore bundle (docs/spec/statement.md); null when there is no such model here.</summary>
     public Task<byte[]?> Statement(Digest agreement, int round, CancellationToken cancellationToken) => _statements.Sign(agreement, round, _signer, cancellationToken);
 
+    /// <summary>The proof that a quorum has attested a snapshot, from the links of genesis on; null when none is attested, or it cannot be shown now.</summary>
+    public SnapshotOffer? Attested => _host.Offer(new GetSnapshot(Genesis.Validators.Era, 0));
+
     /// <summary>Final blocks from a height on; waits a while when there are none yet, then gives none.</summary>
+    /// <exception cref="OperationalException">OT-7029: they lie in a past that is still being fetched.</exception>
     public async Task<FinalBlocks> Follow(long height, CancellationToken cancellationToken)
     {
+        if (height < Chain.First) throw new OperationalException("OT-7029", $"This validator has joined at block {Chain.First - 1}, and what lies before it is still being fetched; ask another, or later.");
         using var patience = new CancellationTokenSource(Patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try

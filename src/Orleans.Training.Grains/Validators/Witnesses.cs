@@ -107,7 +107,8 @@ public sealed partial class Witnesses : IAsyncDisposable
     private async Task<(HttpStatusCode Status, string Body)> Post(int witness, SignedNote note)
     {
         var (old, address) = (_sizes[witness], _witnesses[witness].Address.AbsoluteUri.TrimEnd('/'));
-        var request = new WitnessRequest(old, old == 0 || old == SizeOf(note) ? [] : _seat.Chain.ConsistencyProof(old, SizeOf(note)), note);
+        var proof = old == 0 || old == SizeOf(note) ? [] : _seat.Chain.ConsistencyProof(old, SizeOf(note)) ?? throw new InvalidOperationException("The past of the log is still being fetched.");
+        var request = new WitnessRequest(old, proof, note);
         using var content = new StringContent(request.ToString(), Encoding.UTF8, "text/plain");
         using var response = await _http.PostAsync(new Uri(address + "/add-checkpoint"), content, _stop.Token);
         return (response.StatusCode, await response.Content.ReadAsStringAsync(_stop.Token));

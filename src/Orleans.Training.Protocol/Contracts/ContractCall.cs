@@ -53,6 +53,7 @@ public static class ContractCalls
         [("governance", "Convict")] = Convict.Read,
         [("anchor", "Watch")] = Watch.Read,
         [("anchor", "Checkpoint")] = RecordCheckpoint.Read,
+        [("snapshot", "Attest")] = AttestSnapshot.Read,
     };
 
     /// <summary>The names of all methods, in ordinal order.</summary>

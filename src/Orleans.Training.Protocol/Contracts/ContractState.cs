@@ -54,8 +54,8 @@ public sealed record ContractState
     private int PositionOf(string key) => _keys.IndexOf(key) is var position && position < 0 ? ~position : position;
 }
 
-/// <summary>What holds for every call of a block: its time, the validators of its era, and how a signature is checked.</summary>
-internal sealed record ContractScope(Ledger.Genesis Genesis, Ledger.ValidatorSet Validators, long TimeMs, Ledger.SignatureCheck Verify);
+/// <summary>What holds for every call of a block: its height and time, the validators of its era, and how a signature is checked.</summary>
+internal sealed record ContractScope(Ledger.Genesis Genesis, Ledger.ValidatorSet Validators, ulong Height, long TimeMs, Ledger.SignatureCheck Verify);
 
 /// <summary>
 /// What one call sees and changes: a view of the state with the call's own writes on top. They count only when the call is not refused.

@@ -49,6 +49,7 @@ public abstract record StateRecord
         (ConvictionRecord.Prefix, ConvictionRecord.Read),
         (WatchedRecord.Prefix, WatchedRecord.Read),
         (SplitViewRecord.Prefix, SplitViewRecord.Read),
+        (SnapshotRecord.Prefix, SnapshotRecord.Read),
     ];
 
     /// <summary>Parses the record that stands at a key; false for keys of other kinds and for malformed bytes.</summary>

@@ -13,6 +13,8 @@ public enum JournalRecordKind : byte
     Final = 4,
     /// <summary>A vote that was asked for, unsigned; with the guard that admits it. The last of each kind is signed and sent again after a restart.</summary>
     Vote = 5,
+    /// <summary>Where this validator has joined: a <see cref="SnapshotOffer"/> with the links of all eras. What is final before it may not be in the journal.</summary>
+    Joined = 6,
 }
 
 /// <summary>One record of a validator's journal: consensus writes it, the store keeps it, recovery reads all of them in order.</summary>

@@ -98,9 +98,9 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
 
     private Outcome Run(ExecutedBlock parent, ValidatorSet validators, long timeMs, List<Transaction> transactions)
     {
-        var scope = new ContractScope(genesis, validators, timeMs, verify);
-        var before = LedgerState.Of(parent);
         var height = parent.Block.Header.Height + 1;
+        var scope = new ContractScope(genesis, validators, height, timeMs, verify);
+        var before = LedgerState.Of(parent);
         var writes = new SortedDictionary<string, StateRecord>(StringComparer.Ordinal);
         var contracts = before.Contracts;
         var leaves = new List<byte[]>(transactions.Count + 1);

@@ -20,7 +20,12 @@ public interface IMerkleNodes
 public sealed class MerkleTree(IMerkleNodes nodes)
 {
     /// <summary>A tree in memory.</summary>
-    public MerkleTree() : this(new NodesInMemory())
+    public MerkleTree() : this(new NodesInMemory(null))
+    {
+    }
+
+    /// <summary>A tree in memory that goes on from another, of which only the complete subtrees are known: what needs anything of below is not in it.</summary>
+    public MerkleTree(MerkleFrontier below) : this(new NodesInMemory(below))
     {
     }
 
@@ -129,16 +134,28 @@ public sealed class MerkleTree(IMerkleNodes nodes)
 
     private sealed class NodesInMemory : IMerkleNodes
     {
-        private readonly List<List<Digest>> _levels = [];
+        // The nodes of each level from a number on.
+        private readonly List<(long First, List<Digest> Nodes)> _levels = [];
 
-        public long Count(int level) => level < _levels.Count ? _levels[level].Count : 0;
+        public NodesInMemory(MerkleFrontier? below)
+        {
+            // A level ends with a root of a complete subtree if the size has its bit; what is before that is not known.
+            var known = below?.Subtrees.Count ?? 0;
+            for (var level = 0; below is not null && below.Size >> level > 0; level++)
+            {
+                var count = below.Size >> level;
+                _levels.Add((count & 1) == 1 ? (count - 1, [below.Subtrees[--known]]) : (count, []));
+            }
+        }
 
-        public Digest this[int level, long index] => _levels[level][checked((int)index)];
+        public long Count(int level) => level < _levels.Count ? _levels[level].First + _levels[level].Nodes.Count : 0;
+
+        public Digest this[int level, long index] => _levels[level].Nodes[checked((int)(index - _levels[level].First))];
 
         public void Append(int level, Digest node)
         {
-            if (level == _levels.Count) _levels.Add([]);
-            _levels[level].Add(node);
+            if (level == _levels.Count) _levels.Add((0, []));
+            _levels[level].Nodes.Add(node);
         }
     }
 }

@@ -11,13 +11,26 @@ namespace Orleans.Training.Protocol.Ledger;
 /// </summary>
 public static class Snapshot
 {
-    /// <summary>Leaves from one snapshot to the next that a validator takes for itself.</summary>
+    /// <summary>Leaves from one snapshot to the next, as long as the state is small.</summary>
     public const int Interval = 8192;
+
+    // The larger the state, the longer a snapshot takes, and the more may be left to execute.
+    private const int RecordsOfALeaf = 16;
 
     private const int PartBytes = 256 * 1024;
     private const int PartItems = 4096;
     private const int MaximumPart = 8 * 1024 * 1024;
     private const int LengthBytes = 4;
+
+    /// <summary>
+    /// Whether a snapshot is due after a block: its leaves have crossed a multiple of the interval, which is doubled until the state has at most 16 records for each of its leaves. All who use the same interval take them at the same blocks.
+    /// </summary>
+    public static bool IsDue(ExecutedBlock executed, long interval = Interval)
+    {
+        var state = LedgerState.Of(executed);
+        while (interval * RecordsOfALeaf < state.Contracts.Records.Count) interval *= 2;
+        return !executed.Block.IsSealing && state.FirstIndex / interval < state.Tree.Size / interval;
+    }
 
     /// <summary>The bytes, in parts: each is the length of a CBOR item (4 bytes, big-endian) and that item.</summary>
     /// <exception cref="ArgumentException">The block seals its era.</exception>

@@ -81,7 +81,7 @@ internal sealed class SeatProcess : IAsyncDisposable
         _process?.Dispose();
         Starts++;
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", file, "--listen", $"127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}", "--snapshot-every", "16"];
+        string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", file, "--listen", $"127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}", "--snapshot-every", "64"];
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         if (witness is not null)
         {

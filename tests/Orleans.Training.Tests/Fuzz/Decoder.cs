@@ -21,6 +21,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static readonly Ledger.TestShard Governed = Contracts.TestGovernance.Example();
 
     private static readonly Ledger.TestShard Anchored = Contracts.AnchorTests.Example();
+    private static readonly Ledger.TestShard Attesting = SnapshotOfferTests.Example();
 
     private static IReadOnlyList<Transaction> Transactions { get; } = [.. Export.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse)];
 
@@ -34,7 +35,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
     private static IEnumerable<Transaction> MaskedTransactions => Masked.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "round");
 
-    private static IEnumerable<Transaction> OtherTransactions => Governed.Blocks.Concat(Anchored.Blocks).SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract is "governance" or "anchor");
+    private static IEnumerable<Transaction> OtherTransactions => Governed.Blocks.Concat(Anchored.Blocks).Concat(Attesting.Blocks).SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract is "governance" or "anchor" or "snapshot");
 
     /// <summary>All of them.</summary>
     public static IReadOnlyList<Decoder> All { get; } = [.. Ledger(), .. Calls(), .. Records(), .. Consensus(), .. Models(), .. Masks(), .. Texts()];
@@ -100,11 +101,11 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static IEnumerable<Decoder> Records()
     {
         // Every state that the run went through, so that records stand in all their phases.
-        var records = Export.Shard.Blocks.Concat(Governed.Blocks).Concat(Anchored.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records)
+        var records = Export.Shard.Blocks.Concat(Governed.Blocks).Concat(Anchored.Blocks).Concat(Attesting.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records)
             .Concat(Masked.Shard.State.Records).Concat(Noisy.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) ? 6 : 0) + 1)], pair => pair.Value.Encode());
         foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, BudgetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix,
             MaskedRoundRecord.Prefix, MaskAdvertRecord.Prefix, MaskSharesRecord.Prefix, MaskAcknowledgementRecord.Prefix, MaskedInputRecord.Prefix, MaskConfirmRecord.Prefix, MaskRevealRecord.Prefix, SilentRevealRecord.Prefix,
-            MaskHoldingRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix, ConvictionRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix })
+            MaskHoldingRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix, ConvictionRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix, SnapshotRecord.Prefix })
         {
             yield return new($"StateRecord {prefix}", [.. records[prefix]], bytes => StateRecord.TryParse(prefix + "x", bytes, out var record) ? record!.Encode() : null);
         }
@@ -119,7 +120,8 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         [
             new Propose(2, 0, block, new byte[64], [Finalization]), new VoteMessage(signed[0]), new CertificateMessage([Finalization, Certificate.Join([signed[1]])]), new StatusMessage(1, 3, 2, 1, signed, true),
             new GetCertificates(1, 4, 300), new GetBlocks(70_000, block.Digest), new BlocksMessage(Finalization, [block]), new BlocksMessage(null, []), new TransactionGossip([.. Transactions.Take(2)]),
-            new CosignatureMessage(12, "line"u8.ToArray()), new EraProof([new EraLink(Finalization, block.HeaderBytes, Genesis.Validators)]),
+            new CosignatureMessage(12, "line"u8.ToArray()), new EraProof([new EraLink(Finalization, block.HeaderBytes, Genesis.Validators)]), new GetSnapshot(2, 70_000),
+            SnapshotOfferTests.Offer(Attesting), SnapshotOfferTests.Offer(Attesting) with { Links = [new EraLink(Finalization, block.HeaderBytes, Genesis.Validators)] },
         ];
         yield return new("Vote", [.. votes.Select(vote => vote.Encode())], bytes => Vote.TryParse(bytes, out var vote) ? vote.Encode() : null);
         yield return new("Certificate", [Finalization.Encode().ToArray(), Certificate.Join([signed[1]]).Encode().ToArray()], bytes => Certificate.TryParse(bytes, out var certificate) ? certificate!.Encode().ToArray() : null);

@@ -56,6 +56,47 @@ public sealed class CommittedChainTests : IDisposable
         Assert.Null(CommittedChain.Open(again, Long.Blocks[300]));
     }
 
+    // Whoever joins at a height says nothing of what was before, proves what came after, and says all when the past is there.
+    [Theory, InlineData(0), InlineData(1), InlineData(254), InlineData(255), InlineData(256), InlineData(430)]
+    public void BehindAHeight_ItKnowsWhatComesAfter_AndAllWithThePast(int height)
+    {
+        var whole = Fill(new CommittedChain(Long.Blocks[0]), 700);
+        var chain = Fill(CommittedChain.After(Long.Blocks[height]), 600);
+        var (unknown, header) = (Long.Blocks[height].Block.Header.TreeSize, Long.Blocks[600].Block.Header);
+        Assert.Equal(height + 1, chain.First);
+        for (var size = 0L; size <= header.TreeSize; size += size % 3 + 1) Assert.Equal(size < unknown ? null : whole.RootAt(size), chain.RootAt(size));
+        for (var index = unknown; index < header.TreeSize; index += 3) Assert.Equal(whole.InclusionProof(index, header.TreeSize), chain.InclusionProof(index, header.TreeSize));
+        for (var level = 0; level < 2; level++)
+        {
+            for (var tile = 0; tile < header.TreeSize >> (8 * level) >> 8; tile++) Assert.Equal(tile * LogTile.FullWidth < unknown >> (8 * level) ? null : whole.Read(new LogTile(level, tile, LogTile.FullWidth)), chain.Read(new LogTile(level, tile, LogTile.FullWidth)));
+        }
+
+        Assert.Equal(600 - height, chain.From(0).Count());
+        using (var archive = ChainArchive.Open(_folder))
+        {
+            var past = Fill(new CommittedChain(Long.Blocks[0], archive), height);
+            Assert.Throws<InvalidOperationException>(() => CommittedChain.After(Long.Blocks[height + 1]).Complete(past));
+            chain.Complete(past);
+            AssertSame(Fill(new CommittedChain(Long.Blocks[0]), 600), chain);
+            AssertSame(whole, Fill(chain, 700));
+        }
+
+        using var again = ChainArchive.Open(_folder);
+        AssertSame(whole, CommittedChain.Open(again, Long.Blocks[700])!);
+    }
+
+    [Fact]
+    public void ALeap_LeavesThePastBehind_WhichGrowsOnItsOwn()
+    {
+        using var archive = ChainArchive.Open(_folder);
+        var chain = Fill(new CommittedChain(Long.Blocks[0], archive), 100);
+        var past = chain.LeapTo(Long.Blocks[400]);
+        Assert.Equal((401, 401, 101), (chain.First, chain.Count, past.Count));
+        Fill(chain, 700);
+        chain.Complete(Fill(past, 400));
+        AssertSame(Fill(new CommittedChain(Long.Blocks[0]), 700), chain);
+    }
+
     [Fact]
     public void AnArchive_IsForOneProcess()
     {
@@ -165,7 +206,7 @@ public sealed class CommittedChainTests : IDisposable
             Ask(() => Convert.ToHexString(chain.Read(new LogTile(LogTile.Entries, tile, LogTile.FullWidth))!));
         }
 
-        Ask(() => string.Concat(chain.ConsistencyProof(header.TreeSize / 3 + 1, header.TreeSize)));
+        Ask(() => string.Concat(chain.ConsistencyProof(header.TreeSize / 3 + 1, header.TreeSize)!));
         Ask(() => chain.From(0).Count());
         return [.. answers];
     }

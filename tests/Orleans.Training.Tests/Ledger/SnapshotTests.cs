@@ -20,6 +20,7 @@ public class SnapshotTests
         ["masks"] = Unmasked(),
         ["noise"] = BudgetTests.Example().Shard,
         ["admission"] = Admission(),
+        ["snapshots"] = SnapshotOfferTests.Example(),
     };
 
     public static TheoryData<string> Names => [.. Shards.Keys];

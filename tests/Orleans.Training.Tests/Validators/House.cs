@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Training.Grains;
+using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
@@ -12,10 +14,14 @@ namespace Orleans.Training.Tests.Validators;
 /// <summary>An organisation with its own folder of keys and its own journal, which runs a validator whether it has a seat or not.</summary>
 internal sealed class House(string root, string name, ConcurrentDictionary<ParticipantId, House> network) : IAsyncDisposable
 {
+    private readonly ConcurrentDictionary<ParticipantId, House> _network = network;
     private ValidatorHost? _host;
     private EraWorker? _eras;
     private TransactionWriter? _writer;
     private int _salt;
+
+    /// <summary>Leaves from one snapshot to the next: more than attesting one of them adds.</summary>
+    public const int Interval = 32;
 
     public ParticipantId Name { get; } = ParticipantId.Parse(name);
 
@@ -23,11 +29,17 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
 
     public KeyFolder Keys { get; } = new(Path.Combine(root, "keys"), ParticipantId.Parse(name));
 
+    /// <summary>Which messages reach this house.</summary>
+    public Func<ConsensusMessage, bool> Passes { get; set; } = _ => true;
+
+    /// <summary>What becomes of the blobs that this house fetches.</summary>
+    public Action<byte[]> Tampers { get; set; } = _ => { };
+
     public LedgerState State => LedgerState.Of(Host.Chain.Head);
 
     public string EvidenceFolder => Path.Combine(root, "evidence", Name.Name);
 
-    public string HistoryFolder => Path.Combine(root, "history", Name.Name);
+    public string HistoryPath => Path.Combine(root, "history", Name.Name);
 
     public string JournalFolder => Path.Combine(root, "journals", Name.Name);
 
@@ -44,15 +56,26 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
         var store = FileValidatorStore.Open(new FileValidatorStoreOptions { Folder = JournalFolder, Validator = Name.Name });
         ParticipantId[] known = [.. genesis.Validators.Seats.Select(seat => seat.Organisation).Where(other => other != Name)];
         var evidence = new EvidenceFolder(EvidenceFolder);
-        _host = await ValidatorHost.Start(genesis, Name, known, keys, store, new Wire(network, Name), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence, new Grains.History.HistoryFolder(HistoryFolder, NullLogger.Instance, interval: 8));
+        var history = new HistoryFolder(HistoryPath, NullLogger.Instance, Interval);
+        try
+        {
+            _host = await ValidatorHost.Start(genesis, Name, known, keys, store, new Wire(_network, Name), TimeProvider.System, NullLogger.Instance, CancellationToken.None, evidence, history, new OthersSnapshots(this));
+        }
+        catch
+        {
+            await history.DisposeAsync();
+            await store.DisposeAsync();
+            throw;
+        }
+
         _writer = new TransactionWriter(genesis.Chain, genesis.Shard, Name, keys.Transaction, TimeProvider.System);
         _eras = new EraWorker(_host, genesis, keys, _writer, evidence, keyLife ?? EraWorker.DefaultKeyLife, TimeProvider.System, NullLogger.Instance);
-        network[Name] = this;
+        _network[Name] = this;
     }
 
     public async Task Stop()
     {
-        network.TryRemove(Name, out _);
+        _network.TryRemove(Name, out _);
         if (_eras is not null) await _eras.DisposeAsync();
         if (_host is not null) await _host.DisposeAsync();
         (_eras, _host) = (null, null);
@@ -103,7 +126,28 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
     {
         public void Send(ParticipantId to, ReadOnlyMemory<byte> message)
         {
-            if (network.TryGetValue(to, out var house)) house._host?.Receive(from, message);
+            if (network.TryGetValue(to, out var house) && ConsensusMessage.TryParse(message, out var parsed) && house.Passes(parsed!)) house._host?.Receive(from, message);
         }
+    }
+
+    // As if fetched over links.
+    private sealed class OthersSnapshots(House own) : IBlobStore
+    {
+        private IEnumerable<string> Files(Digest name) => own._network.Values.Where(house => house != own).Select(house => new Snapshots(house.HistoryPath).Find(name)).OfType<string>();
+
+        public ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken) => new(Files(name).Any() ? new StoredBlob(name, new FileInfo(Files(name).First()).Length) : null);
+
+        public async ValueTask CopyTo(Digest name, Stream destination, CancellationToken cancellationToken)
+        {
+            var bytes = await File.ReadAllBytesAsync(Files(name).First(), cancellationToken);
+            own.Tampers(bytes);
+            await destination.WriteAsync(bytes, cancellationToken);
+        }
+
+        public ValueTask<bool> Delete(Digest name, CancellationToken cancellationToken) => new(false);
+
+        public ValueTask<StoredBlob> Put(Stream content, Digest? expected, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<int> Read(Digest name, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 }

@@ -28,7 +28,7 @@ public abstract record ConsensusMessage
     private static ConsensusMessage Read(CborReader reader)
     {
         var length = reader.ReadStartArray();
-        var type = reader.ReadNumber(10);
+        var type = reader.ReadNumber(12);
         ConsensusMessage message = (type, length) switch
         {
             (1, 7) => Propose.ReadFields(reader),
@@ -41,6 +41,8 @@ public abstract record ConsensusMessage
             (8, 2) => new TransactionGossip(reader.ReadArray(MaximumGossip, ReadTransaction)),
             (9, 3) => new CosignatureMessage(reader.ReadNumber(), reader.ReadBytes(MaximumLine)),
             (10, 2) => new EraProof(reader.ReadArray(MaximumLinks, EraLink.Read)),
+            (11, 3) => new GetSnapshot((ulong)reader.ReadNumber(), (ulong)reader.ReadNumber()),
+            (12, 4) => SnapshotOffer.ReadFields(reader),
             _ => throw new CborContentException("There is no such message."),
         };
         reader.ReadEndArray();

@@ -18,7 +18,10 @@ public sealed class JournalTail(Block? from)
     /// <summary>Records read.</summary>
     public long Read { get; private set; }
 
-    /// <summary>Whether the journal holds the block and a finalization of it or of a descendant: else it is not this journal's, or the journal has lost it.</summary>
+    /// <summary>Why this validator has believed in the snapshot that its journal goes on from; null for one that goes on from genesis.</summary>
+    public SnapshotOffer? Joined { get; private set; }
+
+    /// <summary>Whether the journal holds the block and a finalization of it or of a descendant, or says that this validator has joined there: else it is not this journal's, or the journal has lost it.</summary>
     public bool Reached { get; private set; } = from is null;
 
     /// <summary>What is to be replayed. Votes and guard come last: an era that they are of has begun by then.</summary>
@@ -31,9 +34,19 @@ public sealed class JournalTail(Block? from)
         foreach (var record in records)
         {
             Read++;
-            if (from is null) _kept.Add(record);
+            if (record.Kind is JournalRecordKind.Joined) Join(record);
+            else if (from is null) _kept.Add(record);
             else Add(record, from);
         }
+    }
+
+    // Whoever joins has no vote that counts, and needs nothing of what he knew before.
+    private void Join(JournalRecord record)
+    {
+        if (!ConsensusMessage.TryParse(record.Content, out var message) || message is not SnapshotOffer { Snapshot: { } snapshot } offer) throw new InvalidDataException("A record of the journal that says where its validator has joined is damaged.");
+        Joined = offer;
+        _certificates.Clear();
+        Reached = snapshot.Block == from?.Digest;
     }
 
     private void Add(JournalRecord record, Block first)
