@@ -152,7 +152,7 @@ public sealed class ChainArchive : IDisposable
     }
 
     /// <summary>What is thrown when this part of the archive is not what was written.</summary>
-    public LedgerCorruptException Damaged(string what) => new("OT-4013", $"{what} in the archive {Folder} is not what was written. Stop the validator, remove the folder and start it again: the archive is made anew from the journal.");
+    public LedgerCorruptException Damaged(string what) => new("OT-4013", $"{what} in the archive {Folder} is not what was written. Stop the validator, remove the files blocks, index and tree from it and start again: they are made anew from the journal, or fetched from the others.");
 
     /// <summary>Makes everything so far durable.</summary>
     public void Sync()

@@ -144,7 +144,7 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
     }
 
     // Invite, request, run, approve: the fifth follows until its seat is there.
-    private static async Task<SeatProcess> Join(SeatFederation federation)
+    internal static async Task<SeatProcess> Join(SeatFederation federation, string? crashAt = null)
     {
         var (alpha, beta, gamma) = (federation.Seats[0], federation.Seats[1], federation.Seats[2]);
         var (invitation, seatFile) = (Path.Combine(federation.Folder, "epsilon.invitation"), Path.Combine(federation.Folder, "epsilon.seat"));
@@ -162,7 +162,7 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
         var epsilon = new SeatProcess(root, federation.Genesis, federation.GenesisFile, ParticipantId.Parse("epsilon"), SiloProcess.FreePorts(1)[0]);
         federation.Seats.Add(epsilon);
         var peers = await File.ReadAllLinesAsync(Path.Combine(Path.GetDirectoryName(new ShardFiles(root).GenesisFile(federation.Genesis.Shard))!, "peers"));
-        await epsilon.Start(peers);
+        await epsilon.Start(peers, crashAt: crashAt);
         Assert.DoesNotContain(" for, ", await SeatFederation.Run(["validator", "vote", .. beta.Command()]), StringComparison.Ordinal);
         await Change(alpha, [beta, gamma], ["add", seatFile, "--fingerprint", fingerprint], fingerprint);
         return epsilon;
@@ -177,7 +177,7 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
     }
 
     // Waits for an era at all of them, and from then on believes its policy.
-    private static async Task<IEnumerable<string>> Learn(SeatFederation federation, ulong era, SeatProcess[] seats)
+    internal static async Task<IEnumerable<string>> Learn(SeatFederation federation, ulong era, SeatProcess[] seats)
     {
         var sets = await Task.WhenAll(seats.Select(seat => seat.ReachEra(era, federation.Limit)));
         Assert.Single(sets.Select(set => set.Digest).Distinct());
@@ -209,7 +209,7 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
         return set.Era;
     }
 
-    private static async Task Until(Func<bool> holds, CancellationToken cancellationToken)
+    internal static async Task Until(Func<bool> holds, CancellationToken cancellationToken)
     {
         using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
         while (!holds()) await pause.WaitForNextTickAsync(cancellationToken);

@@ -123,8 +123,7 @@ public sealed class ConsensusCore
         ? new ConsensusCore(_setup.After(ended), _pool, _timers.LastToken) { _replaying = replaying }
         : throw new InvalidOperationException("The era has not ended.");
 
-    /// <summary>The core of a validator without a vote that goes on from a later final block, whose state it was given. It takes the waiting transactions and its timers' numbers along, nothing else.</summary>
-    /// <exception cref="InvalidOperationException">It has a seat in the present era: what it has voted for would be forgotten.</exception>
+    /// <summary>The core of one who goes on from a later final block, whose state it was given; like a successor. Not for a seat of the present era: what it has voted for would be forgotten.</summary>
     public ConsensusCore From(ConsensusSetup setup) => _setup.Seat < 0 ? new ConsensusCore(setup, _pool, _timers.LastToken) : throw new InvalidOperationException("A seat goes on from what it has voted for.");
 
     /// <summary>Takes one input, and everything that now follows from the state.</summary>
