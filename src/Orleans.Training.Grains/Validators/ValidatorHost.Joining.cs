@@ -15,13 +15,16 @@ public sealed partial class ValidatorHost
 {
     // Blocks that somebody must be behind before he asks for a snapshot.
     private const ulong FarBehind = 32;
-    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(2);
 
     private readonly IBlobStore? _blobs;
     private Backfill? _backfill;
     private Task _fetching = Task.CompletedTask;
     private volatile TaskCompletionSource _filled = Whole();
-    private long _asked;
+    // Who was asked when, and when the answer that is waited for was asked for.
+    private readonly Dictionary<ParticipantId, long> _asked = [];
+    private long? _awaiting;
 
     private sealed record SnapshotFetched(SnapshotOffer Offer, ExecutedBlock Executed);
 
@@ -35,25 +38,31 @@ public sealed partial class ValidatorHost
 
     private ulong Height => Chain.Head.Block.Header.Height;
 
-    // A message about snapshots: true when it is the core's business no more.
+    // A message about snapshots: true when it is none of the core's business.
     private bool TakeAboutSnapshots(ParticipantId from, ConsensusMessage message)
     {
         switch (message)
         {
             case GetSnapshot ask:
-                if (Offer(ask) is { } offer) _transport.Send(from, offer.Encode());
+                _transport.Send(from, (Offer(ask) ?? SnapshotOffer.None).Encode());
                 return true;
-            case SnapshotOffer given:
-                Consider(given);
+            case SnapshotOffer offer:
+                if (_awaiting is not null) Consider(offer);
                 return true;
-            case BlocksMessage blocks: return _backfill?.TryTake(from, blocks) is true;
-            case StatusMessage status when MayJoin && (status.FinalHeight > Height + FarBehind) && _time.GetElapsedTime(_asked) > AskAgain:
-                _asked = _time.GetTimestamp();
+            case BlocksMessage blocks when _backfill?.TryTake(from, blocks) is true: return true;
+            case StatusMessage or EraProof when MayJoin && !IsOnTheWay && IsFarAhead(message) && (!_asked.TryGetValue(from, out var before) || _time.GetElapsedTime(before) > AskAgain):
+                _awaiting = _asked[from] = _time.GetTimestamp();
                 _transport.Send(from, new GetSnapshot(_core.Setup.Validators.Era, Height).Encode());
-                return false;
-            default: return false;
+                return true;
+            default: return IsOnTheWay;
         }
     }
+
+    // Who hears that its era is over is not told how far the others are.
+    private bool IsFarAhead(ConsensusMessage message) => message is EraProof || (message is StatusMessage status && status.FinalHeight > Height + FarBehind);
+
+    // Whatever is heard meanwhile would be executed in vain.
+    private bool IsOnTheWay => !_fetching.IsCompleted || (_awaiting is { } since && _time.GetElapsedTime(since) < AnswerPatience);
 
     private bool MayJoin => Seat < 0 && _history is not null && _blobs is not null && _backfill is null && _fetching.IsCompleted;
 
@@ -76,6 +85,7 @@ public sealed partial class ValidatorHost
     // Asking for it costs somebody a proof; executing what lies between may cost less than fetching it.
     private void Consider(SnapshotOffer offer)
     {
+        _awaiting = null;
         if (!MayJoin || offer.Verify(_genesis, _core.Setup.Validators) is not var (snapshot, leaves)) return;
         if (snapshot.Height <= Height || leaves - LedgerState.Of(Chain.Head).Tree.Size < 2 * _history!.Interval) return;
         // What the journal will say has all links.

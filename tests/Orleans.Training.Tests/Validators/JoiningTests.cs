@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.History;
+using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
@@ -41,12 +43,16 @@ public sealed class JoiningTests : IAsyncLifetime
         Assert.Equal(Rejection.None, await _delta.Commit(await _delta.NewVoteKey(_genesis), Founders, _limit.Token));
         foreach (var house in Founders) await house.Until(_ => house.Host.Chain.Head.Block.Header.Era == 2, _limit.Token);
         var attested = await UntilAttested(above: (long)_alpha.Host.Chain.Head.Block.Header.Height);
+        // And another one since: the offer leads further than the snapshot.
+        Assert.Equal(Rejection.None, await _gamma.Commit(await _gamma.NewVoteKey(_genesis), Founders, _limit.Token));
+        foreach (var house in Founders) await house.Until(_ => house.Host.Chain.Head.Block.Header.Era == 3, _limit.Token);
         await Enter();
         await _epsilon.Until(_ => _epsilon.Host.StartedFrom > 0, _limit.Token);
         Assert.True(_epsilon.Host.StartedFrom >= (long)attested.Height);
-        await _epsilon.Until(state => state.Validators.Era == 3, _limit.Token);
+        await _epsilon.Until(state => state.Validators.Era == 4, _limit.Token);
         Assert.Equal(Rejection.None, await _epsilon.Commit(Something(), [.. Founders, _epsilon], _limit.Token));
         Assert.Equal(4, _epsilon.Host.Seat);
+        Assert.Equal(_alpha.Host.Eras.Select(set => set.Digest), _epsilon.Host.Eras.Select(set => set.Digest));
         await _epsilon.Host.Filled.WaitAsync(_limit.Token);
         AssertSame(_alpha, _epsilon);
 
@@ -55,7 +61,7 @@ public sealed class JoiningTests : IAsyncLifetime
         await _epsilon.Start(_genesis);
         Assert.True(_epsilon.Host.StartedFrom > 0);
         Assert.True(_epsilon.Host.Filled.IsCompleted);
-        Assert.Equal(3, _epsilon.Host.Eras.Count());
+        Assert.Equal(_alpha.Host.Eras.Select(set => set.Digest), _epsilon.Host.Eras.Select(set => set.Digest));
         // Four of five are needed.
         await _beta.Stop();
         Assert.Equal(Rejection.None, await _epsilon.Commit(Something(), [_alpha, _gamma, _delta, _epsilon], _limit.Token));
@@ -117,6 +123,69 @@ public sealed class JoiningTests : IAsyncLifetime
         Directory.Move(_epsilon.JournalFolder, _epsilon.JournalFolder + ".old");
         await _epsilon.Start(_genesis);
         await _epsilon.Until(_ => _epsilon.Host.Chain.Count >= _alpha.Host.Chain.Count, _limit.Token);
+    }
+
+    // What is no answer is left to others; what is not final, or other blocks, is refused, and asked for again.
+    [Fact]
+    public async Task ThePast_IsTakenFromWhoeverTellsTheTruth()
+    {
+        var attested = await UntilAttested(above: 0);
+        var asked = 0;
+        await using var backfill = Fetch(attested, new Answers(this, (backfill, from, blocks, final) =>
+        {
+            Assert.False(backfill.TryTake(_gamma.Name, new BlocksMessage(final, blocks)));
+            Assert.False(backfill.TryTake(from, new BlocksMessage(null, blocks)));
+            Assert.False(backfill.TryTake(from, new BlocksMessage(final, [.. blocks.Skip(1)])));
+            var unsigned = Certificate.Join([.. Enumerable.Range(0, 3).Select(seat => new SignedVote(final.Vote, seat, new byte[Signatures.Size]))]);
+            return asked++ switch
+            {
+                0 => new BlocksMessage(unsigned, blocks),
+                1 => new BlocksMessage(final, [blocks[0], .. blocks]),
+                2 => new BlocksMessage(final, [.. blocks.Take(1)]),
+                _ => new BlocksMessage(final, blocks),
+            };
+        }));
+        var past = await backfill.Done.WaitAsync(_limit.Token);
+        Assert.True(asked > 3);
+        Assert.Equal((attested.Height, attested.Block), (past.Head.Block.Header.Height, past.Head.Block.Digest));
+        for (var height = 0L; height < past.Count; height++) Assert.Equal(_alpha.Host.Chain[height].Block.Digest, past[height].Block.Digest);
+    }
+
+    // More lie than the ledger bears: whoever joins there finds out.
+    [Theory, InlineData(true), InlineData(false)]
+    public async Task AStateThatItsBlocksDoNotGive_StopsTheValidator(bool otherName)
+    {
+        var attested = await UntilAttested(above: 0);
+        var lie = otherName ? attested with { Name = Digest.Zero } : attested with { Block = Digest.Zero };
+        await using var backfill = Fetch(lie, new Answers(this, (_, _, blocks, final) => new BlocksMessage(final, blocks)));
+        Assert.Equal("OT-4015", (await Assert.ThrowsAsync<LedgerCorruptException>(() => backfill.Done.WaitAsync(_limit.Token))).Code);
+    }
+
+    private Backfill Fetch(SnapshotRecord target, Answers answers)
+    {
+        var past = new CommittedChain(new LedgerMachine(_genesis, Signatures.Verify).CreateGenesis());
+        return answers.Backfill = new Backfill(_genesis, past, target, () => [_alpha.Name, _beta.Name], answers, TimeProvider.System, NullLogger.Instance);
+    }
+
+    private sealed class Answers(JoiningTests tests, Func<Backfill, ParticipantId, IReadOnlyList<Block>, Certificate, BlocksMessage> answer) : ITransport
+    {
+        private readonly TaskCompletionSource<Backfill> _backfill = new();
+
+        public Backfill Backfill
+        {
+            set => _backfill.SetResult(value);
+        }
+
+        public void Send(ParticipantId to, ReadOnlyMemory<byte> message)
+        {
+            Assert.True(ConsensusMessage.TryParse(message, out var ask));
+            _ = Task.Run(async () =>
+            {
+                var (blocks, final) = tests._alpha.Host.FinalFrom((long)((GetBlocks)ask!).Above + 1);
+                var backfill = await _backfill.Task;
+                backfill.TryTake(to, answer(backfill, to, blocks, final!));
+            });
+        }
     }
 
     private House NewHouse(string name) => new(_root, name, _network);

@@ -34,6 +34,9 @@ public sealed record SnapshotOffer(IReadOnlyList<EraLink> Links, ReadOnlyMemory<
     private const int MaximumReceipt = 64 * 1024;
     private const int MaximumEvents = 16;
 
+    /// <summary>There is none that would help.</summary>
+    public static SnapshotOffer None { get; } = new([], default, []);
+
     /// <summary>The snapshot that the entry's events are about; null when there is none among them.</summary>
     public SnapshotRecord? Snapshot => Events.Select(item => item is { Type: SnapshotRecord.AttestedEvent, Key: SnapshotRecord.Attested } ? item.Record as SnapshotRecord : null).OfType<SnapshotRecord>().FirstOrDefault();
 
@@ -44,7 +47,7 @@ public sealed record SnapshotOffer(IReadOnlyList<EraLink> Links, ReadOnlyMemory<
     {
         if (Snapshot is not { } snapshot || EraLink.Follow(trusted, genesis.Chain, genesis.Shard, Links) is not { } present) return null;
         if (!Ledger.Receipt.TryParse(Encoding.UTF8.GetString(Receipt.Span), out var receipt) || receipt!.Verify(TrustPolicy.Of(genesis.Origin, present)) is not ReceiptCheck.Good) return null;
-        return Leaf.TryParse(receipt.Leaf, out var leaf) && leaf is Entry entry && entry.EventsDigest == LedgerEvent.DigestOf(Events) && entry.Height == snapshot.At ? (snapshot, receipt.Index) : null;
+        return Leaf.TryParse(receipt.Leaf, out var leaf) && leaf is Entry entry && entry.EventsDigest == LedgerEvent.DigestOf(Events) ? (snapshot, receipt.Index) : null;
     }
 
     private protected override void Write(CborWriter writer)
