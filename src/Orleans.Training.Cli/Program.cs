@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Net.Sockets;
 using Orleans.Training.Cli;
 using Orleans.Training.Cli.Demo;
+using Orleans.Training.Cli.Logs;
 using Orleans.Training.Cli.Validators;
 using Orleans.Training.Client;
 using Orleans.Training.Client.Exports;
