@@ -42,6 +42,9 @@ internal sealed class Drill : IAsyncDisposable
     /// <summary>Where journals are kept without PostgreSQL.</summary>
     public string JournalFolders => Path.GetDirectoryName(new ShardFiles(_root).JournalFolder(_setup.Genesis.Shard, _setup.Genesis.Validators.Seats[0].Organisation))!;
 
+    /// <summary>The proofs of faults that validators have kept.</summary>
+    public IEnumerable<string> Evidence => Directory.Exists(new ShardFiles(_root).EvidenceFolder(_setup.Genesis.Shard)) ? Directory.EnumerateFiles(new ShardFiles(_root).EvidenceFolder(_setup.Genesis.Shard)) : [];
+
     public Stopwatch Watch { get; } = Stopwatch.StartNew();
 
     /// <summary>Ends when the drill has taken too long.</summary>

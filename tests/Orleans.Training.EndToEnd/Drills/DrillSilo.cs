@@ -16,16 +16,31 @@ internal sealed class DrillSilo(string name, string root, int[] ports, IReadOnly
     public Uri Gateway { get; } = new($"http://127.0.0.1:{ports[2].ToString(CultureInfo.InvariantCulture)}");
 
     /// <summary>Validators that have started in this silo, as its log says.</summary>
-    public int Validators
+    public int Validators => Log.Split(") starts at height ").Length - 1;
+
+    public int ProcessId => _process!.Id;
+
+    public bool HasExited => _process!.HasExited;
+
+    private string Log
     {
         get
         {
             using var log = new StreamReader(new FileStream(Path.Combine(root, name + ".log"), FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-            return log.ReadToEnd().Split("Validator of seat").Length - 1;
+            return log.ReadToEnd();
         }
     }
 
-    public int ProcessId => _process!.Id;
+    /// <summary>Whether its log says this.</summary>
+    public bool HasSaid(string text) => Log.Contains(text, StringComparison.Ordinal);
+
+    /// <summary>Sends a signal by its name.</summary>
+    public void Signal(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", Text(ProcessId)]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
 
     /// <summary>The exit code of the process that runs now, once it has ended.</summary>
     public async Task<int> Exit(CancellationToken cancellationToken)
