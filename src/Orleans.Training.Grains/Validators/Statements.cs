@@ -30,20 +30,34 @@ public sealed class Statements(Genesis genesis, CommittedChain chain, IBlobStore
         }
     }
 
-    /// <summary>The statement about a round's model, signed; null when there is no such model, or its blob cannot be had.</summary>
+    /// <summary>The statement about a round's model, signed; null when there is no such model, or its blob or its entry cannot be had.</summary>
     public async Task<byte[]?> Sign(Digest agreement, int round, ISigner signer, CancellationToken cancellationToken)
     {
         var state = LedgerState.Of(chain.Head).Contracts;
         if (state.Find<ModelRecord>(ModelRecord.Key(agreement, round)) is not { } model || await FileOf(state, model, cancellationToken) is not { } file) return null;
-        var statement = ModelStatement.Write(genesis, state, model, _indices.GetOrAdd(ModelRecord.Key(agreement, round), _ => Publications().First(publication => publication.Model == model).Index), file);
+        if (IndexOf(model) is not { } index) return null;
+        var statement = ModelStatement.Write(genesis, state, model, index, file);
         var signature = await signer.Sign(StatementBundle.Preimage(statement), cancellationToken);
         return StatementBundle.Write(statement, signer.PublicKey, signature);
+    }
+
+    // Null when it was published in a past that is not known here.
+    private long? IndexOf(ModelRecord model)
+    {
+        var key = ModelRecord.Key(model.Agreement, model.Round);
+        if (_indices.TryGetValue(key, out var known)) return known;
+        foreach (var (index, published) in Publications())
+        {
+            if (published == model) return _indices[key] = index;
+        }
+
+        return null;
     }
 
     // All of them, the newest first: mostly the last one is asked for. Blocks are read until it is found.
     private IEnumerable<(long Index, ModelRecord Model)> Publications()
     {
-        for (var height = chain.Count - 1; height > chain.First; height--)
+        for (var height = chain.Count - 1; height > 0 && height >= chain.First; height--)
         {
             var block = chain[height];
             for (var position = block.Leaves.Count - 1; position >= 0; position--)

@@ -131,6 +131,9 @@ public sealed class JoiningTests : IAsyncLifetime
     {
         var attested = await UntilAttested(above: 0);
         var asked = 0;
+        // Executes as well as the true one.
+        var machine = new LedgerMachine(_genesis, Signatures.Verify);
+        var forged = machine.Build(machine.CreateGenesis(), _genesis.TimeMs + 1, 0, []).Block;
         await using var backfill = Fetch(attested, new Answers(this, (backfill, from, blocks, final) =>
         {
             Assert.False(backfill.TryTake(_gamma.Name, new BlocksMessage(final, blocks)));
@@ -141,7 +144,7 @@ public sealed class JoiningTests : IAsyncLifetime
             {
                 0 => new BlocksMessage(unsigned, blocks),
                 1 => new BlocksMessage(final, [blocks[0], .. blocks]),
-                2 => new BlocksMessage(final, [.. blocks.Take(1)]),
+                2 => new BlocksMessage(final, [forged]),
                 _ => new BlocksMessage(final, blocks),
             };
         }));
