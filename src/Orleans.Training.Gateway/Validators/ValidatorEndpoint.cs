@@ -184,6 +184,10 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         {
             await PlainAnswer.Refuse(http, exception.Code is "OT-4024" ? ApiErrors.TooLarge : ApiErrors.BadRequest, exception.Message);
         }
+        catch (IOException exception) when (DiskSpace.IsMissing(exception))
+        {
+            await PlainAnswer.Refuse(http, ApiErrors.Unavailable, "OT-4007 the disk of this validator is full; store the blob with another one.");
+        }
     }
 
     private static bool TryNumber(HttpContext http, string name, out long number) => long.TryParse((string?)http.Request.RouteValues[name], NumberStyles.None, CultureInfo.InvariantCulture, out number);

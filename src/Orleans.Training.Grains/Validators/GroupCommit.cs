@@ -104,5 +104,5 @@ internal sealed class GroupCommit : IAsyncDisposable
 
     private OperationalException Refusal() => _failure is null
         ? new OperationalException("OT-4002", "The journal is closed.")
-        : new OperationalException(_failure.Code, $"{_failure.Message[(_failure.Code.Length + 1)..]} Open the journal again before the next append.", _failure);
+        : new OperationalException(_failure.Code, $"{_failure.Message[(_failure.Code.Length + 1)..]} Remedy that and start the validator again: it reads what is there.", _failure);
 }
