@@ -49,7 +49,7 @@ static int Failed(Exception exception)
 {
     if (exception.Message.StartsWith("OT-", StringComparison.Ordinal)) Console.Error.WriteLine(exception.Message);
     else if (exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse }) Console.Error.WriteLine($"OT-7016 a port is taken: {exception.Message}");
-    else if (DiskSpace.IsMissing(exception)) Console.Error.WriteLine($"OT-4007 the disk is full: {exception.GetBaseException().Message} Make space, then do it again: what was written before is there.");
+    else if (DiskSpace.IsMissing(exception)) Console.Error.WriteLine($"OT-4007 the disk is full: {exception.GetBaseException().Message.TrimEnd('.')}. Make space, then do it again: what was written before is there.");
     else Console.Error.WriteLine($"OT-7015 the program failed: {exception}");
     return exception switch { ExportException => ExitCode.CheckFailed, GatewayException or LogException => ExitCode.NotReachable, _ => ExitCode.Usage };
 }

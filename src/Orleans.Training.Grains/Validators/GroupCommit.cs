@@ -74,7 +74,7 @@ internal sealed class GroupCommit : IAsyncDisposable
             }
             catch (Exception exception)
             {
-                _failure = exception as OperationalException ?? new OperationalException("OT-4002", $"The journal could not be written: {exception.Message}", exception);
+                _failure = exception as OperationalException ?? new OperationalException("OT-4002", $"The journal could not be written: {exception.Message.TrimEnd('.')}.", exception);
                 _waiting.Writer.TryComplete();
                 foreach (var pending in _group) pending.Done.TrySetException(Refusal());
                 while (_waiting.Reader.TryRead(out var pending)) pending.Done.TrySetException(Refusal());

@@ -55,7 +55,7 @@ public sealed class LedgerHistoryTests
     [Fact]
     public void TwoReceipts_OfOneTransaction_AtTwoPlaces()
     {
-        var rival = Rival(_submissions[2].Transaction, [Something(50), Something(51)]);
+        var rival = Rival(_submissions[2].Transaction, [Something(50)]);
         _submissions.Add(_submissions[2] with { Receipt = rival });
         RequireFault("have two indices");
         RequireFault("is of another tree");

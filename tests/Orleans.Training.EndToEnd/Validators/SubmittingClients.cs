@@ -16,6 +16,7 @@ internal sealed class SubmittingClients : IAsyncDisposable
     private readonly ConcurrentQueue<Submission> _submissions = new();
     private readonly Task _all;
     private int _acknowledged;
+    private int _unanswered;
 
     public SubmittingClients(SeatFederation federation, IReadOnlyList<SeatProcess>? seats = null)
     {
@@ -32,6 +33,13 @@ internal sealed class SubmittingClients : IAsyncDisposable
     {
         var wanted = Acknowledged + more;
         return _federation.Until(() => Acknowledged >= wanted);
+    }
+
+    /// <summary>Waits until so many more questions have had no answer in time.</summary>
+    public Task Unanswered(int more)
+    {
+        var wanted = Volatile.Read(ref _unanswered) + more;
+        return _federation.Until(() => Volatile.Read(ref _unanswered) >= wanted);
     }
 
     /// <summary>Lets the clients end, and gives everything that was handed in.</summary>
@@ -88,6 +96,7 @@ internal sealed class SubmittingClients : IAsyncDisposable
         }
         catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or JsonException or IOException)
         {
+            Interlocked.Increment(ref _unanswered);
             // It is down, cut off, about to end, or has nobody to vote with.
             return null;
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 
@@ -44,6 +45,14 @@ internal sealed class SwitchedNetwork : IDisposable
     public void KeepApart(bool apart, params int[] machines)
     {
         foreach (var machine in machines) Ip("link", "set", PortOf(machine), "type", "bridge_slave", "isolated", apart ? "on" : "off");
+    }
+
+    /// <summary>Whether a connection from a machine to an address comes about.</summary>
+    public bool Reaches(int machine, Uri address)
+    {
+        using var attempt = Process.Start("ip", ["netns", "exec", NamespaceOf(machine), "timeout", "1", "bash", "-c", $"exec 2>/dev/null 3<>/dev/tcp/{address.Host}/{address.Port}"]);
+        attempt.WaitForExit();
+        return attempt.ExitCode == 0;
     }
 
     public void Dispose()
