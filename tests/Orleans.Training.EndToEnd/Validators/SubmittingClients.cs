@@ -11,35 +11,41 @@ internal sealed class SubmittingClients : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
     private readonly SeatFederation _federation;
-    private readonly IReadOnlyList<SeatProcess> _seats;
+    private readonly SeatProcess? _ahead;
     private readonly CancellationTokenSource _enough;
     private readonly ConcurrentQueue<Submission> _submissions = new();
     private readonly Task _all;
     private int _acknowledged;
     private int _unanswered;
+    private int _expired;
 
-    public SubmittingClients(SeatFederation federation, IReadOnlyList<SeatProcess>? seats = null)
+    /// <param name="federation">Whose validators are asked.</param>
+    /// <param name="ahead">The one whose clock is so far ahead that it takes what is handed in for expired.</param>
+    public SubmittingClients(SeatFederation federation, SeatProcess? ahead = null)
     {
-        (_federation, _seats) = (federation, seats ?? federation.Seats);
+        (_federation, _ahead) = (federation, ahead);
         _enough = CancellationTokenSource.CreateLinkedTokenSource(federation.Limit);
-        _all = Task.WhenAll(Enumerable.Range(0, _seats.Count).Select(number => Task.Run(() => Submit(number))));
+        _all = Task.WhenAll(Enumerable.Range(0, _federation.Seats.Count).Select(number => Task.Run(() => Submit(number))));
     }
 
     /// <summary>Receipts so far.</summary>
     public int Acknowledged => Volatile.Read(ref _acknowledged);
 
+    /// <summary>How often the one whose clock is ahead has said that a transaction had expired.</summary>
+    public int Expired => Volatile.Read(ref _expired);
+
     /// <summary>Waits until there are so many receipts more.</summary>
     public Task Progress(int more)
     {
         var wanted = Acknowledged + more;
-        return _federation.Until(() => Acknowledged >= wanted);
+        return Until(() => Acknowledged >= wanted);
     }
 
     /// <summary>Waits until so many more questions have had no answer in time.</summary>
     public Task Unanswered(int more)
     {
         var wanted = Volatile.Read(ref _unanswered) + more;
-        return _federation.Until(() => Volatile.Read(ref _unanswered) >= wanted);
+        return Until(() => Volatile.Read(ref _unanswered) >= wanted);
     }
 
     /// <summary>Lets the clients end, and gives everything that was handed in.</summary>
@@ -65,17 +71,24 @@ internal sealed class SubmittingClients : IAsyncDisposable
         _enough.Dispose();
     }
 
+    private async Task Until(Func<bool> condition)
+    {
+        await _federation.Until(() => _all.IsCompleted || condition());
+        // A client that has found a fault says which.
+        if (_all.IsCompleted) await _all;
+    }
+
     private async Task Submit(int number)
     {
         using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
         while (!_enough.IsCancellationRequested)
         {
-            var transaction = await _federation.Something(_seats[number]);
+            var transaction = await _federation.Something(_federation.Seats[number]);
             var begun = Stopwatch.GetTimestamp();
             Submission? told = null;
             for (var turn = number; told is null && !_enough.IsCancellationRequested; turn++)
             {
-                told = await Ask(_seats[turn % _seats.Count], transaction, begun);
+                told = await Ask(_federation.Seats[turn % _federation.Seats.Count], transaction, begun);
                 await pause.WaitForNextTickAsync(CancellationToken.None);
             }
 
@@ -91,6 +104,12 @@ internal sealed class SubmittingClients : IAsyncDisposable
         try
         {
             var (rejection, receipt) = await seat.Submit(transaction, patience.Token);
+            if (rejection is Rejection.Expired && seat == _ahead)
+            {
+                Interlocked.Increment(ref _expired);
+                return null;
+            }
+
             Assert.True(rejection is Rejection.None, $"{seat.Organisation} refused a good transaction: {rejection}");
             return new Submission(transaction, seat.Organisation, begun, Stopwatch.GetTimestamp(), receipt);
         }
