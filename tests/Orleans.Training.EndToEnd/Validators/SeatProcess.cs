@@ -224,7 +224,7 @@ internal sealed class SeatProcess : IAsyncDisposable
         while (true)
         {
             var bytes = await Get(string.Create(CultureInfo.InvariantCulture, $"blocks/{blocks.Count + 1}"), cancellationToken);
-            Assert.True(ConsensusMessage.TryParse(bytes!, out var message));
+            Assert.True(ConsensusMessage.TryParse(bytes!, out var message), $"{Organisation} gave {bytes?.Length} bytes from height {blocks.Count + 1} on, and these are no blocks");
             foreach (var block in ((BlocksMessage)message!).Blocks)
             {
                 blocks.Add(block.Encode());
