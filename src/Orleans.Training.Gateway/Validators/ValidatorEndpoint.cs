@@ -150,7 +150,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
 
         var final = await seat.Follow(height, http.RequestAborted);
         var blocks = final.Blocks.Select(bytes => Block.TryParse(bytes, out var block) ? block! : throw new InvalidOperationException("A final block does not parse.")).ToArray();
-        await PlainAnswer.Give(http, blocks.Length == 0 ? default : new BlocksMessage(Certificate.TryParse(final.Finalization, out var certificate) ? certificate : null, blocks).Encode(), forEver: false);
+        await PlainAnswer.Give(http, blocks.Length == 0 ? default : BlocksMessage.Fitting(Certificate.TryParse(final.Finalization, out var certificate) ? certificate : null, blocks).Encode(), forEver: false);
     }
 
     private async Task Blob(HttpContext http)
