@@ -8,6 +8,7 @@ using Orleans.Training.Cli.Validators;
 using Orleans.Training.Client;
 using Orleans.Training.Client.Exports;
 using Orleans.Training.Client.Logs;
+using Orleans.Training.Grains;
 
 var root = new RootCommand("Orleans.Training: train one model together, on a ledger that nobody controls.")
 {
@@ -49,6 +50,7 @@ static int Failed(Exception exception)
 {
     if (exception.Message.StartsWith("OT-", StringComparison.Ordinal)) Console.Error.WriteLine(exception.Message);
     else if (exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse }) Console.Error.WriteLine($"OT-7016 a port is taken: {exception.Message}");
+    else if (DiskSpace.IsMissing(exception)) Console.Error.WriteLine($"OT-4007 the disk is full: {exception.GetBaseException().Message.TrimEnd('.')}. Make space, then do it again: what was written before is there.");
     else Console.Error.WriteLine($"OT-7015 the program failed: {exception}");
     return exception switch { ExportException => ExitCode.CheckFailed, GatewayException or LogException => ExitCode.NotReachable, _ => ExitCode.Usage };
 }

@@ -28,10 +28,19 @@ internal static partial class DurableFiles
         var unfinished = path + ".new";
         var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = OwnerFile;
-        using (var file = new FileStream(unfinished, options))
+        try
         {
-            file.Write(content);
-            file.Flush(flushToDisk: true);
+            using (var file = new FileStream(unfinished, options))
+            {
+                file.Write(content);
+                file.Flush(flushToDisk: true);
+            }
+        }
+        catch
+        {
+            // On a full disk others need what it takes.
+            File.Delete(unfinished);
+            throw;
         }
 
         Rename(unfinished, path);

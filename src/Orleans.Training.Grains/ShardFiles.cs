@@ -71,7 +71,7 @@ public sealed class ShardFiles(string root)
         if (!File.Exists(path))
         {
             DurableFiles.CreateFolder(Path.GetDirectoryName(path)!);
-            File.WriteAllBytes(path, genesis.Encode());
+            DurableFiles.Write(path, genesis.Encode());
         }
 
         return Genesis(genesis.Shard) is { } known && known.Chain == genesis.Chain ? known : throw new OperationalException("OT-7023", $"{path} is the genesis of another chain than {genesis.Chain}: compare both with another participant's.");

@@ -10,6 +10,7 @@ namespace Orleans.Training.Cli.Validators;
 internal static class SeatFiles
 {
     private const int MaximumBytes = 64 * 1024;
+    private const string LastKey = "log";
 
     /// <summary><c>otrain validator keys</c></summary>
     public static Command Keys()
@@ -63,9 +64,9 @@ internal static class SeatFiles
     public static Validator LoadSeat(string path) =>
         Validator.TryParse(ReadAll(path), out var seat) ? seat! : throw new OperationalException("OT-7045", $"{path} is no seat: it must be the file that 'otrain validator keys' or 'otrain validator request' wrote.");
 
-    /// <summary>Makes the four keys of a seat.</summary>
-    /// <exception cref="OperationalException">OT-4033: there are keys already.</exception>
-    public static Validator MakeSeat(KeyFolder folder) => new(folder.Participant, Make(folder, KeyFolder.IdentityKey), Make(folder, VoteKeys.FirstName), Make(folder, "cosign"), Make(folder, "log"));
+    /// <summary>Makes the four keys of a seat. What an interrupted call has made is taken.</summary>
+    /// <exception cref="OperationalException">OT-4033: there are all keys already.</exception>
+    public static Validator MakeSeat(KeyFolder folder) => new(folder.Participant, Make(folder, KeyFolder.IdentityKey), Make(folder, VoteKeys.FirstName), Make(folder, "cosign"), Make(folder, LastKey));
 
     /// <summary>What people read to each other: eight groups of four digits of a seat's digest.</summary>
     public static string Fingerprint(Validator seat) => string.Join(' ', Digest.Of(seat.Encode()).ToString()[..32].Chunk(4).Select(group => new string(group)));
@@ -77,7 +78,8 @@ internal static class SeatFiles
 
     private static PublicKey Make(KeyFolder folder, string name)
     {
-        var signer = folder.Create(name, SignatureAlgorithm.Ed25519);
+        var names = folder.Names;
+        var signer = names.Contains(name) && !names.Contains(LastKey) ? folder.Open(name) : folder.Create(name, SignatureAlgorithm.Ed25519);
         (signer as IDisposable)?.Dispose();
         return signer.PublicKey;
     }

@@ -2,6 +2,8 @@ using System.Net.WebSockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Orleans.Training.Gateway.Transport;
 using Orleans.Training.Grains.Links;
 using Orleans.Training.Grains.Validators;
@@ -40,17 +42,14 @@ internal sealed class LinkEndpoint(Func<Identifier, Genesis?> find, ValidatorSea
         return branch.Build();
     }
 
-    private Task Seat(HttpContext http) => Serve(http, async (genesis, name, pipe) =>
-    {
-        await seat!.Accept(pipe, http.RequestAborted);
-    }, (genesis, name) => seat is not null && seat.Genesis.Shard == genesis.Shard && seat.Organisation == name);
+    private Task Seat(HttpContext http) => Serve(http, (_, _, pipe, ended) => seat!.Accept(pipe, ended), (genesis, name) => seat is not null && seat.Genesis.Shard == genesis.Shard && seat.Organisation == name);
 
-    private Task Relay(HttpContext http, bool waits) => Serve(http, (genesis, name, pipe) => relay.Serve(Members(genesis), name, waits, pipe, http.RequestAborted), (genesis, name) => Members(genesis).Contains(name));
+    private Task Relay(HttpContext http, bool waits) => Serve(http, (genesis, name, pipe, ended) => relay.Serve(Members(genesis), name, waits, pipe, ended), (genesis, name) => Members(genesis).Contains(name));
 
     // A gateway follows no shard by itself: at its relay the organisations of genesis meet.
     private LinkMembers Members(Genesis genesis) => seat?.Members ?? LinkMembers.Of(genesis);
 
-    private async Task Serve(HttpContext http, Func<Genesis, ParticipantId, Stream, Task> serve, Func<Genesis, ParticipantId, bool> knows)
+    private async Task Serve(HttpContext http, Func<Genesis, ParticipantId, Stream, CancellationToken, Task> serve, Func<Genesis, ParticipantId, bool> knows)
     {
         if (!Identifier.TryParse((string?)http.Request.RouteValues["shard"], out var shard) || find(shard) is not { } genesis || !ParticipantId.TryParse((string?)http.Request.RouteValues["name"], out var name) || !knows(genesis, name))
         {
@@ -74,7 +73,9 @@ internal sealed class LinkEndpoint(Func<Identifier, Genesis?> find, ValidatorSea
         {
             using var socket = await http.WebSockets.AcceptWebSocketAsync();
             await using var pipe = WebSocketStream.Create(socket, WebSocketMessageType.Binary, ownsWebSocket: true);
-            await serve(genesis, name, pipe);
+            // A process that is told to stop would wait for links that do not end by themselves.
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, http.RequestServices.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
+            await serve(genesis, name, pipe, ended.Token);
         }
         catch (Exception exception) when (exception is IOException or WebSocketException or OperationCanceledException or ObjectDisposedException)
         {

@@ -161,7 +161,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         }
 
         var blocks = final.Blocks.Select(bytes => Block.TryParse(bytes, out var block) ? block! : throw new InvalidOperationException("A final block does not parse.")).ToArray();
-        await PlainAnswer.Give(http, blocks.Length == 0 ? default : new BlocksMessage(Certificate.TryParse(final.Finalization, out var certificate) ? certificate : null, blocks).Encode(), forEver: false);
+        await PlainAnswer.Give(http, blocks.Length == 0 ? default : BlocksMessage.Fitting(Certificate.TryParse(final.Finalization, out var certificate) ? certificate : null, blocks).Encode(), forEver: false);
     }
 
     private async Task Blob(HttpContext http)
@@ -194,6 +194,10 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         catch (OperationalException exception)
         {
             await PlainAnswer.Refuse(http, exception.Code is "OT-4024" ? ApiErrors.TooLarge : ApiErrors.BadRequest, exception.Message);
+        }
+        catch (IOException exception) when (DiskSpace.IsMissing(exception))
+        {
+            await PlainAnswer.Refuse(http, ApiErrors.Unavailable, "OT-4007 the disk of this validator is full; store the blob with another one.");
         }
     }
 

@@ -13,6 +13,8 @@ namespace Orleans.Training.Grains.History;
 /// </summary>
 internal sealed partial class Backfill : IAsyncDisposable
 {
+    // One finalization may stand for more blocks than a message holds.
+    private const long MaximumWaiting = 64L * 1024 * 1024;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly Genesis _genesis;
@@ -25,6 +27,7 @@ internal sealed partial class Backfill : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly Channel<BlocksMessage> _answers = Channel.CreateBounded<BlocksMessage>(1);
+    private readonly List<Block> _waiting = [];
     private volatile Question? _asked;
 
     private sealed record Question(ParticipantId Peer, ulong From);
@@ -50,7 +53,7 @@ internal sealed partial class Backfill : IAsyncDisposable
     /// <summary>Whether these blocks are the answer that is waited for; then they are nobody else's.</summary>
     public bool TryTake(ParticipantId from, BlocksMessage answer)
     {
-        if (_asked is not { } asked || asked.Peer != from || answer.Final is null || answer.Blocks is not [var first, ..] || first.Header.Height != asked.From) return false;
+        if (_asked is not { } asked || asked.Peer != from || answer.Blocks is not [var first, ..] || first.Header.Height != asked.From) return false;
         _asked = null;
         return _answers.Writer.TryWrite(answer);
     }
@@ -69,7 +72,12 @@ internal sealed partial class Backfill : IAsyncDisposable
         while (_past.Head.Block.Header.Height < _target.Height)
         {
             var peers = _peers();
-            if (peers.Count == 0 || await Ask(peers[attempt % peers.Count]) is not { } answer || !Take(answer)) attempt++;
+            if (peers.Count == 0 || await Ask(peers[attempt % peers.Count]) is not { } answer || !Take(answer))
+            {
+                attempt++;
+                _waiting.Clear();
+            }
+
             if (peers.Count == 0) await Task.Delay(Patience, _time, _stop.Token);
         }
 
@@ -82,7 +90,7 @@ internal sealed partial class Backfill : IAsyncDisposable
 
     private async ValueTask<BlocksMessage?> Ask(ParticipantId peer)
     {
-        var height = _past.Head.Block.Header.Height;
+        var height = (_waiting.Count > 0 ? _waiting[^1] : _past.Head.Block).Header.Height;
         _asked = new Question(peer, height + 1);
         // Of a block that nobody has: so that the answer comes from what is final, with its finalization.
         _transport.Send(peer, new GetBlocks(height, Digest.Zero).Encode());
@@ -104,24 +112,25 @@ internal sealed partial class Backfill : IAsyncDisposable
         }
     }
 
-    // Whatever is final under the validators of the state before it; up to the target, and no block of another chain of blocks.
+    // Whatever is final under the validators of the state before it; up to the target, and each block the parent of the next.
     private bool Take(BlocksMessage answer)
     {
-        var validators = LedgerState.Of(_past.Head).Validators;
-        var final = answer.Final!;
-        if (final.Kind is not VoteKind.Finalize || final.Digest != answer.Blocks[^1].Digest || !final.Verify(validators, _genesis.Chain, _genesis.Shard)) return false;
-        for (var i = 1; i < answer.Blocks.Count; i++)
+        foreach (var block in answer.Blocks)
         {
-            if (answer.Blocks[i].Header.Parent != answer.Blocks[i - 1].Digest) return false;
+            if (block.Header.Parent != (_waiting.Count > 0 ? _waiting[^1] : _past.Head.Block).Digest) return false;
+            _waiting.Add(block);
         }
 
-        foreach (var block in answer.Blocks.TakeWhile(block => block.Header.Height <= _target.Height))
+        if (answer.Final is not { } final) return _waiting.Sum(block => block.Body.Length + 1024L) <= MaximumWaiting;
+        if (final.Kind is not VoteKind.Finalize || final.Digest != _waiting[^1].Digest || !final.Verify(LedgerState.Of(_past.Head).Validators, _genesis.Chain, _genesis.Shard)) return false;
+        foreach (var block in _waiting.TakeWhile(block => block.Header.Height <= _target.Height))
         {
             _stop.Token.ThrowIfCancellationRequested();
             if (_machine.Execute(_past.Head, block) is not { } executed) return false;
             _past.Append(executed, block.Digest == final.Digest ? final : null);
         }
 
+        _waiting.Clear();
         return true;
     }
 

@@ -88,7 +88,7 @@ public sealed partial class HistoryFolder : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "Everything stays in memory until the next start: {Reason}")]
     private static partial void LogWithout(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "No snapshot of the state at height {Height}; the next start may take longer")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "OT-4017 No snapshot of the state at height {Height}; the next start may take longer")]
     private static partial void LogFailed(ILogger logger, ulong height, Exception exception);
 }
 

@@ -32,8 +32,9 @@ public sealed class Snapshots(string folder)
         var unfinished = Path.Combine(folder, "snapshot.new");
         using var tree = new ChunkTree();
         long bytes;
-        using (var file = File.Open(unfinished, FileMode.Create, FileAccess.Write))
+        try
         {
+            using var file = File.Open(unfinished, FileMode.Create, FileAccess.Write);
             foreach (var part in Snapshot.Write(executed))
             {
                 tree.Append(part);
@@ -42,6 +43,12 @@ public sealed class Snapshots(string folder)
 
             bytes = tree.Length;
             file.Flush(flushToDisk: true);
+        }
+        catch
+        {
+            // On a full disk the journal needs what it takes.
+            File.Delete(unfinished);
+            throw;
         }
 
         CrashPoints.Reach("snapshot-before-rename");

@@ -223,11 +223,25 @@ public sealed class KeyFolder
     {
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0 };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = DurableFiles.OwnerFile;
+        using var stream = Create(path, options);
         try
         {
-            using var stream = new FileStream(path, options);
             stream.Write(file);
             stream.Flush(flushToDisk: true);
+        }
+        catch
+        {
+            // Half a key is none.
+            File.Delete(path);
+            throw;
+        }
+    }
+
+    private static FileStream Create(string path, FileStreamOptions options)
+    {
+        try
+        {
+            return new FileStream(path, options);
         }
         catch (IOException) when (File.Exists(path))
         {

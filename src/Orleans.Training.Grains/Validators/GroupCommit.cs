@@ -74,7 +74,7 @@ internal sealed class GroupCommit : IAsyncDisposable
             }
             catch (Exception exception)
             {
-                _failure = exception as OperationalException ?? new OperationalException("OT-4002", $"The journal could not be written: {exception.Message}", exception);
+                _failure = exception as OperationalException ?? new OperationalException("OT-4002", $"The journal could not be written: {exception.Message.TrimEnd('.')}.", exception);
                 _waiting.Writer.TryComplete();
                 foreach (var pending in _group) pending.Done.TrySetException(Refusal());
                 while (_waiting.Reader.TryRead(out var pending)) pending.Done.TrySetException(Refusal());
@@ -104,5 +104,5 @@ internal sealed class GroupCommit : IAsyncDisposable
 
     private OperationalException Refusal() => _failure is null
         ? new OperationalException("OT-4002", "The journal is closed.")
-        : new OperationalException(_failure.Code, $"{_failure.Message[(_failure.Code.Length + 1)..]} Open the journal again before the next append.", _failure);
+        : new OperationalException(_failure.Code, $"{_failure.Message[(_failure.Code.Length + 1)..]} Remedy that and start the validator again: it reads what is there.", _failure);
 }

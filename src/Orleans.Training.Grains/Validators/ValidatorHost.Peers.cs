@@ -78,7 +78,7 @@ public sealed partial class ValidatorHost
     private void Serve(ServeBlocks serve)
     {
         var (blocks, final) = FinalFrom((long)serve.FirstHeight);
-        if (final is not null) Send(serve.To, new BlocksMessage(final, blocks).Encode());
+        if (final is not null) Send(serve.To, BlocksMessage.Fitting(final, blocks).Encode());
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Validator of {Self} (seat {Seat}) starts at height {Height}, {From} of them from a snapshot: {Records} records read in {Milliseconds} ms")]

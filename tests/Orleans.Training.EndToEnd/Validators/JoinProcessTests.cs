@@ -42,7 +42,7 @@ public sealed class JoinProcessTests(ITestOutputHelper output)
 
         await MembershipProcessTests.Learn(federation, 2, [.. federation.Seats]);
         size = await federation.Commit(epsilon);
-        await MembershipProcessTests.Until(() => epsilon.HasSaid("is here, and gives the state that a quorum has attested"), federation.Limit);
+        await federation.Until(() => epsilon.HasSaid("is here, and gives the state that a quorum has attested"));
         await federation.RequireSameBlocks(federation.Seats, size);
         output.WriteLine($"{size} leaves, snapshot of block {snapshot.Height}, {bytes.Length} bytes");
 

@@ -34,7 +34,7 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
         Assert.Equal(["beta", "gamma", "delta", "epsilon"], await Learn(federation, 3, left));
         await federation.Commit(delta);
         // Nobody will ever need its vote key again.
-        await Until(() => !alpha.Keys.Contains("vote"), federation.Limit);
+        await federation.Until(() => !alpha.Keys.Contains("vote"));
 
         // A lost disk: the vote key is locked out and destroyed. Its organisation follows, and gives its seat another one.
         await delta.Kill();
@@ -58,7 +58,7 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
         Assert.Contains("vote-2", gamma.Keys);
         Assert.DoesNotContain("vote", gamma.Keys);
         Assert.Empty(Directory.EnumerateFiles(federation.Folder, "*.destroyed", SearchOption.AllDirectories));
-        await Until(() => beta.HasSaid("beta has lost its link to alpha: alpha has no seat any more"), federation.Limit);
+        await federation.Until(() => beta.HasSaid("beta has lost its link to alpha: alpha has no seat any more"));
 
         await enough.CancelAsync();
         var receipts = await traffic;
@@ -207,11 +207,5 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
         var set = LedgerState.Of(head).Validators;
         Assert.Equal((await seat.ReachEra(set.Era, federation.Limit)).Digest, set.Digest);
         return set.Era;
-    }
-
-    internal static async Task Until(Func<bool> holds, CancellationToken cancellationToken)
-    {
-        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
-        while (!holds()) await pause.WaitForNextTickAsync(cancellationToken);
     }
 }

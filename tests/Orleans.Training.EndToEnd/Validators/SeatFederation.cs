@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using Orleans.Training.Cli.Demo;
 using Orleans.Training.EndToEnd.Drills;
 using Orleans.Training.Grains;
@@ -36,7 +37,9 @@ internal sealed class SeatFederation : IAsyncDisposable
     public CancellationToken Limit => _limit.Token;
 
     /// <summary>Makes keys, genesis and folders; starts nothing.</summary>
-    public static async Task<SeatFederation> Create(TimeSpan? patience = null)
+    /// <param name="patience">How long everything may take together.</param>
+    /// <param name="hosts">Where each seat listens, if not on the loopback of this machine.</param>
+    public static async Task<SeatFederation> Create(TimeSpan? patience = null, IReadOnlyList<IPAddress>? hosts = null)
     {
         var federation = new SeatFederation(patience ?? Patience);
         var folder = federation._folder;
@@ -47,7 +50,7 @@ internal sealed class SeatFederation : IAsyncDisposable
         federation.Genesis = genesis!;
         federation.Policy = TrustPolicy.Of(genesis!.Origin, genesis.Validators);
         var ports = SiloProcess.FreePorts(Names.Length);
-        for (var i = 0; i < Names.Length; i++) federation.Seats.Add(new SeatProcess(Path.Combine(folder, Names[i]), genesis, genesisFile, genesis.Validators.Seats[i].Organisation, ports[i]));
+        for (var i = 0; i < Names.Length; i++) federation.Seats.Add(new SeatProcess(Path.Combine(folder, Names[i]), genesis, genesisFile, genesis.Validators.Seats[i].Organisation, ports[i], hosts?[i]));
         return federation;
     }
 
@@ -87,6 +90,23 @@ internal sealed class SeatFederation : IAsyncDisposable
     {
         var first = await seats[0].Blocks(size, Limit);
         foreach (var seat in seats.Skip(1)) Assert.Equal(first, await seat.Blocks(size, Limit));
+    }
+
+    /// <summary>Requires that what clients were told is true of what these validators show.</summary>
+    public async Task RequireGoodHistory(IReadOnlyList<Submission> submissions)
+    {
+        var size = submissions.Max(submission => submission.Receipt?.Index + 1) ?? 1;
+        var ledgers = await Task.WhenAll(Seats.Select(seat => seat.Show(size, Limit)));
+        var faults = LedgerHistory.Faults(Genesis, [Policy], submissions, ledgers);
+        Assert.True(faults.Count == 0, string.Join('\n', faults.Take(20)));
+        foreach (var seat in Seats) Assert.Empty(await seat.Get("evidence", Limit) ?? []);
+    }
+
+    /// <summary>Waits until something is so.</summary>
+    public async Task Until(Func<bool> condition)
+    {
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (!condition()) await pause.WaitForNextTickAsync(Limit);
     }
 
     public async ValueTask DisposeAsync()

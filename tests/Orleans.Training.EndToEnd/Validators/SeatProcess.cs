@@ -24,11 +24,12 @@ internal sealed class SeatProcess : IAsyncDisposable
     private readonly string _genesisFile;
     private readonly int _port;
     private readonly string _apiKey;
+    private readonly IPAddress _host;
     private Process? _process;
 
-    public SeatProcess(string root, Genesis genesis, string genesisFile, ParticipantId organisation, int port)
+    public SeatProcess(string root, Genesis genesis, string genesisFile, ParticipantId organisation, int port, IPAddress? host = null)
     {
-        (_root, Genesis, _genesisFile, Organisation, _port) = (root, genesis, genesisFile, organisation, port);
+        (_root, Genesis, _genesisFile, Organisation, _port, _host) = (root, genesis, genesisFile, organisation, port, host ?? IPAddress.Loopback);
         Policies.Add(TrustPolicy.Of(genesis.Origin, genesis.Validators));
         _apiKey = ApiKeys.Create(GatewaySetup.KeyFile(root), "tests", [genesis.Shard], Scopes.All, TimeProvider.System);
     }
@@ -46,8 +47,16 @@ internal sealed class SeatProcess : IAsyncDisposable
 
     public ParticipantId Organisation { get; }
 
+    /// <summary>Where it keeps final blocks and snapshots.</summary>
+    public string HistoryFolder => new ShardFiles(_root).HistoryFolder(Genesis.Shard, Organisation);
+
+    /// <summary>Whether the process has ended.</summary>
+    public bool HasEnded => _process is { HasExited: true };
+
     /// <summary>Where it listens.</summary>
-    public Uri Address => new($"http://127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}/");
+    public Uri Address => new($"http://{Listens}/");
+
+    private IPEndPoint Listens => new(_host, _port);
 
     /// <summary>A key that may read here.</summary>
     public string ApiKey => _apiKey;
@@ -59,14 +68,21 @@ internal sealed class SeatProcess : IAsyncDisposable
 
     public string JournalFolder => new ShardFiles(_root).JournalFolder(Genesis.Shard, Organisation);
 
-    private string Log => Path.Combine(_root, "validator.log");
+    // Beside its folder: what the tests write does not take of its disk.
+    private string Log => _root + ".log";
+
+    /// <summary>What it has said on its standard error since it was set up.</summary>
+    public string Said
+    {
+        get
+        {
+            using var log = new StreamReader(new FileStream(Log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+            return log.ReadToEnd();
+        }
+    }
 
     /// <summary>Whether its log says this.</summary>
-    public bool HasSaid(string text)
-    {
-        using var log = new StreamReader(new FileStream(Log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-        return log.ReadToEnd().Contains(text, StringComparison.Ordinal);
-    }
+    public bool HasSaid(string text) => Said.Contains(text, StringComparison.Ordinal);
 
     /// <summary>Starts it with these peers, and waits until it is ready.</summary>
     /// <param name="peers">The lines of its file of peers.</param>
@@ -76,13 +92,14 @@ internal sealed class SeatProcess : IAsyncDisposable
     /// <param name="witness">The lines of its file of logs to watch and witnesses to ask.</param>
     public async Task<JsonElement> Start(IEnumerable<string> peers, string program = "dotnet", IReadOnlyList<string>? before = null, string? crashAt = null, IReadOnlyList<string>? witness = null)
     {
-        var file = Path.Combine(_root, "peers");
+        var file = _root + ".peers";
         await File.WriteAllLinesAsync(file, peers);
         _process?.Dispose();
         Starts++;
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", file, "--listen", $"127.0.0.1:{_port.ToString(CultureInfo.InvariantCulture)}", "--snapshot-every", "64"];
+        string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", file, "--listen", Listens.ToString(), "--snapshot-every", "64"];
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        if (!IPAddress.IsLoopback(_host)) start.ArgumentList.Add("--behind-proxy");
         if (witness is not null)
         {
             start.ArgumentList.Add("--witness");
@@ -207,13 +224,23 @@ internal sealed class SeatProcess : IAsyncDisposable
         while (true)
         {
             var bytes = await Get(string.Create(CultureInfo.InvariantCulture, $"blocks/{blocks.Count + 1}"), cancellationToken);
-            Assert.True(ConsensusMessage.TryParse(bytes!, out var message));
+            Assert.True(ConsensusMessage.TryParse(bytes!, out var message), $"{Organisation} gave {bytes?.Length} bytes from height {blocks.Count + 1} on, and these are no blocks");
             foreach (var block in ((BlocksMessage)message!).Blocks)
             {
                 blocks.Add(block.Encode());
                 if (block.Header.TreeSize >= size) return blocks;
             }
         }
+    }
+
+    /// <summary>Its newest checkpoint of at least this size, and the blocks up to it.</summary>
+    public async Task<SeatLedger> Show(long size, CancellationToken cancellationToken)
+    {
+        await Reach(size, cancellationToken);
+        Assert.True(SignedNote.TryParse(System.Text.Encoding.UTF8.GetString(await Get("checkpoint", cancellationToken) ?? []), out var note));
+        Assert.True(Checkpoint.TryParse(note!.Text, out var checkpoint));
+        var blocks = await Blocks(checkpoint!.Size, cancellationToken);
+        return new SeatLedger(Organisation, [.. blocks.Select(bytes => Block.TryParse(bytes, out var block) ? block! : throw new InvalidDataException("no block"))], note);
     }
 
     /// <summary>A transaction of this seat's organisation.</summary>

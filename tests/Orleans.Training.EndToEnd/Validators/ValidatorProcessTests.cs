@@ -75,6 +75,7 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
     {
         await using var federation = await SeatFederation.Create();
         await federation.Start();
+        await using var clients = new SubmittingClients(federation);
         foreach (var victim in federation.Seats)
         {
             await victim.Kill();
@@ -84,7 +85,7 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
             await federation.RequireSameBlocks(federation.Seats, size);
         }
 
-        await federation.Commit(federation.Seats[0]);
+        await clients.RequireGoodHistory();
     }
 
     // A snapshot that was not finished counts for nothing; the next one is what a later start begins at.
@@ -114,6 +115,7 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
         await federation.Start();
         await federation.Commit(federation.Seats[0]);
         var stopped = federation.Seats[1];
+        await using var clients = new SubmittingClients(federation);
         stopped.Signal("STOP");
         var begun = DateTime.UtcNow;
         var size = 0L;
@@ -124,7 +126,8 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
         size = await federation.Commit(stopped);
         await federation.RequireSameBlocks(federation.Seats, size);
         Assert.False(stopped.HasSaid("has stopped"));
-        output.WriteLine($"{size} leaves");
+        await clients.RequireGoodHistory();
+        output.WriteLine($"{size} leaves, {clients.Acknowledged} receipts of clients");
     }
 
     [Fact]
@@ -161,10 +164,12 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
         // Whatever goes between any two goes through one of these.
         await using var network = new FaultyNetwork(fault, federation.Seats.Select(seat => seat.Address));
         await Task.WhenAll(federation.Seats.Select(seat => seat.Start(federation.Seats.Where(other => other != seat).Select(other => $"seat {other.Organisation} {network.To(other.Address)}"))));
+        await using var clients = new SubmittingClients(federation);
         var size = (await Task.WhenAll(federation.Seats.Select(federation.Commit))).Max();
         for (var number = 0; number < 8 || network.Faults == 0; number++) size = Math.Max(size, await federation.Commit(federation.Seats[number % 4]));
         await federation.RequireSameBlocks(federation.Seats, size);
-        output.WriteLine($"{fault}: {network.Connections} connections, {network.Faults} faults");
+        await clients.RequireGoodHistory();
+        output.WriteLine($"{fault}: {network.Connections} connections, {network.Faults} faults, {clients.Acknowledged} receipts of clients");
         Assert.True(network.Faults > 0);
     }
 }

@@ -48,6 +48,19 @@ public sealed class ConsensusMessageTests
         }
     }
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(1024, 1024)]
+    [InlineData(1025, 1024)]
+    public void Blocks_AreAsManyAsAMessageHolds_AndTheirFinalizationIsOfTheLast(int there, int fit)
+    {
+        var (final, block) = ((BlocksMessage)Example(nameof(BlocksMessage))) is { Final: { } known, Blocks: [.., var last] } ? (known, last) : throw new InvalidOperationException("There is no such example.");
+        Assert.True(ConsensusMessage.TryParse(BlocksMessage.Fitting(final, [.. Enumerable.Repeat(block, there)]).Encode(), out var read));
+        var message = (BlocksMessage)read!;
+        Assert.Equal(fit, message.Blocks.Count);
+        Assert.Equal(there == fit, message.Final is not null);
+    }
+
     [Fact]
     public void Bytes_AtRandom_NeverThrow()
     {

@@ -123,7 +123,7 @@ internal sealed class BlockTree(ConsensusSetup setup, StepEffects effects)
     /// The blocks on the path to <paramref name="tip"/> that are higher than <paramref name="above"/>, ascending, the lowest that fit into one
     /// message. Null when the lowest of them is no longer in memory, or the tip is not known.
     /// </summary>
-    public List<Block>? Serve(ulong above, Digest tip)
+    public IReadOnlyList<Block>? Serve(ulong above, Digest tip)
     {
         var path = new List<Block>();
         for (var block = FindBlock(tip); block is not null && block.Header.Height > above; block = FindBlock(block.Header.Parent))
@@ -134,9 +134,7 @@ internal sealed class BlockTree(ConsensusSetup setup, StepEffects effects)
 
         if (path.Count == 0 || path[^1].Header.Height != above + 1) return null;
         path.Reverse();
-        var bytes = 0L;
-        var fit = path.TakeWhile(block => (bytes += block.Body.Length + 1024) <= Limits.BlockBytes + 4096).Take(ConsensusMessage.MaximumBlocks).ToList();
-        return fit.Count > 0 ? fit : [path[0]];
+        return BlocksMessage.Fitting(null, path).Blocks;
     }
 
     private void Drop(Predicate<ExecutedBlock> unwanted)

@@ -196,6 +196,14 @@ public sealed record GetBlocks(ulong Above, Digest Tip) : ConsensusMessage
 /// <param name="Blocks">At most 1,024.</param>
 public sealed record BlocksMessage(Certificate? Final, IReadOnlyList<Block> Blocks) : ConsensusMessage
 {
+    /// <summary>As many of these blocks as fit into a message, one at least; the finalization of the last goes with all of them only. Who caught up has one finalization for more blocks than a message holds.</summary>
+    public static BlocksMessage Fitting(Certificate? final, IReadOnlyList<Block> blocks)
+    {
+        var bytes = 0L;
+        var fit = blocks.TakeWhile((block, number) => (bytes += block.Body.Length + 1024) <= Limits.BlockBytes + 4096 || number == 0).Take(MaximumBlocks).ToList();
+        return new BlocksMessage(fit.Count == blocks.Count ? final : null, fit);
+    }
+
     private protected override void Write(CborWriter writer)
     {
         writer.WriteStartArray(3);
