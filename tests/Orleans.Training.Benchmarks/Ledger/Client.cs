@@ -23,7 +23,11 @@ internal sealed class Client(IReadOnlyList<ValidatorProcess> validators, int con
     public async Task<int> Saturate(Transaction[] transactions, int window, FinalityWatch watch, CancellationToken over)
     {
         using var room = new SemaphoreSlim(window);
-        void Release(int entries) => room.Release(entries);
+        void Release(int entries)
+        {
+            if (entries > 0) room.Release(entries);
+        }
+
         watch.Committed += Release;
         var next = -1;
         try

@@ -47,9 +47,9 @@ internal static class CommitPart
         var (first, last) = (measured[0], measured[^1]);
         var (entries, seconds) = (last.Entries - first.Entries, Stopwatch.GetElapsedTime(first.Timestamp, last.Timestamp).TotalSeconds);
         var (servers, clients) = (last.Servers - first.Servers, last.Clients - first.Clients);
-        var thirds = Enumerable.Range(0, 3).Select(third => (From: measured[third * (measured.Length - 1) / 3], To: measured[(third + 1) * (measured.Length - 1) / 3]))
-            .Select(part => (part.To.Entries - part.From.Entries) / Stopwatch.GetElapsedTime(part.From.Timestamp, part.To.Timestamp).TotalSeconds).ToArray();
-        return (entries / seconds, servers / entries, clients / entries, servers / seconds, thirds.Min(), thirds.Max(), measured.Length - 1, entries);
+        var thirds = Enumerable.Range(0, 4).Select(third => measured.Last(sample => sample.Timestamp <= first.Timestamp + third * (last.Timestamp - first.Timestamp) / 3)).ToArray();
+        var rates = thirds.Zip(thirds.Skip(1), (from, to) => (to.Entries - from.Entries) / Math.Max(1e-3, Stopwatch.GetElapsedTime(from.Timestamp, to.Timestamp).TotalSeconds)).ToArray();
+        return (entries / seconds, servers / entries, clients / entries, servers / seconds, rates.Min(), rates.Max(), measured.Length - 1, entries);
     }
 
     private static async Task<(double PerSecond, double Processor)> Saturation(ValidatorCluster cluster, LedgerPlan plan)

@@ -13,6 +13,7 @@ internal static class FaultPart
         var killed = await Silence(cluster, "SIGKILL", "KILL", time);
         await killed.Kill();
         await Restart(cluster, killed);
+        await Lines.Pass(TimeSpan.FromSeconds(1));
         var stopped = await Silence(cluster, "SIGSTOP", "STOP", time);
         var clock = Stopwatch.StartNew();
         stopped.Signal("CONT");

@@ -11,6 +11,7 @@ internal sealed class FinalityWatch : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<UInt128, (long Since, TaskCompletionSource<Final> Seen)> _expected = [];
     private readonly Task _following;
+    private volatile Exception? _failure;
     private long _entries;
 
     public FinalityWatch(ValidatorProcess validator, long height) => _following = Task.Run(() => Run(validator, height));
@@ -37,6 +38,7 @@ internal sealed class FinalityWatch : IAsyncDisposable
     {
         var seen = new TaskCompletionSource<Final>(TaskCreationOptions.RunContinuationsAsynchronously);
         _expected[Name(transaction.Encoded.Span)] = (Stopwatch.GetTimestamp(), seen);
+        if (_failure is { } failure) seen.TrySetException(failure);
         return seen.Task;
     }
 
@@ -55,7 +57,8 @@ internal sealed class FinalityWatch : IAsyncDisposable
         }
         catch (Exception exception) when (!_stop.IsCancellationRequested)
         {
-            // Whoever waits for a transaction is to know why none comes any more.
+            // Whoever waits for a transaction, now or later, is to know why none comes any more.
+            _failure = exception;
             foreach (var (_, seen) in _expected.Values) seen.TrySetException(exception);
             throw;
         }

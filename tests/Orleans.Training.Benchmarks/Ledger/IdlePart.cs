@@ -24,7 +24,7 @@ internal static class IdlePart
         await Lines.Pass(TimeSpan.FromSeconds(Math.Min(plan.Seconds, 10)));
         var share = (ProcessorClock.Own - used) / clock.Elapsed.TotalSeconds;
         var bytes = Memory() - memory;
-        Lines.Say($"{shards.Length} idle shards in one process, all four seats of each: {1e2 * share:F2} % of a processor, {bytes / 1e6:F0} MB; a seat {1e4 * share / shards.Length / 4:F2} % of a hundredth of a processor, {bytes / 1e3 / shards.Length / 4:F0} kB of objects");
+        Lines.Say($"{shards.Length} idle shards in one process, all four seats of each: {1e2 * share:F2} % of a processor, {bytes / 1e6:F0} MB of objects; a seat {1e6 * share / shards.Length / 4:F0} µs CPU a second, {bytes / 1e3 / shards.Length / 4:F0} kB");
         foreach (var shard in shards) await shard.DisposeAsync();
     }
 
