@@ -9,7 +9,7 @@ internal static class FaultPart
 
     public static async Task Run(ValidatorCluster cluster, LedgerPlan plan)
     {
-        var time = TimeSpan.FromSeconds(Math.Clamp(plan.Seconds, 3, 10));
+        var time = TimeSpan.FromSeconds(Math.Clamp(plan.Seconds, 2, 10));
         var killed = await Silence(cluster, "SIGKILL", "KILL", time);
         await killed.Kill();
         await Restart(cluster, killed);

@@ -19,7 +19,7 @@ internal static class IdlePart
             await shard.Entries(0, 0, 1);
         }
 
-        await Lines.Pass(TimeSpan.FromSeconds(2));
+        await Lines.Pass(TimeSpan.FromSeconds(1));
         var (used, clock) = (ProcessorClock.Own, Stopwatch.StartNew());
         await Lines.Pass(TimeSpan.FromSeconds(Math.Min(plan.Seconds, 10)));
         var share = (ProcessorClock.Own - used) / clock.Elapsed.TotalSeconds;

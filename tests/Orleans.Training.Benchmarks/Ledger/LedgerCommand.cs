@@ -25,9 +25,10 @@ internal static class LedgerCommand
         }
 
         if (plan.Has("idle")) await IdlePart.Run(plan);
+        if (plan.Has("micro")) await MicroPart.Run(plan);
         if (plan.Has("etcd") && await EtcdPart.Run(plan) is { } etcd) standings.Add(etcd);
         if (plan.Has("postgres") && await PostgresPart.Run(plan) is { } postgres) standings.Add(postgres);
-        if (standings.Count > 1) Lines.Compare(standings);
+        if (plan.Has("commits") && standings.Count > 1) Lines.Compare(standings);
         if (plan.Has("profile")) await ProfilePart.Run(plan);
         return 0;
     }

@@ -8,7 +8,7 @@ namespace Orleans.Training.Benchmarks;
 /// <param name="Only">One part alone, or null for all.</param>
 internal sealed record LedgerPlan(bool IsQuick, int Seconds, string? Only)
 {
-    private static readonly string[] Parts = ["commits", "faults", "idle", "etcd", "postgres", "profile"];
+    private static readonly string[] Parts = ["commits", "faults", "idle", "micro", "etcd", "postgres", "profile"];
 
     /// <summary>What the command line may say.</summary>
     public static string Usage { get; } = $"./run bench ledger [--quick] [--seconds N] [--only {string.Join('|', Parts)}]";

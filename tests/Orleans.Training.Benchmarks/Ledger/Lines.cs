@@ -36,8 +36,9 @@ internal static class Lines
     /// <summary>The systems side by side, and the first one's ratio to each of the others.</summary>
     public static void Compare(IReadOnlyList<Standing> standings)
     {
-        foreach (var standing in standings) Say($"  {standing.Name,-34} {standing.PerSecond,8:F0}/s {1e6 * standing.ProcessorSeconds,7:F0} µs CPU each {standing.AloneMilliseconds,7:F2} ms alone   {standing.What}");
+        foreach (var standing in standings) Say($"  {standing.Name,-20} {standing.PerSecond,7:F0} a second, {1e6 * standing.ProcessorSeconds,5:F0} µs CPU each, {standing.AloneMilliseconds,6:F2} ms alone: {standing.What}");
         var own = standings[0];
         foreach (var other in standings.Skip(1)) Say($"{own.Name} : {other.Name} = {own.PerSecond / other.PerSecond:F2} in units a second, {own.ProcessorSeconds / other.ProcessorSeconds:F2} in CPU a unit, {own.AloneMilliseconds / other.AloneMilliseconds:F2} in delay alone");
+        Say($"of another machine, for orientation, not measured here: CometBFT 0.37 with 4 validators 2,087 signed tx/s, 920 µs CPU each, 62 ms alone; Fabric 3 with 4 SmartBFT orderers and a peer 494 tx/s, 3,200 µs CPU each, 211 ms alone");
     }
 }

@@ -31,7 +31,7 @@ internal static class PhysicalBounds
     /// <summary>Seconds on the clock, and of a processor, for one append of so many bytes that is then durable.</summary>
     public static (double Seconds, double Processor) Sync(string folder, int bytes)
     {
-        const int syncs = 500;
+        const int syncs = 200;
         using var file = new FileStream(Path.Combine(folder, "sync"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 0);
         var content = new byte[bytes];
         var (used, clock) = (ProcessorClock.Own, Stopwatch.StartNew());
@@ -72,7 +72,8 @@ internal static class PhysicalBounds
         return (ProcessorClock.Own - used) / all;
     }
 
-    private static double Each(int calls, Action call)
+    /// <summary>Processor seconds of one call on this thread, in steady state.</summary>
+    public static double Each(int calls, Action call)
     {
         for (var i = 0; i < calls / 4; i++) call();
         var used = ProcessorClock.Own;
