@@ -12,6 +12,8 @@ namespace Orleans.Training.Benchmarks;
 /// <summary>What this machine can do at best, one thread unless said otherwise: the floor under every design.</summary>
 internal static class PhysicalBounds
 {
+    private const int Tries = 8;
+
     /// <summary>Processor seconds of one Ed25519 verification of a message of 421 bytes.</summary>
     public static double Verification()
     {
@@ -31,17 +33,21 @@ internal static class PhysicalBounds
     /// <summary>Seconds on the clock, and of a processor, for one append of so many bytes that is then durable.</summary>
     public static (double Seconds, double Processor) Sync(string folder, int bytes)
     {
-        const int syncs = 200;
+        const int syncs = 40;
         using var file = new FileStream(Path.Combine(folder, "sync"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 0);
-        var content = new byte[bytes];
-        var (used, clock) = (ProcessorClock.Own, Stopwatch.StartNew());
-        for (var i = 0; i < syncs; i++)
+        var (content, offset) = (new byte[bytes], 0L);
+        var tries = Enumerable.Range(0, Tries).Select(_ =>
         {
-            RandomAccess.Write(file.SafeFileHandle, content, (long)i * bytes);
-            RandomAccess.FlushToDisk(file.SafeFileHandle);
-        }
+            var (used, clock) = (Used, Stopwatch.StartNew());
+            for (var i = 0; i < syncs; i++, offset += bytes)
+            {
+                RandomAccess.Write(file.SafeFileHandle, content, offset);
+                RandomAccess.FlushToDisk(file.SafeFileHandle);
+            }
 
-        return (clock.Elapsed.TotalSeconds / syncs, (ProcessorClock.Own - used) / syncs);
+            return (Seconds: clock.Elapsed.TotalSeconds / syncs, Processor: (Used - used) / syncs);
+        }).ToArray();
+        return (tries.Min(each => each.Seconds), tries.Min(each => each.Processor));
     }
 
     /// <summary>Processor seconds, both ends together, of one byte through TLS 1.3 on loopback in large pieces.</summary>
@@ -59,31 +65,40 @@ internal static class PhysicalBounds
         await using var sending = new SslStream(client.GetStream(), false, (_, shown, _, _) => shown?.GetCertHashString() == certificate.GetCertHashString());
         await using var receiving = new SslStream(server.GetStream());
         await Task.WhenAll(sending.AuthenticateAsClientAsync("bench"), receiving.AuthenticateAsServerAsync(certificate));
-        const long all = 1L << 29;
-        var used = ProcessorClock.Own;
-        var writing = Task.Run(async () =>
+        const long all = 1L << 26;
+        var (piece, read, best) = (new byte[64 * 1024], new byte[64 * 1024], double.MaxValue);
+        for (var i = 0; i < Tries; i++)
         {
-            var piece = new byte[64 * 1024];
-            for (long sent = 0; sent < all; sent += piece.Length) await sending.WriteAsync(piece);
-        });
-        var read = new byte[64 * 1024];
-        for (long received = 0; received < all;) received += await receiving.ReadAsync(read);
-        await writing;
-        return (ProcessorClock.Own - used) / all;
-    }
-
-    /// <summary>Processor seconds of one call on this thread, in steady state.</summary>
-    public static double Each(int calls, Action call)
-    {
-        for (var i = 0; i < calls / 4; i++) call();
-        var used = ProcessorClock.Own;
-        // The kernel counts in hundredths of a second.
-        var done = 0;
-        for (; ProcessorClock.Own - used < 0.3; done += calls / 4)
-        {
-            for (var i = 0; i < calls / 4; i++) call();
+            var used = Used;
+            var writing = Task.Run(async () =>
+            {
+                for (long sent = 0; sent < all; sent += piece.Length) await sending.WriteAsync(piece);
+            });
+            for (long received = 0; received < all;) received += await receiving.ReadAsync(read);
+            await writing;
+            best = Math.Min(best, (Used - used) / all);
         }
 
-        return (ProcessorClock.Own - used) / done;
+        return best;
     }
+
+    /// <summary>Processor seconds of one call on this thread, in steady state: the best of some tries, for neighbours only make it slower.</summary>
+    public static double Each(int calls, Action call)
+    {
+        for (var i = 0; i < calls; i++) call();
+        return Enumerable.Range(0, Tries).Min(_ =>
+        {
+            var (used, done) = (Used, 0);
+            while (Used - used < 0.03)
+            {
+                for (var i = 0; i < calls / 20; i++) call();
+                done += calls / 20;
+            }
+
+            return (Used - used) / done;
+        });
+    }
+
+    // Finer than what /proc says.
+    private static double Used => Environment.CpuUsage.TotalTime.TotalSeconds;
 }
