@@ -47,5 +47,8 @@ internal static class ProfilePart
             var spent = of.Sum(part => parts.GetValueOrDefault(part));
             Lines.Say($"  {name}: {spent:F1} µs, at best {bound:F1} ({what}): factor {spent / bound:F1}");
         }
+
+        var others = parts.Where(part => !bounds.Any(bound => bound.Parts.Contains(part.Key))).OrderByDescending(part => part.Value);
+        Lines.Say($"  nothing in nature asks for the others: {string.Join(", ", others.Select(part => FormattableString.Invariant($"{part.Key} {part.Value:F1}")))}");
     }
 }
