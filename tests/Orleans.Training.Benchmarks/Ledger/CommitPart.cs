@@ -29,7 +29,7 @@ internal static class CommitPart
     /// <summary>Loads a cluster until the time is over, and gives the entries a second and the processor seconds of an entry between the first second and the end.</summary>
     internal static async Task<(double PerSecond, double Processor, double ClientProcessor, double Busy, double Least, double Most, long Blocks, long Entries)> Saturate(ValidatorCluster cluster, TimeSpan time)
     {
-        var transactions = await cluster.Transactions((int)(SignedPerSecond * (time.TotalSeconds + 4)));
+        var transactions = await cluster.Transactions((int)(SignedPerSecond * (time.TotalSeconds + 3)));
         var samples = new List<Sample>();
         var (watch, before) = (cluster.Watch, cluster.Watch.Entries);
         void Look(int entries)
