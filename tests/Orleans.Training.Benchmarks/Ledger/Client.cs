@@ -22,7 +22,8 @@ internal sealed class Client(IReadOnlyList<ValidatorProcess> validators, int con
     /// </summary>
     public async Task<int> Saturate(Transaction[] transactions, int window, FinalityWatch watch, CancellationToken over)
     {
-        using var room = new SemaphoreSlim(window);
+        // Not disposed of: a block may still be on its way to Release when the last submission is made.
+        var room = new SemaphoreSlim(window);
         void Release(int entries)
         {
             if (entries > 0) room.Release(entries);

@@ -36,7 +36,10 @@ internal static class CommitPart
         {
             var now = new Sample(Stopwatch.GetTimestamp(), watch.Entries, cluster.ProcessorSeconds, ProcessorClock.Own);
             // Blocks that become final together come together: they are one sample.
-            if (samples.Count > 0 && Stopwatch.GetElapsedTime(samples[^1].Timestamp, now.Timestamp) < Together) samples[^1] = now; else samples.Add(now);
+            lock (samples)
+            {
+                if (samples.Count > 0 && Stopwatch.GetElapsedTime(samples[^1].Timestamp, now.Timestamp) < Together) samples[^1] = now; else samples.Add(now);
+            }
         }
 
         watch.Committed += Look;
@@ -47,10 +50,11 @@ internal static class CommitPart
         var (begun, enough) = (Stopwatch.GetTimestamp(), samples.Count + FewestSamples);
         await Lines.Pass(time);
         using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-        while (!load.IsCompleted && samples.Count < enough) await pause.WaitForNextTickAsync();
+        while (!load.IsCompleted && samples.Count < enough && watch.Entries >= before) await pause.WaitForNextTickAsync();
         await over.CancelAsync();
         var submitted = await load;
-        var measured = samples.ToArray().SkipWhile(sample => sample.Timestamp < begun).ToArray();
+        Sample[] measured;
+        lock (samples) measured = [.. samples.SkipWhile(sample => sample.Timestamp < begun)];
         while (watch.Entries < before + submitted) await pause.WaitForNextTickAsync();
         watch.Committed -= Look;
         if (measured.Length < 2) throw new InvalidOperationException($"Almost no blocks were made in {time.TotalSeconds} s: measure for longer.");

@@ -27,8 +27,8 @@ internal sealed class FinalityWatch : IAsyncDisposable
     /// <summary>The blocks so far.</summary>
     public ConcurrentQueue<Arrival> Arrivals { get; } = new();
 
-    /// <summary>Entries seen so far.</summary>
-    public long Entries => Interlocked.Read(ref _entries);
+    /// <summary>Entries seen so far; fails when no more can be seen.</summary>
+    public long Entries => _failure is { } failure ? throw new InvalidOperationException("The final blocks can no longer be followed.", failure) : Interlocked.Read(ref _entries);
 
     /// <summary>Told of every block how many entries it has.</summary>
     public event Action<int>? Committed;
