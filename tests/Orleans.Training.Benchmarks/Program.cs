@@ -5,7 +5,7 @@ return args switch
     ["aggregation"] => AggregationBenchmark.Run(),
     ["growth", .. var options] => await GrowthBenchmark.Run(options),
     ["lanes"] => LanesBenchmark.Run(),
-    ["ledger"] => await LedgerBenchmark.Run(),
+    ["ledger", .. var options] => await LedgerCommand.Run(options),
     ["overhead"] => await OverheadBenchmark.Run(),
     ["evaluate", "robustness", .. var options] => await RobustnessCommand.Run(options),
     _ => Usage(),
@@ -13,6 +13,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine($"use: ./run bench aggregation | ./run bench growth [--entries N] | ./run bench lanes | ./run bench ledger | ./run bench overhead | {RobustnessPlan.Usage}");
+    Console.Error.WriteLine($"use: ./run bench aggregation | ./run bench growth [--entries N] | ./run bench lanes | {LedgerPlan.Usage} | ./run bench overhead | {RobustnessPlan.Usage}");
     return 2;
 }

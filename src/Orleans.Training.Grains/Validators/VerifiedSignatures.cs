@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Orleans.Training.Protocol;
 
 namespace Orleans.Training.Grains.Validators;
@@ -9,6 +8,7 @@ namespace Orleans.Training.Grains.Validators;
 /// </summary>
 public sealed class VerifiedSignatures(int capacity = 1 << 17)
 {
+    private const int OnStack = 2048;
     private readonly Lock _lock = new();
     private HashSet<Digest> _recent = [];
     private HashSet<Digest> _older = [];
@@ -34,14 +34,12 @@ public sealed class VerifiedSignatures(int capacity = 1 << 17)
     // The key id and the signature have fixed lengths, so nothing can be moved from one part to another.
     private static Digest NameOf(PublicKey key, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature)
     {
-        Span<byte> id = stackalloc byte[Identifier.Size];
-        key.Id.CopyTo(id);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(id);
-        hash.AppendData(signature);
-        hash.AppendData(message);
-        Span<byte> name = stackalloc byte[Digest.Size];
-        hash.GetHashAndReset(name);
-        return Digest.From(name);
+        var size = Identifier.Size + signature.Length + message.Length;
+        // One call for the whole is several times cheaper than a hash that is fed in parts.
+        Span<byte> named = size <= OnStack ? stackalloc byte[size] : new byte[size];
+        key.Id.CopyTo(named);
+        signature.CopyTo(named[Identifier.Size..]);
+        message.CopyTo(named[(Identifier.Size + signature.Length)..]);
+        return Digest.Of(named);
     }
 }

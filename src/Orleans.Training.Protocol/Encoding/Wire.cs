@@ -8,12 +8,22 @@ namespace Orleans.Training.Protocol;
 /// </summary>
 public static class Wire
 {
+    // A thread keeps one writer with the buffer that it has grown, unless that is large.
+    private const int SmallBytes = 64 * 1024;
+    [ThreadStatic] private static CborWriter? _idle;
+
     /// <summary>Encodes one item.</summary>
     public static byte[] Encode(Action<CborWriter> write)
     {
-        var writer = new CborWriter(CborConformanceMode.Canonical);
+        // While it is in use nobody finds it: what is encoded may encode something else first.
+        var writer = _idle ?? new CborWriter(CborConformanceMode.Canonical);
+        _idle = null;
         write(writer);
-        return writer.Encode();
+        var encoded = writer.Encode();
+        if (encoded.Length > SmallBytes) return encoded;
+        writer.Reset();
+        _idle = writer;
+        return encoded;
     }
 
     /// <summary>

@@ -104,31 +104,27 @@ public sealed class Transaction
     public Digest Digest { get; }
 
     /// <summary>The bytes that a signer of this algorithm must sign.</summary>
-    public static byte[] SigStructure(SignatureAlgorithm algorithm, ReadOnlySpan<byte> payload)
+    public static byte[] SigStructure(SignatureAlgorithm algorithm, ReadOnlyMemory<byte> payload) => Wire.Encode(writer =>
     {
-        var writer = new CborWriter(CborConformanceMode.Canonical);
         writer.WriteStartArray(4);
         writer.WriteTextString("Signature1");
         writer.WriteByteString(Protected(algorithm));
         writer.WriteByteString("FLv1-tx"u8);
-        writer.WriteByteString(payload);
+        writer.WriteByteString(payload.Span);
         writer.WriteEndArray();
-        return writer.Encode();
-    }
+    });
 
     /// <summary>Joins a payload and its signature.</summary>
-    public static byte[] Assemble(SignatureAlgorithm algorithm, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> signature)
+    public static byte[] Assemble(SignatureAlgorithm algorithm, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> signature) => Wire.Encode(writer =>
     {
-        var writer = new CborWriter(CborConformanceMode.Canonical);
         writer.WriteStartArray(4);
         writer.WriteByteString(Protected(algorithm));
         writer.WriteStartMap(0);
         writer.WriteEndMap();
-        writer.WriteByteString(payload);
-        writer.WriteByteString(signature);
+        writer.WriteByteString(payload.Span);
+        writer.WriteByteString(signature.Span);
         writer.WriteEndArray();
-        return writer.Encode();
-    }
+    });
 
     /// <summary>Parses; gives <see cref="Rejection.TooLarge"/> or <see cref="Rejection.Malformed"/> for what is no transaction.</summary>
     public static Rejection TryParse(ReadOnlyMemory<byte> encoded, out Transaction? transaction)
@@ -137,7 +133,7 @@ public sealed class Transaction
         if (encoded.Length > Limits.TransactionBytes) return Rejection.TooLarge;
         if (!Wire.TryDecode(encoded, Limits.TransactionBytes, Split, out var parts)
             || !Wire.TryDecode(parts.Payload, Limits.TransactionBytes, TransactionPayload.Read, out var payload)) return Rejection.Malformed;
-        transaction = new Transaction(payload, parts.Algorithm, SigStructure(parts.Algorithm, parts.Payload.Span), parts.Signature, encoded);
+        transaction = new Transaction(payload, parts.Algorithm, SigStructure(parts.Algorithm, parts.Payload), parts.Signature, encoded);
         return Rejection.None;
     }
 

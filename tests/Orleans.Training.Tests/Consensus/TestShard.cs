@@ -127,7 +127,7 @@ internal sealed class TestShard
             Arguments = arguments ?? new byte[] { (byte)(argument >> 24), (byte)(argument >> 16), (byte)(argument >> 8), (byte)argument },
         };
         var signature = Digest.Of(BitConverter.GetBytes(number)).ToArray();
-        Assert.Equal(Rejection.None, Transaction.TryParse(Transaction.Assemble(SignatureAlgorithm.Ed25519, payload.Encode(), [.. signature, .. signature]), out var transaction));
+        Assert.Equal(Rejection.None, Transaction.TryParse(Transaction.Assemble(SignatureAlgorithm.Ed25519, payload.Encode(), (byte[])[.. signature, .. signature]), out var transaction));
         return transaction!;
     }
 

@@ -56,7 +56,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         yield return Cbor("Wire.Digest", 64, Wire.ReadDigest, (writer, value) => writer.Write(value), Digest.Zero);
         yield return Cbor("PublicKey", 128, PublicKey.Read, (writer, value) => value.Write(writer), TestShard.Key("va").Public, Es256Key());
         yield return new("Transaction", [.. Transactions.Select(transaction => transaction.Encoded.ToArray())], bytes => Transaction.TryParse(bytes, out var transaction) is Rejection.None
-            ? Transaction.Assemble(transaction!.Algorithm, transaction.Payload.Encode(), transaction.Signature.Span) : null);
+            ? Transaction.Assemble(transaction!.Algorithm, transaction.Payload.Encode(), transaction.Signature) : null);
         yield return new("Block", [.. SmallBlocks.Select(block => block.Encode())], bytes => Block.TryParse(bytes, out var block) ? EncodeAgain(block!) : null);
         yield return new("Leaf", [.. Export.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Leaves)], bytes => Leaf.TryParse(bytes, out var leaf) ? leaf!.Encode() : null);
         yield return new("Genesis", [Genesis.Encode()], bytes => Genesis.TryParse(bytes, out var genesis) ? genesis!.Encode() : null);
