@@ -13,12 +13,9 @@ namespace Orleans.Training.Grains.History;
 /// </summary>
 internal sealed partial class Backfill : IAsyncDisposable
 {
-    // One finalization may stand for more blocks than a message holds.
-    private const long MaximumWaiting = 64L * 1024 * 1024;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private readonly Genesis _genesis;
-    private readonly LedgerMachine _machine;
+    private readonly FinalRun _run;
     private readonly CommittedChain _past;
     private readonly SnapshotRecord _target;
     private readonly Func<IReadOnlyList<ParticipantId>> _peers;
@@ -27,7 +24,6 @@ internal sealed partial class Backfill : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly Channel<BlocksMessage> _answers = Channel.CreateBounded<BlocksMessage>(1);
-    private readonly List<Block> _waiting = [];
     private volatile Question? _asked;
 
     private sealed record Question(ParticipantId Peer, ulong From);
@@ -42,8 +38,7 @@ internal sealed partial class Backfill : IAsyncDisposable
     /// <param name="logger">Where to log.</param>
     public Backfill(Genesis genesis, CommittedChain past, SnapshotRecord target, Func<IReadOnlyList<ParticipantId>> peers, ITransport transport, TimeProvider time, ILogger logger)
     {
-        (_genesis, _past, _target, _peers, _transport, _time, _logger) = (genesis, past, target, peers, transport, time, logger);
-        _machine = new LedgerMachine(genesis, new VerifiedSignatures(1).Verify);
+        (_run, _past, _target, _peers, _transport, _time, _logger) = (new FinalRun(genesis, new LedgerMachine(genesis, new VerifiedSignatures(1).Verify)), past, target, peers, transport, time, logger);
         Done = Task.Run(Work);
     }
 
@@ -75,7 +70,7 @@ internal sealed partial class Backfill : IAsyncDisposable
             if (peers.Count == 0 || await Ask(peers[attempt % peers.Count]) is not { } answer || !Take(answer))
             {
                 attempt++;
-                _waiting.Clear();
+                _run.Forget();
             }
 
             if (peers.Count == 0) await Task.Delay(Patience, _time, _stop.Token);
@@ -90,10 +85,10 @@ internal sealed partial class Backfill : IAsyncDisposable
 
     private async ValueTask<BlocksMessage?> Ask(ParticipantId peer)
     {
-        var height = (_waiting.Count > 0 ? _waiting[^1] : _past.Head.Block).Header.Height;
-        _asked = new Question(peer, height + 1);
+        var next = (ulong)_run.Next(_past.Head);
+        _asked = new Question(peer, next);
         // Of a block that nobody has: so that the answer comes from what is final, with its finalization.
-        _transport.Send(peer, new GetBlocks(height, Digest.Zero).Encode());
+        _transport.Send(peer, new GetBlocks(next - 1, Digest.Zero).Encode());
         using var patience = new CancellationTokenSource(Patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _stop.Token);
         try
@@ -112,25 +107,10 @@ internal sealed partial class Backfill : IAsyncDisposable
         }
     }
 
-    // Whatever is final under the validators of the state before it; up to the target, and each block the parent of the next.
     private bool Take(BlocksMessage answer)
     {
-        foreach (var block in answer.Blocks)
-        {
-            if (block.Header.Parent != (_waiting.Count > 0 ? _waiting[^1] : _past.Head.Block).Digest) return false;
-            _waiting.Add(block);
-        }
-
-        if (answer.Final is not { } final) return _waiting.Sum(block => block.Body.Length + 1024L) <= MaximumWaiting;
-        if (final.Kind is not VoteKind.Finalize || final.Digest != _waiting[^1].Digest || !final.Verify(LedgerState.Of(_past.Head).Validators, _genesis.Chain, _genesis.Shard)) return false;
-        foreach (var block in _waiting.TakeWhile(block => block.Header.Height <= _target.Height))
-        {
-            _stop.Token.ThrowIfCancellationRequested();
-            if (_machine.Execute(_past.Head, block) is not { } executed) return false;
-            _past.Append(executed, block.Digest == final.Digest ? final : null);
-        }
-
-        _waiting.Clear();
+        if (_run.Take(_past.Head, answer.Blocks, answer.Final, _target.Height) is not { } executed) return false;
+        foreach (var block in executed) _past.Append(block, block.Block.Digest == answer.Final!.Digest ? answer.Final : null);
         return true;
     }
 

@@ -22,6 +22,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
     private readonly ConcurrentDictionary<ulong, TrustPolicy> _policies = [];
     private readonly ConcurrentDictionary<TransactionKey, long> _index = [];
     private readonly SemaphoreSlim _advancing = new(1);
+    private readonly FinalRun _run;
     private readonly CancellationTokenSource _stop;
     private readonly Task _following;
 
@@ -36,6 +37,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         (Genesis, Validators, _time, _logger) = (genesis, validators, time, logger);
         Machine = new LedgerMachine(genesis, new VerifiedSignatures().Verify);
         Chain = new CommittedChain(Machine.CreateGenesis());
+        _run = new FinalRun(genesis, Machine);
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _following = Task.Run(Follow, CancellationToken.None);
     }
@@ -83,7 +85,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         {
             try
             {
-                while (Head.Tree.Size < size && await Advance(await Validators[seat].Follow(Chain.Count).WaitAsync(patience.Token)))
+                while (Head.Tree.Size < size && await Advance(await Validators[seat].Follow(_run.Next(Chain.Head)).WaitAsync(patience.Token)))
                 {
                     // Until its checkpoint is reached.
                 }
@@ -141,7 +143,7 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         {
             try
             {
-                while (await Advance(await Validators[seat].Follow(Chain.Count).WaitAsync(_stop.Token)))
+                while (await Advance(await Validators[seat].Follow(_run.Next(Chain.Head)).WaitAsync(_stop.Token)))
                 {
                     // As long as this validator gives blocks or an honest 'none yet'.
                 }
@@ -161,18 +163,12 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         try
         {
             if (final.Blocks.Length == 0) return true;
-            if (!Certificate.TryParse(final.Finalization, out var certificate) || certificate!.Kind is not VoteKind.Finalize || !certificate.Verify(Head.Validators, Genesis.Chain, Genesis.Shard)) return false;
-            var executed = new List<ExecutedBlock>();
-            foreach (var encoded in final.Blocks)
+            if (Certificate.TryParse(final.Finalization, out var certificate) != final.Finalization is not null || Parsed(final.Blocks) is not { } blocks || _run.Take(Chain.Head, blocks, certificate) is not { } executed)
             {
-                if (!Block.TryParse(encoded, out var block)) return false;
-                if (block!.Header.Height < (ulong)Chain.Count) continue;
-                if (Machine.Execute(executed.Count > 0 ? executed[^1] : Chain.Head, block) is not { } next) return false;
-                executed.Add(next);
+                _run.Forget();
+                return false;
             }
 
-            if (executed.Count == 0) return true;
-            if (executed[^1].Block.Digest != certificate.Digest) return false;
             foreach (var block in executed) Append(block, block == executed[^1] ? certificate : null);
             return true;
         }
@@ -180,6 +176,18 @@ internal sealed partial class ShardFollower : IAsyncDisposable
         {
             _advancing.Release();
         }
+    }
+
+    private static List<Block>? Parsed(byte[][] encoded)
+    {
+        var blocks = new List<Block>(encoded.Length);
+        foreach (var bytes in encoded)
+        {
+            if (!Block.TryParse(bytes, out var block)) return null;
+            blocks.Add(block!);
+        }
+
+        return blocks;
     }
 
     // The index comes first, so that whoever sees the block finds its transactions.

@@ -142,7 +142,7 @@ public sealed class JoiningTests : IAsyncLifetime
             return asked++ switch
             {
                 0 => new BlocksMessage(unsigned, blocks),
-                1 => new BlocksMessage(final, [blocks[0], .. blocks]),
+                1 => new BlocksMessage(final, [blocks[0], .. blocks.Skip(2)]),
                 2 => new BlocksMessage(final, [forged]),
                 // The next answer is asked for behind these.
                 3 => new BlocksMessage(null, [.. blocks.Take(1)]),
