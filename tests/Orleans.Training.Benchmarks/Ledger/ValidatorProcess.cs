@@ -103,10 +103,17 @@ internal sealed class ValidatorProcess(string root, Genesis genesis, string gene
     /// <summary>The final blocks from a height on as this validator serves them, for ever.</summary>
     public async IAsyncEnumerable<Block> Follow(long height, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        using var glance = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
         while (true)
         {
             var bytes = await Get(string.Create(CultureInfo.InvariantCulture, $"blocks/{height}"), cancellationToken);
-            if (bytes is not { Length: > 0 }) continue;
+            if (bytes is not { Length: > 0 })
+            {
+                // It waits itself when there are none yet; not when they lie in a past that it is still fetching.
+                if (bytes is null) await glance.WaitForNextTickAsync(cancellationToken);
+                continue;
+            }
+
             if (!ConsensusMessage.TryParse(bytes, out var message)) throw new InvalidOperationException($"{organisation} serves something that is no message.");
             foreach (var block in ((BlocksMessage)message!).Blocks)
             {
@@ -116,13 +123,23 @@ internal sealed class ValidatorProcess(string root, Genesis genesis, string gene
         }
     }
 
-    /// <summary>Reads with the key; null for 404.</summary>
+    /// <summary>Whether it has joined at a snapshot, as its log says.</summary>
+    public bool HasJoined
+    {
+        get
+        {
+            using var log = new StreamReader(new FileStream(Log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+            return log.ReadToEnd().Contains("goes on from the snapshot of block", StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>Reads with the key; null for 404, and for 503: not now.</summary>
     public async Task<byte[]?> Get(string path, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Address, $"shards/{genesis.Shard}/{path}"));
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _apiKey);
         using var response = await Http.SendAsync(request, cancellationToken);
-        if (response.StatusCode is System.Net.HttpStatusCode.NotFound) return null;
+        if (response.StatusCode is System.Net.HttpStatusCode.NotFound or System.Net.HttpStatusCode.ServiceUnavailable) return null;
         return await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(cancellationToken);
     }
 
