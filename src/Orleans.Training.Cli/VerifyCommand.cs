@@ -6,22 +6,26 @@ using Orleans.Training.Trainer;
 
 namespace Orleans.Training.Cli;
 
-/// <summary><c>otrain verify</c>: checks an exported run, or evidence, offline. Loads neither Orleans nor libtorch.</summary>
+/// <summary><c>otrain verify</c>: checks an exported run, evidence, or the proof of a snapshot, offline. Loads neither Orleans nor libtorch.</summary>
 internal static class VerifyCommand
 {
     private const int MaximumPolicyBytes = 256 * 1024;
 
     public static Command Create()
     {
-        var what = new Argument<string>("what") { Description = "The folder of an exported run, or a file with evidence of a validator's fault." };
+        var what = new Argument<string>("what") { Description = "The folder of an exported run, or a file: evidence of a validator's fault, or the proof that a quorum has attested a snapshot." };
         what.Validators.Add(result => { if (result.GetValue(what) is ['-', ..] option) result.AddError($"Unrecognized option '{option}'."); });
         var trust = new Option<string?>("--trust") { Description = "The trust policy (C2SP tlog-policy), from elsewhere than the run; an exported run needs it." };
-        var genesis = new Option<string?>("--genesis") { Description = "The genesis of the shard, which says whose key the evidence names." };
+        var genesis = new Option<string?>("--genesis") { Description = "The genesis of the shard: says whose key the evidence names, and from whom the proof of a snapshot begins." };
+        var snapshot = new Option<string?>("--snapshot") { Description = "The snapshot that the proof is about, to be compared with it." };
         var json = new Option<bool>("--json") { Description = "One JSON object instead of text." };
-        var command = new Command("verify", "Checks an exported run offline: every signature, certificate, hash, receipt and aggregation. Or the evidence that a validator lied.") { what, trust, genesis, json };
-        command.SetAction(parsed => File.Exists(parsed.GetValue(what)!)
-            ? EvidenceReport.Run(parsed.GetValue(what)!, parsed.GetValue(genesis), parsed.GetValue(json))
-            : Run(parsed.GetValue(what)!, parsed.GetValue(trust), parsed.GetValue(json)));
+        var command = new Command("verify", "Checks an exported run offline: every signature, certificate, hash, receipt and aggregation. Or the evidence that a validator lied, or the proof of a snapshot.") { what, trust, genesis, snapshot, json };
+        command.SetAction(parsed =>
+        {
+            var path = parsed.GetValue(what)!;
+            if (SnapshotReport.Find(path) is { } offer) return SnapshotReport.Run(path, offer, parsed.GetValue(genesis), parsed.GetValue(snapshot), parsed.GetValue(json));
+            return File.Exists(path) ? EvidenceReport.Run(path, parsed.GetValue(genesis), parsed.GetValue(json)) : Run(path, parsed.GetValue(trust), parsed.GetValue(json));
+        });
         return command;
     }
 

@@ -1,3 +1,4 @@
+using Orleans.Training.Cli;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Ledger;
@@ -32,6 +33,8 @@ public sealed class JoinProcessTests(ITestOutputHelper output)
         Assert.True(Snapshot.TryRead(bytes, out var executed));
         Assert.Equal((snapshot.Block, snapshot.Height), (executed!.Block.Digest, executed.Block.Header.Height));
 
+        if (crashAt is null) await RequireVerified(federation, offer.Encode().ToArray(), bytes);
+
         var epsilon = await MembershipProcessTests.Join(federation, crashAt);
         if (crashAt is not null)
         {
@@ -50,5 +53,28 @@ public sealed class JoinProcessTests(ITestOutputHelper output)
         await epsilon.Kill();
         Assert.True((await epsilon.Start(federation.AllPeers(epsilon))).GetProperty("snapshot").GetInt64() >= (long)snapshot.Height);
         await federation.RequireSameBlocks(federation.Seats, await federation.Commit(epsilon));
+    }
+
+    // The same by the command line, from files.
+    private static async Task RequireVerified(SeatFederation federation, byte[] offer, byte[] snapshot)
+    {
+        var (proof, state) = (Path.Combine(federation.Folder, "snapshot.proof"), Path.Combine(federation.Folder, "snapshot"));
+        await File.WriteAllBytesAsync(proof, offer, federation.Limit);
+        await File.WriteAllBytesAsync(state, snapshot, federation.Limit);
+        var said = await SeatFederation.Run("verify", proof, "--genesis", federation.GenesisFile, "--snapshot", state);
+        Assert.Contains("the file is that state: ", said, StringComparison.Ordinal);
+        Assert.EndsWith("VERIFIED\n", said, StringComparison.Ordinal);
+        Assert.Contains("\"verified\":true", await SeatFederation.Run("verify", proof, "--genesis", federation.GenesisFile, "--json"), StringComparison.Ordinal);
+        Assert.StartsWith("OT-7002 ", (await SeatFederation.Try("verify", proof)).Error, StringComparison.Ordinal);
+
+        snapshot[^1] ^= 1;
+        await File.WriteAllBytesAsync(state, snapshot, federation.Limit);
+        var (code, refused, _) = await SeatFederation.Try("verify", proof, "--genesis", federation.GenesisFile, "--snapshot", state);
+        Assert.Equal(ExitCode.CheckFailed, code);
+        Assert.Contains("OT-3205", refused, StringComparison.Ordinal);
+        await using var others = await SeatFederation.Create();
+        (code, refused, _) = await SeatFederation.Try("verify", proof, "--genesis", others.GenesisFile);
+        Assert.Equal(ExitCode.CheckFailed, code);
+        Assert.Contains("OT-3204", refused, StringComparison.Ordinal);
     }
 }

@@ -148,7 +148,7 @@ public sealed class MembershipProcessTests(ITestOutputHelper output)
     {
         var (alpha, beta, gamma) = (federation.Seats[0], federation.Seats[1], federation.Seats[2]);
         var (invitation, seatFile) = (Path.Combine(federation.Folder, "epsilon.invitation"), Path.Combine(federation.Folder, "epsilon.seat"));
-        await SeatFederation.Run(["validator", "invite", .. alpha.Command(), "--public", alpha.Address.AbsoluteUri, "--peers", Path.Combine(alpha.Root, "peers"), "--output", invitation]);
+        await SeatFederation.Run(["validator", "invite", .. alpha.Command(), "--public", alpha.Address.AbsoluteUri, "--peers", alpha.PeersFile, "--output", invitation]);
         var root = Path.Combine(federation.Folder, "epsilon");
         var said = await SeatFederation.Run("validator", "request", "--invitation", invitation, "--data", root, "--name", "epsilon", "--output", seatFile);
         var fingerprint = said.Split('\n').Single(line => line.StartsWith("epsilon: fingerprint ", StringComparison.Ordinal))["epsilon: fingerprint ".Length..].Trim();

@@ -69,6 +69,9 @@ internal sealed class SeatProcess : IAsyncDisposable
     public string JournalFolder => new ShardFiles(_root).JournalFolder(Genesis.Shard, Organisation);
 
     // Beside its folder: what the tests write does not take of its disk.
+    /// <summary>Its file of peers.</summary>
+    public string PeersFile => _root + ".peers";
+
     private string Log => _root + ".log";
 
     /// <summary>What it has said on its standard error since it was set up.</summary>
@@ -92,12 +95,11 @@ internal sealed class SeatProcess : IAsyncDisposable
     /// <param name="witness">The lines of its file of logs to watch and witnesses to ask.</param>
     public async Task<JsonElement> Start(IEnumerable<string> peers, string program = "dotnet", IReadOnlyList<string>? before = null, string? crashAt = null, IReadOnlyList<string>? witness = null)
     {
-        var file = _root + ".peers";
-        await File.WriteAllLinesAsync(file, peers);
+        await File.WriteAllLinesAsync(PeersFile, peers);
         _process?.Dispose();
         Starts++;
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", file, "--listen", Listens.ToString(), "--snapshot-every", "64"];
+        string[] arguments = [.. before ?? [], DrillSilo.Executable, "validator", "run", "--data", _root, "--name", Organisation.Name, "--genesis", _genesisFile, "--peers", PeersFile, "--listen", Listens.ToString(), "--snapshot-every", "64"];
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         if (!IPAddress.IsLoopback(_host)) start.ArgumentList.Add("--behind-proxy");
         if (witness is not null)
@@ -168,15 +170,26 @@ internal sealed class SeatProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads with the key; null for 404.</summary>
+    /// <summary>Reads with the key; null for 404. Waits while a past is being fetched.</summary>
     public async Task<byte[]?> Get(string path, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Address, $"shards/{Genesis.Shard}/{path}"));
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _apiKey);
-        using var response = await Http.SendAsync(request, cancellationToken);
-        if (response.StatusCode is HttpStatusCode.NotFound) return null;
-        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        return await response.Content.ReadAsByteArrayAsync(cancellationToken);
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        while (true)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Address, $"shards/{Genesis.Shard}/{path}"));
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _apiKey);
+            using var response = await Http.SendAsync(request, cancellationToken);
+            if (response.StatusCode is HttpStatusCode.NotFound) return null;
+            var content = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+            // Who has joined a moment ago fetches the past.
+            if (response.StatusCode is not HttpStatusCode.ServiceUnavailable || !System.Text.Encoding.UTF8.GetString(content).Contains("OT-7029", StringComparison.Ordinal))
+            {
+                Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+                return content;
+            }
+
+            await pause.WaitForNextTickAsync(cancellationToken);
+        }
     }
 
     /// <summary>The newest checkpoint that a quorum cosigned and that covers this many leaves; waits for it.</summary>
