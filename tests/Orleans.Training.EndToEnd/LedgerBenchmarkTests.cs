@@ -15,7 +15,7 @@ public sealed class LedgerBenchmarkTests(ITestOutputHelper output)
     // Every group must be a number above zero.
     [Theory]
     [InlineData("commits", @"in flight: (\d+) tx/s final in (\d+) blocks of (\d+)", @"(\d+) µs CPU per transaction for all four, (\d+) µs per validator", @"finality at (\d+) tx/s offered.* p50 ([\d.]+) ms", @"one at a time: p50 ([\d.]+) ms", @"a receipt .* p50 ([\d.]+) ms")]
-    [InlineData("faults", @"SIGKILL .* final block (\d+) ms", @"started again: ready in ([\d.]+) s", @"SIGSTOP .* final block (\d+) ms", @"emptied disk, .* (\d+) blocks with (\d+) leaves in ([\d.]+) s")]
+    [InlineData("faults", @"SIGKILL .* final block (\d+) ms", @"started again: ready in ([\d.]+) s", @"SIGSTOP .* final block (\d+) ms", @"emptied disk: at the newest of (\d+) blocks ([\d.]+) s .* all (\d+) leaves .* after ([\d.]+) s")]
     [InlineData("micro", @"in one process, .* (\d+) tx/s final; (\d+) µs", @"signature check ([\d.]+),", @": (\d+) bytes, verified offline in (\d+) µs")]
     [InlineData("postgres", @"\(PostgreSQL\) .* (\d+) commits/s; mean ([\d.]+) ms; (\d+) µs CPU", @"alone: mean ([\d.]+) ms")]
     public async Task APart_Runs_AndSaysWhatItMeasured(string part, params string[] lines)

@@ -95,11 +95,11 @@ public sealed class ValidatorProcessTests(ITestOutputHelper output)
         await using var federation = await SeatFederation.Create();
         var victim = federation.Seats[1];
         await Task.WhenAll(federation.Seats.Select(seat => seat.Start(federation.AllPeers(seat), crashAt: seat == victim ? "snapshot-before-rename" : null)));
-        for (var number = 0; number < 20; number++) await federation.Commit(federation.Seats[0]);
+        for (var number = 0; number < 40; number++) await federation.Commit(federation.Seats[0]);
         Assert.Equal(137, await victim.Exit(federation.Limit));
         Assert.Equal(0, (await victim.Start(federation.AllPeers(victim))).GetProperty("snapshot").GetInt64());
         var size = 0L;
-        for (var number = 0; number < 20; number++) size = await federation.Commit(federation.Seats[0]);
+        for (var number = 0; number < 40; number++) size = await federation.Commit(federation.Seats[0]);
         await federation.RequireSameBlocks(federation.Seats, size);
         await victim.Kill();
         var said = await victim.Start(federation.AllPeers(victim));
