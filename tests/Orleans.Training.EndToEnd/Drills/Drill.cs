@@ -62,6 +62,9 @@ internal sealed class Drill : IAsyncDisposable
     /// <summary>Completes when the first round has been opened.</summary>
     public TaskCompletionSource FirstRound { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Completes when only the last round has still to be published.</summary>
+    public TaskCompletionSource LastRound { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>Copies the template and starts both silos; the first of them that comes to the crash point dies there.</summary>
     public static async Task<Drill> Start(DrillTemplate template, string name, string? crashAt = null, string? postgres = null, bool masks = false)
     {
@@ -136,7 +139,7 @@ internal sealed class Drill : IAsyncDisposable
         {
             Seen.Add(item);
             if (item.Type is "RoundOpened") FirstRound.TrySetResult();
-            if (item.Type is "ModelPublished") Interlocked.Increment(ref _published);
+            if (item.Type is "ModelPublished" && Interlocked.Increment(ref _published) == Agreement.Rounds - 1) LastRound.TrySetResult();
             if (item.Type is "ModelPublished" && StateRecord.TryParse(item.Key, item.Record, out var record) && record is ModelRecord model && model.Round == Agreement.Rounds) return;
         }
     }
