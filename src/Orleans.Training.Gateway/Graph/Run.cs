@@ -87,10 +87,10 @@ internal sealed class Round(FederationReader reader, RoundRecord record) : INode
         // The order first: what it names is there from then on.
         var name = record.StateKey[RoundRecord.Prefix.Length..];
         var records = new Dictionary<string, StateRecord>(StringComparer.Ordinal);
-        if (await reader.Find<UnmaskOrderRecord>($"{UnmaskOrderRecord.Prefix}{name}") is { } order) records[$"{UnmaskOrderRecord.Prefix}{name}"] = order;
+        foreach (var (key, order) in await reader.All<UnmaskOrderRecord>($"{UnmaskOrderRecord.Prefix}{name}")) records[key] = order;
         foreach (var (key, input) in await reader.All<MaskedInputRecord>($"{MaskedInputRecord.Prefix}{name}/")) records[key] = input;
         var masked = new MaskedAttempt(records.GetValueOrDefault, terms, record);
-        var (survivors, over) = (masked.Survivors, masked.Order is not null || record.Phase is Phase.Published or Phase.Failed);
+        var (survivors, over) = (masked.Survivors, masked.IsOrdered || record.Phase is Phase.Published or Phase.Failed);
         return masked.Everybody.Select(position => Of(terms, position, masked.RootOf(MaskBlobKind.Input, position), survivors.Contains(position), over));
     }
 

@@ -97,7 +97,7 @@ internal sealed partial class MaskedParticipant
     }
 
     // All steps that this state asks for.
-    private async Task Advance(MaskJournal journal, MaskedAttempt masked, long timeMs, Task<TrainedUpdate>? update, CancellationToken cancellationToken)
+    private async Task Advance(MaskJournal journal, MaskedGroup masked, long timeMs, Task<TrainedUpdate>? update, CancellationToken cancellationToken)
     {
         while (await Next(masked, timeMs, update, cancellationToken) is { } happened)
         {
@@ -120,7 +120,7 @@ internal sealed partial class MaskedParticipant
         }
     }
 
-    private async Task<MaskEvent?> Next(MaskedAttempt masked, long timeMs, Task<TrainedUpdate>? update, CancellationToken cancellationToken)
+    private async Task<MaskEvent?> Next(MaskedGroup masked, long timeMs, Task<TrainedUpdate>? update, CancellationToken cancellationToken)
     {
         if (_state.Phase is MaskPhase.Idle && MaskedParticipation.OwnMessage(masked, _setup.Position) is null)
         {
@@ -142,7 +142,7 @@ internal sealed partial class MaskedParticipant
     }
 
     // f + 1 seats hold each dealer's shares, so they come; whoever does not get them in half of the time goes without.
-    private async Task<bool> HasShares(MaskedAttempt masked, long timeMs, CancellationToken cancellationToken)
+    private async Task<bool> HasShares(MaskedGroup masked, long timeMs, CancellationToken cancellationToken)
     {
         var all = true;
         foreach (var dealer in masked.Fixed.Dealers.Positions)
@@ -157,14 +157,14 @@ internal sealed partial class MaskedParticipant
     }
 
     // A masked update whose record is durable and whose bytes are not is made again first: the same one, or none (docs/spec/fedmask.md §11).
-    private async Task SayLast(MaskedAttempt masked, MaskMessage last, CancellationToken cancellationToken)
+    private async Task SayLast(MaskedGroup masked, MaskMessage last, CancellationToken cancellationToken)
     {
         _lacksInput = last is CommitInput input && await _blobs.Find(input.Root, cancellationToken) is null;
         if (!_lacksInput) await Say(masked, last, cancellationToken);
     }
 
     // The blob is durable where others can get it before the ledger names it.
-    private async Task Say(MaskedAttempt masked, MaskMessage message, CancellationToken cancellationToken)
+    private async Task Say(MaskedGroup masked, MaskMessage message, CancellationToken cancellationToken)
     {
         if (MaskedParticipation.BlobOf(message) is { } blob) await _blobs.Put(new MemoryStream(System.Runtime.InteropServices.MemoryMarshal.TryGetArray(blob, out var array) ? array.Array! : blob.ToArray(), array.Offset, blob.Length, writable: false), null, cancellationToken);
         CrashPoints.Reach("mask-blob-stored-before-say");
@@ -175,13 +175,13 @@ internal sealed partial class MaskedParticipant
     }
 
     // The pool may have lost it.
-    private async Task SayAgain(MaskedAttempt masked, CancellationToken cancellationToken)
+    private async Task SayAgain(MaskedGroup masked, CancellationToken cancellationToken)
     {
         if (_said is null || _time.GetElapsedTime(_sentAt) < SendAgain || IsOnLedger(masked, _said)) return;
         await Say(masked, _said, cancellationToken);
     }
 
-    private bool IsOnLedger(MaskedAttempt masked, MaskMessage message) => message is RevealSilent
+    private bool IsOnLedger(MaskedGroup masked, MaskMessage message) => message is RevealSilent
         ? masked.RootOf(MaskBlobKind.SilentOpenings, _setup.Position) is not null
         : MaskedParticipation.OwnMessage(masked, _setup.Position) >= _state.Phase;
 
@@ -198,13 +198,13 @@ internal sealed partial class MaskedParticipant
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    private (MaskedAttempt? Masked, long TimeMs) Look()
+    private (MaskedGroup? Masked, long TimeMs) Look()
     {
         var head = _chain.Head;
         var contracts = LedgerState.Of(head).Contracts;
         var round = contracts.Find<RoundRecord>(_round);
         var terms = contracts.Find<AgreementRecord>(AgreementRecord.Key(_agreement));
-        return (round is null || terms is null ? null : new MaskedAttempt(contracts.Find<StateRecord>, terms, round), head.Block.Header.TimeMs);
+        return (round is null || terms is null ? null : new MaskedAttempt(contracts.Find<StateRecord>, terms, round).GroupOf(_setup.Position), head.Block.Header.TimeMs);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Round}: position {Position} is through: {Phase}, OT-{Number} {Fault}")]

@@ -38,8 +38,8 @@ public sealed class MaskedParticipants
     public async Task Run(Identifier shard, ParticipantId participant, AgreementRecord terms, RoundRecord round, float[] model, Func<CancellationToken, Task<TrainedUpdate>> train, CancellationToken cancellationToken)
     {
         var chain = _followers.Of(shard).Chain;
-        var masked = new MaskedAttempt(LedgerState.Of(chain.Head).Contracts.Find<StateRecord>, terms, round);
-        var setup = masked.SetupOf(terms.Agreement.PositionOf(participant), ParentOf(model), model.Length);
+        var position = terms.Agreement.PositionOf(participant);
+        var setup = new MaskedAttempt(LedgerState.Of(chain.Head).Contracts.Find<StateRecord>, terms, round).GroupOf(position).SetupOf(position, ParentOf(model), model.Length);
         var sealing = await SealingKey(participant, round);
         using var journal = MaskJournal.Open(_files.MaskFolder(shard, participant), $"{round.Agreement}-{round.Number}-{round.Attempt}", sealing);
         // Signed here: whoever could ask a grain to sign a Confirm would have the reveals of all who wait for it.

@@ -10,7 +10,7 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Grains.Rounds;
 
 /// <summary>
-/// One masked attempt as one seat has seen it. Masked updates are added up as they come, masks and all, so that memory holds one sum however many there are; shares and openings are
+/// One masked attempt as one seat has seen it. Masked updates are added up as they come, masks and all, so that memory holds one sum for each group however many there are; shares and openings are
 /// small and kept whole. What cannot be had is looked for again the next time: missing bytes are no verdict.
 /// </summary>
 /// <param name="blobs">Where blobs are read: this machine, and others if it has links.</param>
@@ -25,7 +25,8 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     private readonly ConcurrentDictionary<Digest, long> _here = [];
     private readonly ConcurrentDictionary<Digest, byte[]> _small = [];
     private readonly SortedDictionary<(MaskBlobKind Kind, int Position), bool> _judged = [];
-    private MaskedInputSum? _sum;
+    // By number of the group.
+    private readonly SortedDictionary<int, MaskedInputSum> _sums = [];
     private bool _isSpoilt;
 
     /// <inheritdoc/>
@@ -39,14 +40,16 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         var said = masked.HeldBy(seat, kind);
         var committed = PositionSet.Of(masked.ExpectedOf(kind).Positions.Where(position => masked.RootOf(kind, position) is not null));
         var open = committed.Without(said).Positions.Where(position => !_judged.ContainsKey((kind, position))).Select(position => masked.RootOf(kind, position)!.Value).ToArray();
-        var dealers = kind switch { MaskBlobKind.Openings => masked.Order!.Dropped, MaskBlobKind.SilentOpenings => masked.Silent, _ => default };
-        if (open.Length > 0) await Fetch([.. open, .. masked.DealtBy(dealers)], kind is not MaskBlobKind.Input, cancellationToken);
+        if (open.Length > 0) await Fetch([.. open, .. masked.Standing.SelectMany(group => group.DealtBy(DealersOf(group, kind)))], kind is not MaskBlobKind.Input, cancellationToken);
 
-        var unmasking = kind >= MaskBlobKind.Openings ? MaskedUnmasking.Of(masked, Small) : null;
         var positions = new List<int>();
-        foreach (var position in committed.Without(said).Positions)
+        foreach (var group in masked.Standing)
         {
-            if (await Admits(masked, unmasking, kind, position, cancellationToken)) positions.Add(position);
+            var unmasking = kind >= MaskBlobKind.Openings ? MaskedUnmasking.Of(group, Small) : null;
+            foreach (var position in committed.Without(said).And(group.Members).Positions)
+            {
+                if (await Admits(group, unmasking, kind, position, cancellationToken)) positions.Add(position);
+            }
         }
 
         if (positions.Count == 0) return null;
@@ -60,13 +63,16 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         // What is fixed stays fixed: a sum that is spoilt once is spoilt.
         if (_isSpoilt) return null;
         var masked = Of(state, record);
-        if (await SumOf(masked, cancellationToken) is not { } sum) return null;
-        await Fetch([.. masked.UnmaskingBlobs], keep: true, cancellationToken);
-        var fault = MaskedUnmasking.Of(masked, Small).TryRemove(out var masks, out var culprit);
-        RoundAggregate? aggregate = null;
-        using (masks)
+        foreach (var group in masked.Standing)
         {
-            if (fault is MaskFault.None) fault = MaskedAggregate.TryCompute(masked, parent, sum, masks, out aggregate);
+            if (await SumOf(group, cancellationToken) is null) return null;
+            await Fetch([.. group.UnmaskingBlobs], keep: true, cancellationToken);
+        }
+
+        var fault = MaskedAggregate.TryCompute(masked, parent, Open, out var aggregate, out var culprit);
+        if (aggregate is not null && terms.Agreement.Groups is not null)
+        {
+            foreach (var group in masked.Standing.Select(group => group.Index).Except(GroupSumsBlob.GroupsOf(aggregate.Sum))) LogGroupSpoilt(logger, self, group, round);
         }
 
         if (fault is MaskFault.None or MaskFault.BlobMissing) return aggregate;
@@ -75,15 +81,15 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         return null;
     }
 
-    /// <summary>The sum of exactly the survivors' masked updates, masks and all; null when one is not here.</summary>
-    internal async ValueTask<MaskedInputSum?> SumOf(MaskedAttempt masked, CancellationToken cancellationToken)
+    /// <summary>The sum of exactly a group's survivors' masked updates, masks and all; null when one is not here.</summary>
+    internal async ValueTask<MaskedInputSum?> SumOf(MaskedGroup masked, CancellationToken cancellationToken)
     {
         var survivors = masked.Survivors;
         // What too few seats held in time does not count, though it may be in the sum of this one.
-        if (_judged.Any(item => item.Key.Kind is MaskBlobKind.Input && item.Value && !survivors.Contains(item.Key.Position)))
+        if (_judged.Any(item => item.Key.Kind is MaskBlobKind.Input && item.Value && masked.Members.Contains(item.Key.Position) && !survivors.Contains(item.Key.Position)))
         {
-            _sum = null;
-            foreach (var key in _judged.Keys.Where(key => key.Kind is MaskBlobKind.Input).ToArray()) _judged.Remove(key);
+            _sums.Remove(masked.Index);
+            foreach (var key in _judged.Keys.Where(key => key.Kind is MaskBlobKind.Input && masked.Members.Contains(key.Position)).ToArray()) _judged.Remove(key);
         }
 
         await Fetch([.. masked.Order!.Inputs.Select(input => input.Root)], keep: false, cancellationToken);
@@ -92,10 +98,20 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
             if (!await Admits(masked, null, MaskBlobKind.Input, position, cancellationToken)) return null;
         }
 
-        return _sum;
+        return _sums[masked.Index];
     }
 
-    private async ValueTask<bool> Admits(MaskedAttempt masked, MaskedUnmasking? unmasking, MaskBlobKind kind, int position, CancellationToken cancellationToken)
+    // Of a group whose sum is here.
+    private MaskFault Open(MaskedGroup group, out MaskedInputSum? inputs, out MaskTerms? masks, out ushort culprit)
+    {
+        inputs = _sums[group.Index];
+        return MaskedUnmasking.Of(group, Small).TryRemove(out masks, out culprit);
+    }
+
+    // Whose shares the openings of a kind are checked against.
+    private static PositionSet DealersOf(MaskedGroup group, MaskBlobKind kind) => kind switch { MaskBlobKind.Openings => group.Order!.Dropped, MaskBlobKind.SilentOpenings => group.Silent, _ => default };
+
+    private async ValueTask<bool> Admits(MaskedGroup masked, MaskedUnmasking? unmasking, MaskBlobKind kind, int position, CancellationToken cancellationToken)
     {
         if (_judged.TryGetValue((kind, position), out var admissible)) return admissible;
         var root = masked.RootOf(kind, position)!.Value;
@@ -118,17 +134,17 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     }
 
     // Null when it is not here.
-    private async ValueTask<bool?> Add(MaskedAttempt masked, Digest root, CancellationToken cancellationToken)
+    private async ValueTask<bool?> Add(MaskedGroup masked, Digest root, CancellationToken cancellationToken)
     {
         if (!_here.TryGetValue(root, out var length)) return null;
-        _sum ??= new MaskedInputSum(masked.Layout);
-        if (length != _sum.Layout.Bytes) return false;
+        if (!_sums.TryGetValue(masked.Index, out var sum)) _sums[masked.Index] = sum = new MaskedInputSum(masked.Layout);
+        if (length != sum.Layout.Bytes) return false;
         var buffer = ArrayPool<byte>.Shared.Rent(Math.Max((int)length, Limits.ChunkBytes));
         try
         {
             // A chunk that is not the named content throws: nothing half read is ever added.
             await blobs.Read(root, 0, buffer, cancellationToken);
-            return _sum.TryAdd(buffer.AsSpan(0, (int)length));
+            return sum.TryAdd(buffer.AsSpan(0, (int)length));
         }
         finally
         {
@@ -166,6 +182,9 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: there is no sum of {Round} (OT-{Number} {Fault}), by fault of {Culprit}; nobody who is honest attests one, and the attempt ends at its deadline")]
     private static partial void LogSpoilt(ILogger logger, int seat, string round, int number, string fault, string culprit);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: group {Group} has no sum in {Round}, by fault of one of its survivors; the others have a model without it")]
+    private static partial void LogGroupSpoilt(ILogger logger, int seat, int group, string round);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Seat {Seat}: {Kind} of {Participant} in {Round} is not held (OT-{Number} {Fault})")]
     private static partial void LogRefused(ILogger logger, int seat, MaskBlobKind kind, string participant, string round, int number, string fault);

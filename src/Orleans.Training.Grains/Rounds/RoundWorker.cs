@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Validators;
@@ -33,6 +34,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
     // By agreement: what this seat has read of the attempt that is under way, and the newest aggregate that it has computed.
     private readonly Dictionary<Digest, IAttemptInputs> _inputs = [];
     private readonly Dictionary<Digest, (string Round, RoundAggregate Aggregate)> _computed = [];
+    // By agreement: what this seat puts into the draw that is under way.
+    private readonly Dictionary<Digest, (int Number, Digest Value)> _lots = [];
     private readonly Task _work;
     // As of the state that is being looked at.
     private ValidatorSet _validators;
@@ -118,6 +121,13 @@ public sealed partial class RoundWorker : IAsyncDisposable
         }
 
         if (_seat < 0) return;
+        if (!terms.IsReady)
+        {
+            await Draw(state, agreement);
+            return;
+        }
+
+        _lots.Remove(agreement);
         var number = run.PublishedRounds + 1;
         var round = state.Find<RoundRecord>(RoundRecord.Key(agreement, number, run.Attempts + 1));
         if (round is null)
@@ -130,6 +140,18 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
         if (round.InputsDigest is null) await Hold(state, terms, round);
         else await Aggregate(state, terms, round);
+    }
+
+    // A seat's number is in memory only. One that has forgotten its number shows none, and if too many have, the draw begins anew.
+    private async ValueTask Draw(ContractState state, Digest agreement)
+    {
+        var draw = state.Find<DrawRecord>(DrawRecord.Key(agreement))!;
+        if (!_lots.TryGetValue(agreement, out var lot) || lot.Number != draw.Number) _lots[agreement] = lot = (draw.Number, Digest.From(RandomNumberGenerator.GetBytes(Digest.Size)));
+        var seat = _validators.Seats[_seat].TransactionKey.Id;
+        var own = draw.LotOf(seat);
+        var commitment = DrawContract.Commit(agreement, draw.Number, seat, lot.Value);
+        if (!draw.IsCommitted && own is null) await Send($"draw {agreement} {draw.Number}", new CommitLot(agreement, draw.Number, commitment), OnceEach);
+        else if (draw.IsCommitted && own is { Value: null } && own.Commitment == commitment) await Send($"show {agreement} {draw.Number}", new RevealLot(agreement, draw.Number, lot.Value), OnceEach);
     }
 
     // Wishes of rounds that are over; those of others are felt anew.

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Orleans.Training.Protocol.Aggregation;
 
@@ -9,7 +10,7 @@ public static class ModelStep
 {
     private const double WeightUnit = 1.0 / FixedPoint.WeightOne;
 
-    /// <summary>Federated averaging with the rate 1: <see cref="TryApply"/> of <see cref="ServerStrategy.FedAvg"/>.</summary>
+    /// <summary>Federated averaging with the rate 1: the step of <see cref="ServerStrategy.FedAvg"/>.</summary>
     public static bool TryFedAvg(ReadOnlySpan<float> parent, ReadOnlySpan<int> sum, long totalWeight, FixedPoint parameters, [NotNullWhen(true)] out float[]? next) =>
         TryApply(ServerStrategy.FedAvg, parent, [], sum, totalWeight, parameters, out next, out _);
 
@@ -31,24 +32,40 @@ public static class ModelStep
         ServerStrategy strategy, ReadOnlySpan<float> parent, ReadOnlySpan<float> state, ReadOnlySpan<int> sum, long totalWeight, FixedPoint parameters,
         [NotNullWhen(true)] out float[]? next, [NotNullWhen(true)] out float[]? nextState)
     {
-        if (parent.Length != sum.Length || state.Length != parent.Length * strategy.StateVectors) throw new ArgumentException("A sum has one lane for every parameter, and a state its vectors.", nameof(sum));
         if (totalWeight is < 1 or > (long)Limits.Participants * FixedPoint.WeightOne) throw new ArgumentException("The total weight is out of range.", nameof(totalWeight));
+        return TryApply(new ServerKernel(strategy, parameters.Step, totalWeight * WeightUnit), strategy, parent, state, sum, out next, out nextState);
+    }
+
+    /// <summary>The same from a mean in exact integers: the mean update of a parameter is Δ = (B ÷ L) · ((double)N ÷ (double)D) (docs/spec/robust.md §1).</summary>
+    public static bool TryApply(
+        ServerStrategy strategy, ReadOnlySpan<float> parent, ReadOnlySpan<float> state, RobustMean mean, FixedPoint parameters, [NotNullWhen(true)] out float[]? next, [NotNullWhen(true)] out float[]? nextState)
+    {
+        var means = new double[mean.Numerators.Length];
+        for (var i = 0; i < means.Length; i++) means[i] = mean[i];
+        return TryApply(new ServerKernel(strategy, parameters.Step, total: 1), strategy, parent, state, (ReadOnlySpan<double>)means, out next, out nextState);
+    }
+
+    private static bool TryApply<T>(
+        ServerKernel kernel, ServerStrategy strategy, ReadOnlySpan<float> parent, ReadOnlySpan<float> state, ReadOnlySpan<T> sum, [NotNullWhen(true)] out float[]? next, [NotNullWhen(true)] out float[]? nextState)
+        where T : struct
+    {
+        if (parent.Length != sum.Length || state.Length != parent.Length * strategy.StateVectors) throw new ArgumentException("A sum has one lane for every parameter, and a state its vectors.", nameof(sum));
         if (FlushesSubnormals(float.Epsilon, double.Epsilon)) throw new InvalidOperationException("This thread flushes subnormal numbers to zero.");
 
         var (model, carried) = (new float[parent.Length], state.ToArray());
-        Walk(new ServerKernel(strategy, parameters.Step, totalWeight * WeightUnit), parent, sum, carried, model);
+        Walk(kernel, parent, sum, carried, model);
         (next, nextState) = ModelBlob.AreFinite(model) && ModelBlob.AreFinite(carried) ? (model, carried) : (null, null);
         return next is not null;
     }
 
     // State changes in place. What is left behind the last whole vector is computed in one of zeros.
-    private static void Walk(ServerKernel kernel, ReadOnlySpan<float> parent, ReadOnlySpan<int> sum, Span<float> state, Span<float> next)
+    private static void Walk<T>(ServerKernel kernel, ReadOnlySpan<float> parent, ReadOnlySpan<T> sum, Span<float> state, Span<float> next) where T : struct
     {
         var (length, width) = (parent.Length, Vector<float>.Count);
         var first = state.IsEmpty ? state : state[..length];
         var second = state.Length > length ? state[length..] : default;
         Span<float> rest = stackalloc float[width], restFirst = stackalloc float[width], restSecond = stackalloc float[width];
-        Span<int> restSum = stackalloc int[width];
+        Span<T> restSum = new T[width];
         for (var i = 0; i < length; i += width)
         {
             var count = Math.Min(width, length - i);
@@ -63,11 +80,27 @@ public static class ModelStep
             var isWhole = count == width;
             var m = first.IsEmpty ? default : new Vector<float>(isWhole ? first[i..] : restFirst);
             var v = second.IsEmpty ? default : new Vector<float>(isWhole ? second[i..] : restSecond);
-            kernel.Apply(new Vector<float>(isWhole ? parent[i..] : rest), new Vector<int>(isWhole ? sum[i..] : restSum), ref m, ref v).CopyTo(rest);
+            Widen(isWhole ? sum.Slice(i, width) : restSum, out var lowSum, out var highSum);
+            kernel.Apply(new Vector<float>(isWhole ? parent[i..] : rest), lowSum, highSum, ref m, ref v).CopyTo(rest);
             rest[..count].CopyTo(next[i..]);
             if (!first.IsEmpty) Store(m, first[i..(i + count)]);
             if (!second.IsEmpty) Store(v, second[i..(i + count)]);
         }
+    }
+
+    // Each integer is a binary64 number, exactly.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Widen<T>(ReadOnlySpan<T> sum, out Vector<double> low, out Vector<double> high) where T : struct
+    {
+        if (typeof(T) == typeof(int))
+        {
+            Vector.Widen(new Vector<int>(MemoryMarshal.Cast<T, int>(sum)), out var lowSum, out var highSum);
+            (low, high) = (Vector.ConvertToDouble(lowSum), Vector.ConvertToDouble(highSum));
+            return;
+        }
+
+        var doubles = MemoryMarshal.Cast<T, double>(sum);
+        (low, high) = (new Vector<double>(doubles), new Vector<double>(doubles[Vector<double>.Count..]));
     }
 
     private static void Store(Vector<float> values, Span<float> destination)

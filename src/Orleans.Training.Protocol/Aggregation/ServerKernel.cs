@@ -21,11 +21,10 @@ internal readonly struct ServerKernel(ServerStrategy strategy, double step, doub
     private readonly Vector<double> _adaptivity = new(strategy.AdaptivityMicro / Million);
 
     /// <summary>The next parameters; m and v become the next ones of a rule that has them.</summary>
-    public Vector<float> Apply(Vector<float> parent, Vector<int> sum, ref Vector<float> m, ref Vector<float> v)
+    public Vector<float> Apply(Vector<float> parent, Vector<double> lowSum, Vector<double> highSum, ref Vector<float> m, ref Vector<float> v)
     {
         Vector.Widen(parent, out var low, out var high);
-        Vector.Widen(sum, out var lowSum, out var highSum);
-        var (lowMean, highMean) = (_step * Vector.ConvertToDouble(lowSum) / _total, _step * Vector.ConvertToDouble(highSum) / _total);
+        var (lowMean, highMean) = (_step * lowSum / _total, _step * highSum / _total);
         if (_rule is ServerRule.FedAvg) return Vector.Narrow(low + (_rate * lowMean), high + (_rate * highMean));
 
         Vector.Widen(m, out var lowM, out var highM);

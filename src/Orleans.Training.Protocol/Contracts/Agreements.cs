@@ -8,12 +8,20 @@ public sealed record Acceptance(ParticipantId Participant, Policy Policy);
 
 /// <summary>
 /// An agreement, who has accepted it, and, once all have, the weights (2⁻²⁰ fixed point, in order of participants: records of each data set over the
-/// largest) and the meet of all policies. [agreement, [[participant, policy]…], [weight…], policy | null].
+/// largest) and the meet of all policies, and what its groups were drawn by, if it has any. [agreement, [[participant, policy]…], [weight…], policy | null, draw | null].
 /// </summary>
-public sealed record AgreementRecord(TrainingAgreement Agreement, Digest Digest, IReadOnlyList<Acceptance> Acceptances, IReadOnlyList<int> Weights, Policy? Effective) : StateRecord
+public sealed record AgreementRecord(TrainingAgreement Agreement, Digest Digest, IReadOnlyList<Acceptance> Acceptances, IReadOnlyList<int> Weights, Policy? Effective, Digest? Draw = null) : StateRecord
 {
     /// <summary>Whether all participants have accepted.</summary>
     public bool IsActive => Effective is not null;
+
+    /// <summary>Whether rounds may be opened: it is active, and if it has groups, they are drawn.</summary>
+    public bool IsReady => IsActive && (Agreement.Groups is null || Draw is not null);
+
+    /// <summary>The participants whose updates have one sum: all, or each group by itself.</summary>
+    public IReadOnlyList<PositionSet> Groups() => Agreement.Groups is not { } groups
+        ? [PositionSet.Of(Enumerable.Range(0, Agreement.Datasets.Count))]
+        : groups.Divide(Agreement.Datasets.Count, Draw ?? throw new InvalidOperationException("The agreement's groups are not drawn yet."));
 
     /// <summary>The state key.</summary>
     public static string Key(Digest agreement) => Prefix + agreement;
@@ -23,14 +31,16 @@ public sealed record AgreementRecord(TrainingAgreement Agreement, Digest Digest,
 
     internal static AgreementRecord Read(CborReader reader)
     {
-        reader.ReadArrayHead(4);
+        reader.ReadArrayHead(5);
         var agreement = TrainingAgreement.Read(reader);
         var acceptances = reader.ReadArray(Limits.Participants, ReadAcceptance);
         var weights = reader.ReadArray(Limits.Participants, item => item.ReadNumber(FixedPoint.WeightOne));
         Policy? effective = null;
         if (reader.PeekState() is CborReaderState.Null) reader.ReadNull(); else effective = Policy.Read(reader);
+        var draw = reader.ReadOptional(Wire.ReadDigest);
+        Wire.Require(draw is null || agreement.Groups is not null);
         reader.ReadEndArray();
-        return new AgreementRecord(agreement, agreement.ComputeDigest(), acceptances, weights, effective);
+        return new AgreementRecord(agreement, agreement.ComputeDigest(), acceptances, weights, effective, draw);
     }
 
     private static Acceptance ReadAcceptance(CborReader reader)
@@ -44,7 +54,7 @@ public sealed record AgreementRecord(TrainingAgreement Agreement, Digest Digest,
     /// <inheritdoc/>
     public override void Write(CborWriter writer)
     {
-        writer.WriteStartArray(4);
+        writer.WriteStartArray(5);
         Agreement.Write(writer);
         writer.WriteStartArray(Acceptances.Count);
         foreach (var acceptance in Acceptances)
@@ -60,6 +70,7 @@ public sealed record AgreementRecord(TrainingAgreement Agreement, Digest Digest,
         foreach (var weight in Weights) writer.WriteInt32(weight);
         writer.WriteEndArray();
         if (Effective is null) writer.WriteNull(); else Effective.Write(writer);
+        if (Draw is { } draw) writer.Write(draw); else writer.WriteNull();
         writer.WriteEndArray();
     }
 }
@@ -104,7 +115,7 @@ public sealed record ProposeAgreement(TrainingAgreement Agreement) : ContractCal
         if (Agreement.Masking is { } masking)
         {
             if (Agreement.Datasets.Count > MaskingTerms.MaximumParticipants) return Rejection.MaskCohortTooLarge;
-            if (masking.CheckCohort(Agreement, Agreement.Datasets.Count) is not Aggregation.MaskFault.None) return Rejection.MaskCohortTooSmall;
+            if (masking.CheckCohort(Agreement, masking.Groups?.SmallestOf(Agreement.Datasets.Count) ?? Agreement.Datasets.Count) is not Aggregation.MaskFault.None) return Rejection.MaskCohortTooSmall;
         }
 
         if (BudgetContract.Check(context, Agreement) is var spent and not Rejection.None) return spent;
@@ -160,12 +171,13 @@ public sealed record AcceptAgreement(Digest Agreement, Policy Policy) : Contract
         var most = records.Max();
         record = record with
         {
-            // Noise hides updates of one size only: with it all count alike.
-            Weights = [.. records.Select(count => record.Agreement.NoiseVariance > 0 ? FixedPoint.WeightOne : FixedPoint.WeightOf((int)count, (int)most))],
+            // Noise hides updates of one size only, and groups are compared by their means: with either all count alike.
+            Weights = [.. records.Select(count => record.Agreement.NoiseVariance > 0 || record.Agreement.Groups is not null ? FixedPoint.WeightOne : FixedPoint.WeightOf((int)count, (int)most))],
             Effective = record.Acceptances.Select(acceptance => acceptance.Policy).Aggregate((left, right) => left.Meet(right)),
         };
         context.Put(key, record, "AgreementActivated");
         BudgetContract.Expose(context, record.Agreement);
+        if (record.Agreement.Groups is not null) context.Put(DrawRecord.Key(Agreement), new DrawRecord(1, [], null));
         context.Put(RunRecord.Key(Agreement), new RunRecord(Agreement, 0, record.Agreement.InitialModel, 0, null), null);
         return Rejection.None;
     }

@@ -33,6 +33,8 @@ public static class ContractCalls
         [("dataset", "SetBudget")] = SetBudget.Read,
         [("agreement", "Propose")] = ProposeAgreement.Read,
         [("agreement", "Accept")] = AcceptAgreement.Read,
+        [("draw", "Commit")] = CommitLot.Read,
+        [("draw", "Reveal")] = RevealLot.Read,
         [("round", "Open")] = RoundOpen.Read,
         [("round", "InputCommit")] = InputCommit.Read,
         [("round", "Held")] = Held.Read,

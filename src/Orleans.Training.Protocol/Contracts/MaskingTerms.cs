@@ -6,9 +6,9 @@ namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
 /// How the rounds of an agreement are masked: what must be borne, and how long each phase waits, in ms of block time:
-/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent, μ]. Stands in the agreement where one without masks has false.
+/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent, μ], with <see cref="GroupTerms"/> behind them if there are groups. Stands in the agreement where one without masks has false.
 /// </summary>
-/// <param name="CorruptLimit">c: participants that are assumed to be corrupt, at most.</param>
+/// <param name="CorruptLimit">c: participants that are assumed to be corrupt, at most; with groups, in each of them.</param>
 /// <param name="AdvertiseWindowMs">From the opening to H1, when U1 is final.</param>
 /// <param name="ShareWindowMs">From there to H2, when the dealers are final.</param>
 /// <param name="AcknowledgeWindowMs">From there to H2b, when the graph of masks is final.</param>
@@ -16,7 +16,9 @@ namespace Orleans.Training.Protocol.Contracts;
 /// <param name="RevealWindowMs">From there to H4, when the silent are final.</param>
 /// <param name="SilentWindowMs">From there to H4b.</param>
 /// <param name="NoiseVariance">μ: the variance of the Skellam noise that each participant adds to each coordinate, in levels squared; 0 for none (docs/spec/privacy.md).</param>
-public sealed record MaskingTerms(int CorruptLimit, int AdvertiseWindowMs, int ShareWindowMs, int AcknowledgeWindowMs, int ConfirmWindowMs, int RevealWindowMs, int SilentWindowMs, long NoiseVariance = 0)
+/// <param name="Groups">The groups and what becomes of their sums; null for one sum of all.</param>
+public sealed record MaskingTerms(
+    int CorruptLimit, int AdvertiseWindowMs, int ShareWindowMs, int AcknowledgeWindowMs, int ConfirmWindowMs, int RevealWindowMs, int SilentWindowMs, long NoiseVariance = 0, GroupTerms? Groups = null)
 {
     /// <summary>What sparse graphs would have to bear. Rounds of the ledger have complete graphs only, to which it does not apply.</summary>
     public const FaultBound Bound = FaultBound.Corrupt330Dropped100;
@@ -37,17 +39,19 @@ public sealed record MaskingTerms(int CorruptLimit, int AdvertiseWindowMs, int S
 
     internal void Write(CborWriter writer)
     {
-        writer.WriteStartArray(8);
+        writer.WriteStartArray(Groups is null ? 8 : 9);
         foreach (var item in (ReadOnlySpan<int>)[CorruptLimit, AdvertiseWindowMs, ShareWindowMs, AcknowledgeWindowMs, ConfirmWindowMs, RevealWindowMs, SilentWindowMs]) writer.WriteInt32(item);
         writer.WriteInt64(NoiseVariance);
+        Groups?.Write(writer);
         writer.WriteEndArray();
     }
 
     internal static MaskingTerms Read(CborReader reader)
     {
-        reader.ReadArrayHead(8);
+        var items = reader.ReadStartArray();
+        Wire.Require(items is 8 or 9);
         int Window() => reader.ReadNumber(int.MaxValue);
-        var terms = new MaskingTerms(reader.ReadNumber(Limits.Participants), Window(), Window(), Window(), Window(), Window(), Window(), reader.ReadNumber());
+        var terms = new MaskingTerms(reader.ReadNumber(Limits.Participants), Window(), Window(), Window(), Window(), Window(), Window(), reader.ReadNumber(), items == 9 ? GroupTerms.Read(reader) : null);
         reader.ReadEndArray();
         return terms;
     }

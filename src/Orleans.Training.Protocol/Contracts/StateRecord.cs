@@ -28,6 +28,7 @@ public abstract record StateRecord
         (DatasetRecord.Prefix, DatasetRecord.Read),
         (BudgetRecord.Prefix, BudgetRecord.Read),
         (AgreementRecord.Prefix, AgreementRecord.Read),
+        (DrawRecord.Prefix, DrawRecord.Read),
         (RunRecord.Prefix, RunRecord.Read),
         (RoundRecord.Prefix, RoundRecord.Read),
         (ModelRecord.Prefix, ModelRecord.Read),

@@ -65,7 +65,7 @@ public sealed record TrainingAgreement
     public required TrainingTerms Training { get; init; }
     /// <summary>Rounds of the run.</summary>
     public required int Rounds { get; init; }
-    /// <summary>Updates that a round needs.</summary>
+    /// <summary>Updates that a round needs; with groups, each group's sum.</summary>
     public required int MinParticipants { get; init; }
     /// <summary>How long after its opening a round takes updates, in ms of block time.</summary>
     public required long InputWindowMs { get; init; }
@@ -77,6 +77,12 @@ public sealed record TrainingAgreement
     public required bool Masks { get; init; }
     /// <summary>How, if they are; null if not.</summary>
     public MaskingTerms? Masking { get; init; }
+
+    /// <summary>How participants are divided; null for one sum of all.</summary>
+    public GroupTerms? Groups => Masking?.Groups;
+
+    /// <summary>The most updates in one sum.</summary>
+    public int LargestSum => Groups?.LargestOf(Datasets.Count) ?? Datasets.Count;
 
     /// <summary>μ of each participant's noise; 0 without.</summary>
     public long NoiseVariance => Masking?.NoiseVariance ?? 0;
@@ -175,7 +181,8 @@ public sealed record TrainingAgreement
         return (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
             && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) && (long)sizeof(float) * spec.ParameterCount * (1 + Strategy.StateVectors) <= ModelBlob.MaximumBytes - Digest.Size
-            && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= Datasets.Count;
+            && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= LargestSum
+            && Groups?.IsSound(Datasets.Count, MinParticipants) is not false;
     }
 
     private static bool ReadMasks(CborReader reader, out MaskingTerms? masking)

@@ -96,6 +96,8 @@ public enum Rejection
     WrongSecret = 2314,
     /// <summary>A sum about the same base model was ordered with this participant, or with too many of these, already.</summary>
     ModelConsumed = 2315,
+    /// <summary>The agreement's groups are not drawn yet.</summary>
+    GroupsNotDrawn = 2316,
 
     /// <summary>The validator has already given its verdict on this proposal.</summary>
     AlreadyAttested = 2401,

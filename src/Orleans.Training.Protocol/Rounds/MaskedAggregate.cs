@@ -6,10 +6,13 @@ namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
 /// What follows from a masked attempt whose reveals are fixed (docs/spec/aggregation.md §7): computed alike by proposer, validators and auditors. The published sum is the lanes, as
-/// without masks, and behind them the tail of the sum, so that the metrics in it are as public and as checked as the model.
+/// without masks, and behind them the tail of the sum, so that the metrics in it are as public and as checked as the model; with groups, all their sums.
 /// </summary>
 public static class MaskedAggregate
 {
+    /// <summary>The masks that are left in a group's sum of masked updates, and that sum; or why they cannot be had.</summary>
+    public delegate MaskFault GroupReader(MaskedGroup group, out MaskedInputSum? inputs, out MaskTerms? masks, out ushort culprit);
+
     /// <summary>The aggregate from the ledger and the blobs that it names.</summary>
     /// <param name="masked">The attempt, in Aggregate or later.</param>
     /// <param name="baseModel">The base model as bytes.</param>
@@ -17,14 +20,99 @@ public static class MaskedAggregate
     /// <param name="aggregate">The aggregate; null with a fault, and without one when a parameter would not be finite: then there is no model either.</param>
     /// <param name="culprit">Whose fault it is, where that is one participant's and the fault names one: see <see cref="NamesCulprit"/>.</param>
     /// <returns>Why there is no sum, if there is none; <see cref="MaskFault.BlobMissing"/> is no verdict.</returns>
-    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, BlobReader read, out RoundAggregate? aggregate, out ushort culprit)
+    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, BlobReader read, out RoundAggregate? aggregate, out ushort culprit) =>
+        TryCompute(masked, baseModel, (MaskedGroup group, out MaskedInputSum? inputs, out MaskTerms? masks, out ushort whose) => Read(group, read, out inputs, out masks, out whose), out aggregate, out culprit);
+
+    /// <summary>
+    /// The same from the groups' sums of exactly the survivors' masked updates and the masks that are left in them. <see cref="MaskFault.CanaryMismatch"/>, <see cref="MaskFault.WeightOutOfRange"/> and
+    /// <see cref="MaskFault.LaneOutOfRange"/> say that one of the survivors did not send what the protocol says; nobody can tell which. A group whose sum is spoilt is left out, and with too few of them there is
+    /// no aggregate.
+    /// </summary>
+    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, GroupReader read, out RoundAggregate? aggregate, out ushort culprit)
     {
-        aggregate = null;
-        var fault = MaskedUnmasking.Of(masked, read).TryRemove(out var masks, out culprit);
-        using var removed = masks;
+        (aggregate, culprit) = (null, 0);
+        var opened = new List<OpenedSum>();
+        var last = MaskFault.None;
+        foreach (var group in masked.Standing)
+        {
+            var fault = TryOpen(group, read, out var sum, out var whose);
+            if (fault is MaskFault.BlobMissing)
+            {
+                culprit = whose;
+                return fault;
+            }
+
+            if (fault is MaskFault.None) opened.Add(sum!);
+            else (last, culprit) = (fault, whose);
+        }
+
+        if (opened.Count < masked.LeastGroups) return last;
+        culprit = 0;
+        if (masked.Masking.Groups is not { } groups)
+        {
+            aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, opened[0].Lanes.Span, opened[0].Weight, opened[0].Tail.Span);
+            return MaskFault.None;
+        }
+
+        var mean = groups.Rule.Apply(new GroupSums([.. opened.Select(sum => sum.Lanes)], [.. opened.Select(sum => sum.Count)]));
+        aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, mean, GroupSumsBlob.Write(opened));
+        return MaskFault.None;
+    }
+
+    /// <summary>Whether a fault of the sum is proved to be one participant's: a dealer's or holder's own signed words show it.</summary>
+    public static bool NamesCulprit(MaskFault fault) => fault is MaskFault.DealerFault or MaskFault.HolderFault;
+
+    /// <summary>The metrics of a published sum: how many updates are in it and the tail, of all groups together; null where the bytes are no such sum of an agreement.</summary>
+    public static (int Count, MaskTail Tail)? ReadMetrics(AgreementRecord terms, ReadOnlySpan<byte> sum)
+    {
+        var lanes = (int)RoundAggregate.UpdateBytes(terms);
+        if (!terms.Agreement.Masks) return null;
+        if (terms.Agreement.Groups is not null) return GroupSumsBlob.ReadMetrics(sum, lanes);
+        return sum.Length == lanes + LaneLayout.TailBytes ? ReadTail(sum[lanes..]) : null;
+    }
+
+    internal static (int Count, MaskTail Tail)? ReadTail(ReadOnlySpan<byte> tail)
+    {
+        var count = BinaryPrimitives.ReadInt32LittleEndian(tail);
+        return MaskTail.TryReadSum(tail, count, out var sum) is MaskFault.None ? (count, sum) : null;
+    }
+
+    private static MaskFault TryOpen(MaskedGroup group, GroupReader read, out OpenedSum? opened, out ushort culprit)
+    {
+        opened = null;
+        var fault = read(group, out var inputs, out var masks, out culprit);
+        using (masks)
+        {
+            return fault is MaskFault.None ? TryOpen(group, inputs!, masks!, out opened) : fault;
+        }
+    }
+
+    private static MaskFault TryOpen(MaskedGroup group, MaskedInputSum inputs, MaskTerms masks, out OpenedSum? opened)
+    {
+        opened = null;
+        var survivors = group.Survivors;
+        if (inputs.Count != survivors.Count) throw new ArgumentException($"The sum of {survivors.Count} survivors is not that of {inputs.Count} updates.", nameof(inputs));
+        var sum = new MaskedSum(inputs.Layout);
+        for (var chunk = 0; chunk < inputs.Layout.Chunks; chunk++) sum.Take(chunk, [inputs.Chunk(chunk)], masks);
+        var fault = sum.TryFinish(survivors.Count, out var tail);
         if (fault is not MaskFault.None) return fault;
-        var inputs = new MaskedInputSum(masked.Layout);
-        foreach (var (position, root) in masked.Order!.Inputs)
+        // Weights are public, so the sum of those that were sent is known before.
+        var weight = survivors.Positions.Sum(position => (long)group.Terms.Weights[position]);
+        if (tail.Weight != weight) return MaskFault.WeightOutOfRange;
+        // Lanes have room for as much, since the agreement is sound; noise lies beyond this once in 10²³ times.
+        var limit = ((long)survivors.Count * group.Terms.Agreement.FixedPoint.Levels) + SkellamSampler.Reach((Int128)group.Masking.NoiseVariance * survivors.Count);
+        if (sum.Lanes.Span.ContainsAnyExceptInRange((int)-limit, (int)limit)) return MaskFault.LaneOutOfRange;
+        opened = new OpenedSum(group.Index, survivors.Count, weight, sum.Lanes, sum.Tail);
+        return MaskFault.None;
+    }
+
+    private static MaskFault Read(MaskedGroup group, BlobReader read, out MaskedInputSum? inputs, out MaskTerms? masks, out ushort culprit)
+    {
+        inputs = null;
+        var fault = MaskedUnmasking.Of(group, read).TryRemove(out masks, out culprit);
+        if (fault is not MaskFault.None) return fault;
+        inputs = new MaskedInputSum(group.Layout);
+        foreach (var (position, root) in group.Order!.Inputs)
         {
             culprit = position;
             if (read(root) is not { } input) return MaskFault.BlobMissing;
@@ -32,41 +120,6 @@ public static class MaskedAggregate
         }
 
         culprit = 0;
-        return TryCompute(masked, baseModel, inputs, masks, out aggregate);
-    }
-
-    /// <summary>
-    /// The same from the sum of exactly the survivors' masked updates and the masks that are left in it. <see cref="MaskFault.CanaryMismatch"/>, <see cref="MaskFault.WeightOutOfRange"/> and
-    /// <see cref="MaskFault.LaneOutOfRange"/> say that one of the survivors did not send what the protocol says; nobody can tell which.
-    /// </summary>
-    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, MaskedInputSum inputs, MaskTerms masks, out RoundAggregate? aggregate)
-    {
-        aggregate = null;
-        var survivors = masked.Survivors;
-        if (inputs.Count != survivors.Count) throw new ArgumentException($"The sum of {survivors.Count} survivors is not that of {inputs.Count} updates.", nameof(inputs));
-        var sum = new MaskedSum(inputs.Layout);
-        for (var chunk = 0; chunk < inputs.Layout.Chunks; chunk++) sum.Take(chunk, [inputs.Chunk(chunk)], masks);
-        var fault = sum.TryFinish(survivors.Count, out var tail);
-        if (fault is not MaskFault.None) return fault;
-        // Weights are public, so the sum of those that were sent is known before.
-        var weight = survivors.Positions.Sum(position => (long)masked.Terms.Weights[position]);
-        if (tail.Weight != weight) return MaskFault.WeightOutOfRange;
-        // Lanes have room for as much, since the agreement is sound; noise lies beyond this once in 10²³ times.
-        var limit = ((long)survivors.Count * masked.Terms.Agreement.FixedPoint.Levels) + SkellamSampler.Reach((Int128)masked.Masking.NoiseVariance * survivors.Count);
-        if (sum.Lanes.ContainsAnyExceptInRange((int)-limit, (int)limit)) return MaskFault.LaneOutOfRange;
-        aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, sum.Lanes, weight, sum.Tail);
         return MaskFault.None;
-    }
-
-    /// <summary>Whether a fault of the sum is proved to be one participant's: a dealer's or holder's own signed words show it.</summary>
-    public static bool NamesCulprit(MaskFault fault) => fault is MaskFault.DealerFault or MaskFault.HolderFault;
-
-    /// <summary>The metrics of a published sum: how many updates are in it and the tail; null where the bytes are no such sum of an agreement.</summary>
-    public static (int Count, MaskTail Tail)? ReadMetrics(AgreementRecord terms, ReadOnlySpan<byte> sum)
-    {
-        var lanes = (int)RoundAggregate.UpdateBytes(terms);
-        if (!terms.Agreement.Masks || sum.Length != lanes + LaneLayout.TailBytes) return null;
-        var count = BinaryPrimitives.ReadInt32LittleEndian(sum[lanes..]);
-        return MaskTail.TryReadSum(sum[lanes..], count, out var tail) is MaskFault.None ? (count, tail) : null;
     }
 }

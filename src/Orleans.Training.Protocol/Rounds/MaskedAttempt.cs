@@ -2,159 +2,58 @@ using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Protocol.Contracts;
 
-/// <summary>Of which of a participant's blobs a seat says that it holds it.</summary>
-public enum MaskBlobKind
-{
-    /// <summary>The shares that it dealt; held by f + 1 it counts.</summary>
-    Shares = 1,
-    /// <summary>Its masked update; held by q it counts.</summary>
-    Input = 2,
-    /// <summary>Its openings of seeds, checked against their leaves; held by f + 1 they count.</summary>
-    Openings = 3,
-    /// <summary>Its openings of b, checked against their leaves; held by f + 1 they count.</summary>
-    SilentOpenings = 4,
-}
-
 /// <summary>
-/// A masked attempt as it stands in a state: what contracts decide by, what participants are told, and what anybody sums up afterwards all come from here.
-/// It reads and never writes.
+/// A masked attempt as it stands in a state: what contracts decide by, what participants are told, and what anybody sums up afterwards all come from here and from its groups.
+/// An agreement without groups has one, of everybody.
 /// </summary>
 /// <param name="find">The record at a key, or null.</param>
-/// <param name="terms">An active agreement with masks.</param>
+/// <param name="terms">An active agreement with masks; if it has groups, they are drawn.</param>
 /// <param name="round">The attempt.</param>
-public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementRecord terms, RoundRecord round)
+public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementRecord terms, RoundRecord round) : MaskedRecords(find, terms, round)
 {
-    private readonly string _name = round.StateKey[RoundRecord.Prefix.Length..];
+    private IReadOnlyList<MaskedGroup>? _groups;
 
-    /// <summary>The agreement.</summary>
-    public AgreementRecord Terms => terms;
+    /// <summary>The groups, each of which has a sum of its own.</summary>
+    public IReadOnlyList<MaskedGroup> Groups => _groups ??= [.. Terms.Groups().Select((members, index) => new MaskedGroup(At, Terms, Round, members, index))];
 
-    /// <summary>The attempt.</summary>
-    public RoundRecord Round => round;
+    /// <summary>The groups that have not failed.</summary>
+    public IEnumerable<MaskedGroup> Standing => Groups.Where(group => group.Fixed.Failure is null);
 
-    /// <summary>How it is masked.</summary>
-    public MaskingTerms Masking => terms.Agreement.Masking!;
-
-    /// <summary>What is fixed about it.</summary>
-    public MaskedRoundRecord Fixed => Find<MaskedRoundRecord>(MaskedRoundRecord.Prefix)!;
-
-    /// <summary>ctx.</summary>
-    public AttemptContext Attempt => AttemptContext.Restore(Fixed.Attempt);
-
-    /// <summary>ctx1, from ShareKeys on.</summary>
-    public CohortContext Cohort => CohortContext.Restore(Fixed.Cohort!.Value);
-
-    /// <summary>ctx2, from Input on.</summary>
-    public MaskContext Context => MaskContext.Restore(Fixed.Masks!.Value);
-
-    /// <summary>The fewest survivors with whom a sum may be opened.</summary>
-    public int MinParticipants => terms.Agreement.MinParticipants;
-
-    /// <summary>τ.</summary>
-    public int ConfirmThreshold => ((Fixed.Members.Count + Masking.CorruptLimit) / 2) + 1;
-
-    /// <summary>The adverts so far; from ShareKeys on those of U1.</summary>
-    public IReadOnlyList<KeyAdvert> Adverts => [.. Everybody.Where(position => Advert(position) is not null).Select(position => Advert(position)!)];
-
-    /// <summary>β. Nobody draws a graph from it as long as all are complete, so it holds no validators' values.</summary>
-    public MaskBeacon Beacon => MaskBeacon.Derive(Attempt, [], Adverts);
-
-    /// <summary>The graph of the cohort.</summary>
-    public MaskGraph Graph => MaskGraph.Create(Fixed.Members.Members, Attempt, Beacon, MaskingTerms.Bound);
-
-    /// <summary>Acknowledgements of all members of U1, in its order; null from who sent none.</summary>
-    public IReadOnlyList<ReadOnlyMemory<byte>?> Acknowledgements =>
-        [.. Fixed.Members.Positions.Select(position => Find<MaskAcknowledgementRecord>(MaskAcknowledgementRecord.Prefix, position) is { } record ? record.Bits : (ReadOnlyMemory<byte>?)null)];
-
-    /// <summary>(U2, E′).</summary>
-    public MaskGraph Masks => Graph.Acknowledge(Acknowledgements);
-
-    /// <summary>The order to unmask, once there is one.</summary>
-    public UnmaskOrderRecord? Order => Find<UnmaskOrderRecord>(UnmaskOrderRecord.Prefix);
-
-    /// <summary>U3; nobody before the order.</summary>
-    public PositionSet Survivors => Order is { } order ? PositionSet.Of(order.Inputs.Select(input => (int)input.Position)) : default;
-
-    /// <summary>Survivors that revealed nothing in time; what they are is final in RevealSilent and after.</summary>
-    public PositionSet Silent => Survivors.Without(Fixed.Revealed);
-
-    /// <summary>The Confirms of the order so far.</summary>
-    public IReadOnlyList<SignedConfirm> Confirms =>
-        [.. Survivors.Positions.Where(position => Has(MaskConfirmRecord.Prefix, position)).Select(position => new SignedConfirm((ushort)position, Find<MaskConfirmRecord>(MaskConfirmRecord.Prefix, position)!.Order))];
-
-    /// <summary>The keys of a participant, or null.</summary>
-    public KeyAdvert? Advert(int position) =>
-        Find<MaskAdvertRecord>(MaskAdvertRecord.Prefix, position) is { } record ? KeyAdvert.Create((ushort)position, record.MaskKey.Span, record.EnvelopeKey.Span, record.Nonce) : null;
-
-    /// <summary>The commitment of a dealer, or null.</summary>
-    public ShareCommit? Commit(int position) => Find<MaskSharesRecord>(MaskSharesRecord.Prefix, position) is { } record ? new((ushort)position, record.SelfCommitment, record.BlobRoot) : null;
-
-    /// <summary>The name of a participant's blob of a kind; null where it has none.</summary>
-    public Digest? RootOf(MaskBlobKind kind, int position) => kind switch
-    {
-        MaskBlobKind.Shares => Commit(position)?.BlobRoot,
-        MaskBlobKind.Input => Find<MaskedInputRecord>(MaskedInputRecord.Prefix, position)?.Root,
-        MaskBlobKind.Openings => Find<MaskRevealRecord>(MaskRevealRecord.Prefix, position)?.Openings,
-        _ => Find<SilentRevealRecord>(SilentRevealRecord.Prefix, position)?.Openings,
-    };
-
-    /// <summary>A survivor's b that it revealed itself, or null.</summary>
-    public ReadOnlyMemory<byte>? SelfOf(int position) => Find<MaskRevealRecord>(MaskRevealRecord.Prefix, position)?.Self;
-
-    /// <summary>Whether an ordered sum about a base model has a participant in it.</summary>
-    public bool IsConsumed(int position) => find(ConsumptionRecord.Key(round.BaseModel, terms.Agreement.Datasets[position].Participant)) is not null;
-
-    /// <summary>Whether those who have no sum about the base model ordered with them can still be a cohort (R0): if not, no attempt on it can be opened.</summary>
-    public bool CanSucceed => Masking.CheckCohort(terms.Agreement, Everybody.Count(position => !IsConsumed(position))) is MaskFault.None;
-
-    /// <summary>Whether the budgets of all data sets bear one more round: if not, no attempt can be opened before one of them is raised, or another attempt ends.</summary>
-    public bool IsAffordable => terms.Agreement.RoundCost is not { } cost || BudgetContract.IsBorne(key => find(key) as BudgetRecord, terms.Agreement, cost);
-
-    /// <summary>How masked updates lie in bytes.</summary>
-    public LaneLayout Layout => LaneLayout.Choose(terms.Agreement.FixedPoint, RoundAggregate.SpecOf(terms).ParameterCount);
-
-    /// <summary>
-    /// What takes the masks off once the reveals are fixed: the openings of seeds and of b that count, and the shares dealt by who dropped out or fell silent, whose leaves
-    /// the openings must match. With the masked updates of the survivors it is all that the sum follows from.
-    /// </summary>
-    public IEnumerable<Digest> UnmaskingBlobs => Order is not { } order ? [] :
-    [
-        .. DealtBy(order.Dropped.Or(Silent)),
-        .. Fixed.Revealed.Positions.Select(position => RootOf(MaskBlobKind.Openings, position)!.Value),
-        .. Fixed.SilentRevealed.Positions.Select(position => RootOf(MaskBlobKind.SilentOpenings, position)!.Value),
-    ];
-
-    /// <summary>Every blob that a published sum follows from: the survivors' masked updates, and what takes their masks off.</summary>
-    public IEnumerable<Digest> SumBlobs => (Order?.Inputs.Select(input => input.Root) ?? []).Concat(UnmaskingBlobs).Distinct();
-
-    /// <summary>The names of the shares that these dealt.</summary>
-    public IEnumerable<Digest> DealtBy(PositionSet dealers) => dealers.Positions.Select(position => RootOf(MaskBlobKind.Shares, position)!.Value);
+    /// <summary>The fewest groups with whose sums a model may be made.</summary>
+    public int LeastGroups => Masking.Groups?.Least ?? 1;
 
     /// <summary>All positions of the agreement.</summary>
-    public IEnumerable<int> Everybody => Enumerable.Range(0, terms.Agreement.Datasets.Count);
+    public IEnumerable<int> Everybody => Enumerable.Range(0, Terms.Agreement.Datasets.Count);
+
+    /// <summary>Everybody whose update is in an order to unmask.</summary>
+    public PositionSet Survivors => Union(Groups, group => group.Survivors);
+
+    /// <summary>Those of them whose groups still stand: whose updates are in the model, unless their group's sum is spoilt.</summary>
+    public PositionSet Counted => Union(Standing, group => group.Survivors);
+
+    /// <summary>Whether an order to unmask is written.</summary>
+    public bool IsOrdered => Groups.Any(group => group.Order is not null);
+
+    /// <summary>Whether those who have no sum about the base model ordered with them can still be enough groups (R0): if not, no attempt on it can be opened.</summary>
+    public bool CanSucceed => Groups.Count(group => Masking.CheckCohort(Terms.Agreement, group.Everybody.Count(position => !IsConsumed(position))) is MaskFault.None) >= LeastGroups;
+
+    /// <summary>Whether the budgets of all data sets bear one more round: if not, no attempt can be opened before one of them is raised, or another attempt ends.</summary>
+    public bool IsAffordable => Terms.Agreement.RoundCost is not { } cost || BudgetContract.IsBorne(key => At(key) as BudgetRecord, Terms.Agreement, cost);
+
+    /// <summary>Every blob that a published model follows from: the survivors' masked updates, and what takes their masks off.</summary>
+    public IEnumerable<Digest> SumBlobs => Standing.SelectMany(group => group.SumBlobs).Distinct();
+
+    /// <summary>The group that a participant is in.</summary>
+    public MaskedGroup GroupOf(int position) => Groups.First(group => group.Members.Contains(position));
 
     /// <summary>Of whom a blob of a kind may come.</summary>
-    public PositionSet ExpectedOf(MaskBlobKind kind) => kind switch
-    {
-        MaskBlobKind.Shares => Fixed.Members,
-        MaskBlobKind.Input => Fixed.Maskers,
-        MaskBlobKind.Openings => Survivors,
-        _ => Fixed.Revealed,
-    };
+    public PositionSet ExpectedOf(MaskBlobKind kind) => Union(Standing, group => group.ExpectedOf(kind));
 
-    /// <summary>Whether nobody is left to wait for once blobs of a kind are held of these: all of whom one may come, or, of openings of b, enough for each of the silent.</summary>
-    public bool IsEnough(MaskBlobKind kind, PositionSet held) => kind is MaskBlobKind.SilentOpenings ? HaveEnough(Silent, held) : ExpectedOf(kind).Without(held).Count == 0;
-
-    /// <summary>Whether each of these has t neighbours in E′ among the others.</summary>
-    public bool HaveEnough(PositionSet whose, PositionSet holders)
-    {
-        if (whose.Count == 0) return true;
-        var masks = Masks;
-        return whose.Positions.All(position => PositionSet.Of(masks.Neighbours((ushort)position).ToArray().Select(neighbour => (int)neighbour)).And(holders).Count >= masks.Threshold);
-    }
+    /// <summary>Whether no group that stands has anybody left to wait for.</summary>
+    public bool IsEnough(MaskBlobKind kind, PositionSet held) => Standing.All(group => group.IsEnough(kind, held));
 
     /// <summary>The positions that a seat says to hold.</summary>
-    public PositionSet HeldBy(int seat, MaskBlobKind kind) => (find(HoldingKey(seat, kind)) as MaskHoldingRecord)?.Positions ?? default;
+    public PositionSet HeldBy(int seat, MaskBlobKind kind) => (At(HoldingKey(seat, kind)) as MaskHoldingRecord)?.Positions ?? default;
 
     /// <summary>The positions that so many seats hold.</summary>
     public PositionSet Held(MaskBlobKind kind, int seats, int least)
@@ -168,13 +67,15 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
         return PositionSet.Of(Everybody.Where(position => held[position] >= least));
     }
 
-    /// <summary>What a participant that loaded this very base model and follows this ledger knows before anything is sent.</summary>
-    /// <param name="position">The participant.</param>
-    /// <param name="parent">Root of the base model's weights.</param>
-    /// <param name="length">Coordinates of an update.</param>
-    public MaskSetup SetupOf(int position, Digest parent, int length) => new((ushort)position, Attempt, parent, terms.Agreement.FixedPoint, length, Masking.CorruptLimit, MinParticipants, MaskingTerms.Bound, Masking.NoiseVariance);
+    /// <summary>
+    /// What a proposal must name: of each group that stands SHA-256("FLv1-unmasked\0" ‖ digest of the order ‖ [[position, name of the openings]…] ‖ the same of the silent), of those that count. With groups
+    /// SHA-256("FLv1-groups\0" ‖ for each that stands, its number as 16 bits, big-endian ‖ that digest).
+    /// </summary>
+    public Digest DigestInputs() => Masking.Groups is null
+        ? Groups[0].DigestInputs()
+        : Digest.Of([.. "FLv1-groups\0"u8, .. Standing.SelectMany(group => (byte[])[(byte)(group.Index >> 8), (byte)group.Index, .. group.DigestInputs().ToArray()])]);
 
-    /// <summary>ctx of an attempt: the configuration is the agreement's record, with weights and policies.</summary>
+    /// <summary>ctx of an attempt: the configuration is the agreement's record, with weights, policies and what groups were drawn by.</summary>
     public static AttemptContext ContextOf(Digest chain, AgreementRecord terms, int number, int attempt, Digest baseModel, Digest roster) =>
         AttemptContext.Derive(chain, terms.Digest, number, attempt, baseModel, Digest.Of(terms.Encode()), roster);
 
@@ -191,33 +92,7 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
         return (ReadOnlyMemory<byte>)(byte[])[.. System.Text.Encoding.ASCII.GetBytes(agreed.Participant.Name), 0, .. keys.ToArray()];
     })]);
 
-    /// <summary>What a proposal must name: SHA-256("FLv1-unmasked\0" ‖ digest of the order ‖ [[position, name of the openings]…] ‖ the same of the silent), of those that count.</summary>
-    public Digest DigestInputs() =>
-        Digest.Of([.. "FLv1-unmasked\0"u8, .. Order!.Order.ComputeDigest().ToArray(), .. Names(MaskBlobKind.Openings, Fixed.Revealed), .. Names(MaskBlobKind.SilentOpenings, Fixed.SilentRevealed)]);
+    internal string HoldingKey(int seat, MaskBlobKind kind) => $"{Key(MaskHoldingRecord.Prefix)}/{(int)kind}/{seat:D2}";
 
-    internal string Key(string prefix) => prefix + _name;
-
-    internal string Key(string prefix, int position) => $"{prefix}{_name}/{position:D4}";
-
-    internal string HoldingKey(int seat, MaskBlobKind kind) => $"{MaskHoldingRecord.Prefix}{_name}/{(int)kind}/{seat:D2}";
-
-    internal T? Find<T>(string prefix, int position) where T : StateRecord => find(Key(prefix, position)) as T;
-
-    internal bool Has(string prefix, int position) => find(Key(prefix, position)) is not null;
-
-    private T? Find<T>(string prefix) where T : StateRecord => find(Key(prefix)) as T;
-
-    private byte[] Names(MaskBlobKind kind, PositionSet positions) => Wire.Encode(writer =>
-    {
-        writer.WriteStartArray(positions.Count);
-        foreach (var position in positions.Positions)
-        {
-            writer.WriteStartArray(2);
-            writer.WriteInt32(position);
-            writer.Write(RootOf(kind, position)!.Value);
-            writer.WriteEndArray();
-        }
-
-        writer.WriteEndArray();
-    });
+    private static PositionSet Union(IEnumerable<MaskedGroup> groups, Func<MaskedGroup, PositionSet> positions) => groups.Aggregate(default(PositionSet), (all, group) => all.Or(positions(group)));
 }

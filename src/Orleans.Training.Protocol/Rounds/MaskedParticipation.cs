@@ -9,12 +9,12 @@ namespace Orleans.Training.Protocol.Contracts;
 public static class MaskedParticipation
 {
     /// <summary>The next thing that a state tells a participant, or null while there is nothing new. Secrets and update come from elsewhere.</summary>
-    /// <param name="masked">The attempt in a final state.</param>
+    /// <param name="masked">The participant's group in a final state.</param>
     /// <param name="state">Where the participant stands.</param>
     /// <param name="read">Blobs by name, checked against it.</param>
     /// <param name="blockTimeMs">Time of that state's block.</param>
     /// <param name="consumedParents">As in <see cref="AttemptOpened"/>, as of now.</param>
-    public static MaskEvent? Next(MaskedAttempt masked, MaskState state, BlobReader read, long blockTimeMs, IReadOnlySet<Digest> consumedParents)
+    public static MaskEvent? Next(MaskedGroup masked, MaskState state, BlobReader read, long blockTimeMs, IReadOnlySet<Digest> consumedParents)
     {
         if (state.Phase >= MaskPhase.Done) return null;
         // What the ledger has of this participant and its journal lacks comes before anything else.
@@ -22,19 +22,20 @@ public static class MaskedParticipation
         return (masked.Round.Phase, state.Phase) switch
         {
             (Phase.Failed or Phase.Published, _) => new AttemptClosed(),
+            _ when masked.Fixed.Failure is not null => new AttemptClosed(),
             (Phase.ShareKeys, MaskPhase.Keyed) => new KeysClosed(masked.Adverts, masked.Beacon),
             (Phase.AcknowledgeShares, MaskPhase.Shared) => new SharesClosed([.. masked.Fixed.Dealers.Positions.Select(dealer => Dealt(masked, dealer, read))]),
             (Phase.Input, MaskPhase.Acked) when state.Masks is null => new AcksClosed(masked.Acknowledgements),
             (Phase.ConsistencyCheck or Phase.Unmask, MaskPhase.Masked) => new InputsClosed(masked.Order!.Order, masked.Order.Inputs, blockTimeMs, masked.Round.DeadlineMs, consumedParents),
             // The ledger takes no Reveal before the own Confirm, which may come behind those of the others.
             (Phase.Unmask, MaskPhase.Confirmed) when masked.Has(MaskConfirmRecord.Prefix, state.Setup.Position) => new ConfirmsSeen(masked.Confirms, blockTimeMs, masked.Round.DeadlineMs),
-            (Phase.RevealSilent, MaskPhase.Revealed) when state.Silent is null => new SilentClosed(masked.Order!.Order.ComputeDigest(), masked.Silent.Members, blockTimeMs, masked.Round.DeadlineMs),
+            (Phase.RevealSilent, MaskPhase.Revealed) when state.Silent is null && masked.Silent.Count > 0 => new SilentClosed(masked.Order!.Order.ComputeDigest(), masked.Silent.Members, blockTimeMs, masked.Round.DeadlineMs),
             _ => null,
         };
     }
 
     /// <summary>The call that says it on the ledger.</summary>
-    public static ContractCall CallOf(MaskedAttempt masked, MaskMessage message)
+    public static ContractCall CallOf(MaskedGroup masked, MaskMessage message)
     {
         var (agreement, number, attempt) = (masked.Round.Agreement, masked.Round.Number, masked.Round.Attempt);
         return message switch
@@ -61,7 +62,7 @@ public static class MaskedParticipation
     };
 
     /// <summary>The stage that a participant must have reached to have said what the ledger has of it; null where it has nothing.</summary>
-    public static MaskPhase? OwnMessage(MaskedAttempt masked, int position)
+    public static MaskPhase? OwnMessage(MaskedGroup masked, int position)
     {
         if (masked.Has(SilentRevealRecord.Prefix, position) || masked.Has(MaskRevealRecord.Prefix, position)) return MaskPhase.Revealed;
         if (masked.Has(MaskConfirmRecord.Prefix, position)) return MaskPhase.Confirmed;
@@ -71,7 +72,7 @@ public static class MaskedParticipation
         return masked.Has(MaskAdvertRecord.Prefix, position) ? MaskPhase.Keyed : null;
     }
 
-    private static DealtShares Dealt(MaskedAttempt masked, int dealer, BlobReader read)
+    private static DealtShares Dealt(MaskedGroup masked, int dealer, BlobReader read)
     {
         var commit = masked.Commit(dealer)!;
         return new(commit, read(commit.BlobRoot));

@@ -27,7 +27,7 @@ public abstract record MaskedRoundCall(Digest Agreement, int Number, int Attempt
     }
 
     /// <summary>Checks and applies the call to the attempt that it names.</summary>
-    internal abstract Rejection Apply(ContractContext context, MaskedAttempt masked);
+    internal abstract Rejection Apply(ContractContext context, MaskedAttempt attempt);
 
     internal sealed override Rejection Apply(ContractContext context)
     {
@@ -36,31 +36,34 @@ public abstract record MaskedRoundCall(Digest Agreement, int Number, int Attempt
         return terms!.Agreement.Masks ? Apply(context, new MaskedAttempt(context.Find<StateRecord>, terms, round!)) : Rejection.WrongMasking;
     }
 
-    /// <summary>What one participant says once: refuses who does not take part, another phase, another context and a second time, in this order.</summary>
-    internal static Rejection Check(ContractContext context, MaskedAttempt masked, Phase phase, PositionSet? members, bool isContext, string prefix, out int position)
+    /// <summary>What one participant says once: refuses who does not take part, another phase or a group that is left out, who is not in the set, another context and a second time, in this order.</summary>
+    internal static Rejection Check(
+        ContractContext context, MaskedAttempt attempt, Phase phase, Func<MaskedGroup, PositionSet>? members, Func<MaskedGroup, bool>? isContext, string prefix, out MaskedGroup masked, out int position)
     {
-        position = masked.Terms.Agreement.PositionOf(context.Actor);
+        position = attempt.Terms.Agreement.PositionOf(context.Actor);
+        masked = position < 0 ? attempt.Groups[0] : attempt.GroupOf(position);
         if (position < 0) return Rejection.NotInAgreement;
-        if (CheckPhase(masked, phase) is var wrong and not Rejection.None) return wrong;
-        if (members is { } set && !set.Contains(position)) return Rejection.NotInCohort;
-        if (!isContext) return Rejection.WrongContext;
+        if (CheckPhase(attempt, phase) is var wrong and not Rejection.None) return wrong;
+        if (masked.Fixed.Failure is not null) return Rejection.WrongPhase;
+        if (members is not null && !members(masked).Contains(position)) return Rejection.NotInCohort;
+        if (isContext?.Invoke(masked) is false) return Rejection.WrongContext;
         return masked.Has(prefix, position) ? Rejection.AlreadyExists : Rejection.None;
     }
 
     /// <summary><see cref="Rejection.Late"/> once the phase is over, <see cref="Rejection.WrongPhase"/> before it and after the attempt.</summary>
-    internal static Rejection CheckPhase(MaskedAttempt masked, Phase phase)
+    internal static Rejection CheckPhase(MaskedAttempt attempt, Phase phase)
     {
-        var now = masked.Round.Phase;
+        var now = attempt.Round.Phase;
         // Who is slow may still confirm while others reveal: without its own word it could not.
         if (now == phase || (phase is Phase.ConsistencyCheck && now is Phase.Unmask)) return Rejection.None;
         return Array.IndexOf(Order, phase) < Array.IndexOf(Order, now) ? Rejection.Late : Rejection.WrongPhase;
     }
 
     /// <summary>Says what the participant said, and ends the phase if nobody is left to wait for.</summary>
-    internal static Rejection Accept(ContractContext context, MaskedAttempt masked, string prefix, int position, StateRecord record, string eventType)
+    internal static Rejection Accept(ContractContext context, MaskedAttempt attempt, string prefix, int position, StateRecord record, string eventType)
     {
-        context.Put(masked.Key(prefix, position), record, eventType);
-        MaskedRoundContract.Advance(context, masked);
+        context.Put(attempt.Key(prefix, position), record, eventType);
+        MaskedRoundContract.Advance(context, attempt);
         return Rejection.None;
     }
 
@@ -103,15 +106,15 @@ public sealed record AdvertiseMaskKeys(Digest Agreement, int Number, int Attempt
         return End(reader, new AdvertiseMaskKeys(agreement, number, attempt, reader.ReadDigest(), reader.ReadKey(), reader.ReadKey(), reader.ReadDigest()));
     }
 
-    internal override Rejection Apply(ContractContext context, MaskedAttempt masked)
+    internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
     {
-        var rejection = Check(context, masked, Phase.AdvertiseKeys, null, Context == masked.Fixed.Attempt, MaskAdvertRecord.Prefix, out var position);
+        var rejection = Check(context, attempt, Phase.AdvertiseKeys, null, group => Context == group.Fixed.Attempt, MaskAdvertRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
         if (masked.IsConsumed(position)) return Rejection.ModelConsumed;
         var own = KeyAdvert.Create((ushort)position, MaskKey.Span, EnvelopeKey.Span, Nonce);
-        var fault = KeyAdvert.Check([.. masked.Adverts.Append(own).OrderBy(advert => advert.Position)]);
+        var fault = KeyAdvert.Check([.. attempt.Groups.SelectMany(group => group.Adverts).Append(own).OrderBy(advert => advert.Position)]);
         if (fault is not MaskFault.None) return fault is MaskFault.DuplicateKey ? Rejection.KeyInUse : Rejection.MaskKeyWeak;
-        return Accept(context, masked, MaskAdvertRecord.Prefix, position, new MaskAdvertRecord(MaskKey, EnvelopeKey, Nonce), "KeysAdvertised");
+        return Accept(context, attempt, MaskAdvertRecord.Prefix, position, new MaskAdvertRecord(MaskKey, EnvelopeKey, Nonce), "KeysAdvertised");
     }
 }
 
@@ -138,10 +141,10 @@ public sealed record CommitMaskShares(Digest Agreement, int Number, int Attempt,
         return End(reader, new CommitMaskShares(agreement, number, attempt, reader.ReadDigest(), reader.ReadDigest(), reader.ReadDigest()));
     }
 
-    internal override Rejection Apply(ContractContext context, MaskedAttempt masked)
+    internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
     {
-        var rejection = Check(context, masked, Phase.ShareKeys, masked.Fixed.Members, Context == masked.Fixed.Cohort, MaskSharesRecord.Prefix, out var position);
-        return rejection is Rejection.None ? Accept(context, masked, MaskSharesRecord.Prefix, position, new MaskSharesRecord(SelfCommitment, BlobRoot), "SharesCommitted") : rejection;
+        var rejection = Check(context, attempt, Phase.ShareKeys, group => group.Fixed.Members, group => Context == group.Fixed.Cohort, MaskSharesRecord.Prefix, out var masked, out var position);
+        return rejection is Rejection.None ? Accept(context, attempt, MaskSharesRecord.Prefix, position, new MaskSharesRecord(SelfCommitment, BlobRoot), "SharesCommitted") : rejection;
     }
 }
 
@@ -167,15 +170,15 @@ public sealed record AcknowledgeMaskShares(Digest Agreement, int Number, int Att
         return End(reader, new AcknowledgeMaskShares(agreement, number, attempt, reader.ReadDigest(), reader.ReadBytes(MaskingTerms.MaximumParticipants / 8)));
     }
 
-    internal override Rejection Apply(ContractContext context, MaskedAttempt masked)
+    internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
     {
-        var rejection = Check(context, masked, Phase.AcknowledgeShares, masked.Fixed.Dealers, Context == masked.Fixed.Cohort, MaskAcknowledgementRecord.Prefix, out var position);
+        var rejection = Check(context, attempt, Phase.AcknowledgeShares, group => group.Fixed.Dealers, group => Context == group.Fixed.Cohort, MaskAcknowledgementRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
-        return IsSound(masked, position) ? Accept(context, masked, MaskAcknowledgementRecord.Prefix, position, new MaskAcknowledgementRecord(Bits), "SharesAcknowledged") : Rejection.BadAcknowledgement;
+        return IsSound(masked, position) ? Accept(context, attempt, MaskAcknowledgementRecord.Prefix, position, new MaskAcknowledgementRecord(Bits), "SharesAcknowledged") : Rejection.BadAcknowledgement;
     }
 
     // A bit for a neighbour that dealt nothing would make an edge for which nobody has shares.
-    private bool IsSound(MaskedAttempt masked, int position)
+    private bool IsSound(MaskedGroup masked, int position)
     {
         var neighbours = masked.Graph.Neighbours((ushort)position);
         if (Bits.Length != (neighbours.Length + 7) / 8) return false;
@@ -215,7 +218,7 @@ public sealed record HoldMaskBlobs(Digest Agreement, int Number, int Attempt, Ma
         return End(reader, call);
     }
 
-    internal override Rejection Apply(ContractContext context, MaskedAttempt masked)
+    internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
     {
         var seat = context.Seat;
         if (seat < 0) return Rejection.MissingRole;
@@ -226,10 +229,10 @@ public sealed record HoldMaskBlobs(Digest Agreement, int Number, int Attempt, Ma
             MaskBlobKind.Openings => Phase.Unmask,
             _ => Phase.RevealSilent,
         };
-        if (CheckPhase(masked, phase) is var wrong and not Rejection.None) return wrong;
-        if (Positions.Positions.Any(position => masked.RootOf(Kind, position) is null)) return Rejection.NotFound;
-        context.Put(masked.HoldingKey(seat, Kind), new MaskHoldingRecord(masked.HeldBy(seat, Kind).Or(Positions)));
-        MaskedRoundContract.Advance(context, masked);
+        if (CheckPhase(attempt, phase) is var wrong and not Rejection.None) return wrong;
+        if (Positions.Positions.Any(position => attempt.RootOf(Kind, position) is null)) return Rejection.NotFound;
+        context.Put(attempt.HoldingKey(seat, Kind), new MaskHoldingRecord(attempt.HeldBy(seat, Kind).Or(Positions)));
+        MaskedRoundContract.Advance(context, attempt);
         return Rejection.None;
     }
 }

@@ -2,9 +2,15 @@ using Orleans.Training.Protocol.Aggregation;
 
 namespace Orleans.Training.Protocol.Contracts;
 
-/// <summary>How a masked attempt goes from phase to phase: when everybody is in, or at the deadline, each phase fixes a set, and the next begins or the attempt fails by name.</summary>
+/// <summary>
+/// How a masked attempt goes from phase to phase: when everybody is in, or at the deadline, each phase fixes a set in every group, and the next begins. A group in which too few are left is left out itself;
+/// with too few groups the attempt fails, by the name of what the last of them lacked.
+/// </summary>
 internal static class MaskedRoundContract
 {
+    // What the end of a phase leaves of a group.
+    private sealed record Closing(MaskedGroup Group, MaskedRoundRecord Fixed, RoundFailure? Failure = null, UnmaskOrderRecord? Order = null);
+
     /// <summary>Opens an attempt, unless too many of its participants have a sum about this base model ordered with them.</summary>
     public static Rejection Open(ContractContext context, AgreementRecord terms, int number, int attempt, Digest baseModel)
     {
@@ -16,7 +22,7 @@ internal static class MaskedRoundContract
         if (BudgetContract.Reserve(context, terms.Agreement) is var spent and not Rejection.None) return spent;
 
         var about = MaskedAttempt.ContextOf(context.Scope.Genesis.Chain, terms, number, attempt, baseModel, roster);
-        context.Put(masked.Key(MaskedRoundRecord.Prefix), new MaskedRoundRecord(roster, about.Digest, null, null, default, default, default, default, default));
+        foreach (var group in masked.Groups) context.Put(group.FixedKey, new MaskedRoundRecord(roster, about.Digest, null, null, default, default, default, default, default));
         context.SetDeadline(round.StateKey, null, deadline);
         context.Put(round.StateKey, round, "RoundOpened");
         return Rejection.None;
@@ -33,13 +39,13 @@ internal static class MaskedRoundContract
     {
         switch (masked.Round.Phase)
         {
-            case Phase.AdvertiseKeys: CloseKeys(context, masked); break;
-            case Phase.ShareKeys: CloseShares(context, masked); break;
-            case Phase.AcknowledgeShares: CloseAcknowledgements(context, masked); break;
+            case Phase.AdvertiseKeys: Go(context, masked, Phase.ShareKeys, masked.Masking.ShareWindowMs, "KeysFixed", Each(masked, CloseKeys)); break;
+            case Phase.ShareKeys: Go(context, masked, Phase.AcknowledgeShares, masked.Masking.AcknowledgeWindowMs, "SharesFixed", Each(masked, group => CloseShares(group, Held(context, masked, MaskBlobKind.Shares)))); break;
+            case Phase.AcknowledgeShares: Go(context, masked, Phase.Input, masked.Terms.Agreement.InputWindowMs, "MasksFixed", Each(masked, CloseAcknowledgements)); break;
             case Phase.Input: CloseInputs(context, masked); break;
-            case Phase.ConsistencyCheck: CloseConfirms(context, masked); break;
+            case Phase.ConsistencyCheck: Go(context, masked, Phase.Unmask, masked.Masking.RevealWindowMs, "OrderConfirmed", Each(masked, CloseConfirms)); break;
             case Phase.Unmask: CloseReveals(context, masked); break;
-            case Phase.RevealSilent: CloseSilent(context, masked); break;
+            case Phase.RevealSilent: FixReveals(context, masked, Each(masked, group => CloseSilent(group, Held(context, masked, MaskBlobKind.SilentOpenings)))); break;
             default: throw new InvalidOperationException($"A masked attempt has nothing to close in {masked.Round.Phase}.");
         }
     }
@@ -48,7 +54,7 @@ internal static class MaskedRoundContract
     public static void Fail(ContractContext context, MaskedAttempt masked, RoundFailure reason)
     {
         // With an order, whoever is in it has spent its part.
-        if (masked.Order is null) BudgetContract.Settle(context, masked.Terms.Agreement, default);
+        if (!masked.IsOrdered) BudgetContract.Settle(context, masked.Terms.Agreement, default);
         RoundContract.Fail(context, masked.Round, reason, isLast: !masked.CanSucceed);
     }
 
@@ -56,118 +62,130 @@ internal static class MaskedRoundContract
     public static PositionSet Held(ContractContext context, MaskedAttempt masked, MaskBlobKind kind) =>
         masked.Held(kind, context.Validators.Count, kind is MaskBlobKind.Input ? context.Validators.Quorum : context.Validators.MaxFaulty + 1);
 
-    private static bool IsCohort(MaskedAttempt masked, int size) => masked.Masking.CheckCohort(masked.Terms.Agreement, size) is MaskFault.None;
-
     private static bool IsComplete(ContractContext context, MaskedAttempt masked) => masked.Round.Phase switch
     {
         Phase.AdvertiseKeys => masked.Everybody.All(position => masked.Has(MaskAdvertRecord.Prefix, position) || masked.IsConsumed(position)),
         Phase.ShareKeys => masked.IsEnough(MaskBlobKind.Shares, Held(context, masked, MaskBlobKind.Shares)),
-        Phase.AcknowledgeShares => masked.Fixed.Dealers.Positions.All(position => masked.Has(MaskAcknowledgementRecord.Prefix, position)),
+        Phase.AcknowledgeShares => masked.Standing.All(group => group.Fixed.Dealers.Positions.All(position => group.Has(MaskAcknowledgementRecord.Prefix, position))),
         Phase.Input => masked.IsEnough(MaskBlobKind.Input, Held(context, masked, MaskBlobKind.Input)),
-        Phase.ConsistencyCheck => masked.Confirms.Count >= masked.ConfirmThreshold,
+        Phase.ConsistencyCheck => masked.Standing.All(group => group.Confirms.Count >= group.ConfirmThreshold),
         Phase.Unmask => masked.IsEnough(MaskBlobKind.Openings, Held(context, masked, MaskBlobKind.Openings)),
         Phase.RevealSilent => masked.IsEnough(MaskBlobKind.SilentOpenings, Held(context, masked, MaskBlobKind.SilentOpenings)),
         _ => false,
     };
 
-    private static void CloseKeys(ContractContext context, MaskedAttempt masked)
-    {
-        var adverts = masked.Adverts;
-        if (!IsCohort(masked, adverts.Count))
-        {
-            Fail(context, masked, RoundFailure.TooFewKeys);
-            return;
-        }
+    private static Closing[] Each(MaskedAttempt masked, Func<MaskedGroup, Closing> close) => [.. masked.Standing.Select(close)];
 
+    private static Closing CloseKeys(MaskedGroup group)
+    {
+        var adverts = group.Adverts;
+        if (group.Masking.CheckCohort(group.Terms.Agreement, adverts.Count) is not MaskFault.None) return new(group, group.Fixed, RoundFailure.TooFewKeys);
         var members = PositionSet.Of(adverts.Select(advert => (int)advert.Position));
-        var cohort = CohortContext.Derive(masked.Attempt, members.Members, masked.Beacon);
-        Go(context, masked, Phase.ShareKeys, masked.Masking.ShareWindowMs, masked.Fixed with { Members = members, Cohort = cohort.Digest }, "KeysFixed");
+        var cohort = CohortContext.Derive(group.Attempt, members.Members, group.Beacon);
+        return new(group, group.Fixed with { Members = members, Cohort = cohort.Digest });
     }
 
-    private static void CloseShares(ContractContext context, MaskedAttempt masked)
+    private static Closing CloseShares(MaskedGroup group, PositionSet held)
     {
-        var dealers = Held(context, masked, MaskBlobKind.Shares).And(masked.Fixed.Members);
-        if (dealers.Count < masked.MinParticipants) Fail(context, masked, RoundFailure.TooFewShares);
-        else Go(context, masked, Phase.AcknowledgeShares, masked.Masking.AcknowledgeWindowMs, masked.Fixed with { Dealers = dealers }, "SharesFixed");
+        var dealers = held.And(group.Fixed.Members);
+        return new(group, group.Fixed with { Dealers = dealers }, dealers.Count < group.MinParticipants ? RoundFailure.TooFewShares : null);
     }
 
-    private static void CloseAcknowledgements(ContractContext context, MaskedAttempt masked)
+    private static Closing CloseAcknowledgements(MaskedGroup group)
     {
-        var masks = masked.Masks;
-        if (masks.Members.Length < masked.MinParticipants)
-        {
-            Fail(context, masked, RoundFailure.TooFewShares);
-            return;
-        }
-
+        var masks = group.Masks;
+        if (masks.Members.Length < group.MinParticipants) return new(group, group.Fixed, RoundFailure.TooFewShares);
         var maskers = PositionSet.Of(masks.Members.ToArray().Select(member => (int)member));
-        var about = MaskContext.Derive(masked.Cohort, masks);
-        Go(context, masked, Phase.Input, masked.Terms.Agreement.InputWindowMs, masked.Fixed with { Maskers = maskers, Masks = about.Digest }, "MasksFixed");
+        var about = MaskContext.Derive(group.Cohort, masks);
+        return new(group, group.Fixed with { Maskers = maskers, Masks = about.Digest });
     }
 
     private static void CloseInputs(ContractContext context, MaskedAttempt masked)
     {
-        var survivors = Held(context, masked, MaskBlobKind.Input).And(masked.Fixed.Maskers);
-        CommittedInput[] inputs = [.. survivors.Positions.Select(position => new CommittedInput((ushort)position, masked.RootOf(MaskBlobKind.Input, position)!.Value))];
-        var record = new UnmaskOrderRecord(masked.Context.Digest, inputs, masked.Fixed.Maskers.Without(survivors));
-        RoundFailure? failure = record.Order.Check(masked.Context, masked.Masks, inputs, masked.MinParticipants) switch
+        var held = Held(context, masked, MaskBlobKind.Input);
+        var closings = Each(masked, group => Order(group, held));
+        if (!CanGoOn(context, masked, closings)) return;
+
+        foreach (var (group, _, _, order) in closings.Where(closing => closing.Failure is null))
         {
-            MaskFault.None => survivors.Positions.Any(masked.IsConsumed) ? RoundFailure.ModelConsumed : null,
+            var digest = order!.Order.ComputeDigest();
+            foreach (var (position, _) in order.Inputs) context.Put(ConsumptionRecord.Key(masked.Round.BaseModel, masked.Terms.Agreement.Datasets[position].Participant), new ConsumptionRecord(digest));
+            context.Put(group.OrderKey, order, "UnmaskOrdered");
+        }
+
+        BudgetContract.Settle(context, masked.Terms.Agreement, masked.Survivors);
+        Go(context, masked, Phase.ConsistencyCheck, masked.Masking.ConfirmWindowMs, null, closings);
+    }
+
+    private static Closing Order(MaskedGroup group, PositionSet held)
+    {
+        var survivors = held.And(group.Fixed.Maskers);
+        CommittedInput[] inputs = [.. survivors.Positions.Select(position => new CommittedInput((ushort)position, group.RootOf(MaskBlobKind.Input, position)!.Value))];
+        var record = new UnmaskOrderRecord(group.Context.Digest, inputs, group.Fixed.Maskers.Without(survivors));
+        RoundFailure? failure = record.Order.Check(group.Context, group.Masks, inputs, group.MinParticipants) switch
+        {
+            MaskFault.None => survivors.Positions.Any(group.IsConsumed) ? RoundFailure.ModelConsumed : null,
             MaskFault.CohortTooSmall => RoundFailure.TooFewInputs,
             MaskFault.DegreeTooSmall => RoundFailure.TooManyDropped,
             _ => RoundFailure.SurvivorsApart,
         };
-        if (failure is { } reason)
-        {
-            Fail(context, masked, reason);
-            return;
-        }
-
-        var order = record.Order.ComputeDigest();
-        foreach (var position in survivors.Positions) context.Put(ConsumptionRecord.Key(masked.Round.BaseModel, masked.Terms.Agreement.Datasets[position].Participant), new ConsumptionRecord(order));
-        BudgetContract.Settle(context, masked.Terms.Agreement, survivors);
-        context.Put(masked.Key(UnmaskOrderRecord.Prefix), record, "UnmaskOrdered");
-        Go(context, masked, Phase.ConsistencyCheck, masked.Masking.ConfirmWindowMs, masked.Fixed, null);
+        return new(group, group.Fixed, failure, record);
     }
 
-    private static void CloseConfirms(ContractContext context, MaskedAttempt masked)
-    {
-        if (masked.Confirms.Count < masked.ConfirmThreshold) Fail(context, masked, RoundFailure.ConfirmsMissing);
-        else Go(context, masked, Phase.Unmask, masked.Masking.RevealWindowMs, masked.Fixed, "OrderConfirmed");
-    }
+    private static Closing CloseConfirms(MaskedGroup group) => new(group, group.Fixed, group.Confirms.Count < group.ConfirmThreshold ? RoundFailure.ConfirmsMissing : null);
 
     private static void CloseReveals(ContractContext context, MaskedAttempt masked)
     {
-        var revealed = Held(context, masked, MaskBlobKind.Openings).And(masked.Survivors);
-        var silent = masked.Survivors.Without(revealed);
-        // Seeds of who dropped out are opened now or never, and only who opened now opens b of the silent: both must be enough already.
-        if (!masked.HaveEnough(masked.Order!.Dropped, revealed) || !masked.HaveEnough(silent, revealed)) Fail(context, masked, RoundFailure.RevealsMissing);
-        else if (silent.Count == 0) FixReveals(context, masked, masked.Fixed with { Revealed = revealed });
-        else Go(context, masked, Phase.RevealSilent, masked.Masking.SilentWindowMs, masked.Fixed with { Revealed = revealed }, "SilentFixed");
+        var held = Held(context, masked, MaskBlobKind.Openings);
+        var closings = Each(masked, group => Reveal(group, held));
+        if (closings.Any(closing => closing.Failure is null && closing.Group.Survivors.Without(closing.Fixed.Revealed).Count > 0)) Go(context, masked, Phase.RevealSilent, masked.Masking.SilentWindowMs, "SilentFixed", closings);
+        else FixReveals(context, masked, closings);
     }
 
-    private static void CloseSilent(ContractContext context, MaskedAttempt masked)
+    private static Closing Reveal(MaskedGroup group, PositionSet held)
     {
-        var revealed = Held(context, masked, MaskBlobKind.SilentOpenings).And(masked.Fixed.Revealed);
-        if (!masked.HaveEnough(masked.Silent, revealed)) Fail(context, masked, RoundFailure.RevealsMissing);
-        else FixReveals(context, masked, masked.Fixed with { SilentRevealed = revealed });
+        var revealed = held.And(group.Survivors);
+        // Seeds of who dropped out are opened now or never, and only who opened now opens b of the silent: both must be enough already.
+        var isEnough = group.HaveEnough(group.Order!.Dropped, revealed) && group.HaveEnough(group.Survivors.Without(revealed), revealed);
+        return new(group, group.Fixed with { Revealed = revealed }, isEnough ? null : RoundFailure.RevealsMissing);
+    }
+
+    private static Closing CloseSilent(MaskedGroup group, PositionSet held)
+    {
+        var revealed = held.And(group.ExpectedOf(MaskBlobKind.SilentOpenings));
+        return new(group, group.Fixed with { SilentRevealed = revealed }, group.HaveEnough(group.Silent, revealed) ? null : RoundFailure.RevealsMissing);
     }
 
     // From here on nobody's secret is needed: what the sum is follows from the ledger.
-    private static void FixReveals(ContractContext context, MaskedAttempt masked, MaskedRoundRecord record)
+    private static void FixReveals(ContractContext context, MaskedAttempt masked, Closing[] closings)
     {
-        context.Put(masked.Key(MaskedRoundRecord.Prefix), record);
+        if (!CanGoOn(context, masked, closings)) return;
+        Write(context, closings, null);
         var deadline = context.TimeMs + masked.Terms.Agreement.AggregateWindowMs;
         context.SetDeadline(masked.Round.StateKey, masked.Round.DeadlineMs, deadline);
         context.Put(masked.Round.StateKey, masked.Round with { Phase = Phase.Aggregate, DeadlineMs = deadline, InputsDigest = masked.DigestInputs() }, "RevealsFixed");
     }
 
-    private static void Go(ContractContext context, MaskedAttempt masked, Phase phase, long windowMs, MaskedRoundRecord record, string? eventType)
+    private static void Go(ContractContext context, MaskedAttempt masked, Phase phase, long windowMs, string? eventType, Closing[] closings)
     {
+        if (!CanGoOn(context, masked, closings)) return;
+        Write(context, closings, eventType);
         var round = masked.Round;
         var deadline = context.TimeMs + windowMs;
-        context.Put(masked.Key(MaskedRoundRecord.Prefix), record, eventType);
         context.SetDeadline(round.StateKey, round.DeadlineMs, deadline);
         context.Put(round.StateKey, round with { Phase = phase, DeadlineMs = deadline });
+    }
+
+    // Ends the attempt when too few groups are left.
+    private static bool CanGoOn(ContractContext context, MaskedAttempt masked, Closing[] closings)
+    {
+        if (closings.Count(closing => closing.Failure is null) >= masked.LeastGroups) return true;
+        Fail(context, masked, closings.Last(closing => closing.Failure is not null).Failure!.Value);
+        return false;
+    }
+
+    private static void Write(ContractContext context, Closing[] closings, string? eventType)
+    {
+        foreach (var (group, record, failure, _) in closings) context.Put(group.FixedKey, record with { Failure = failure }, failure is null ? eventType : "GroupLeftOut");
     }
 }

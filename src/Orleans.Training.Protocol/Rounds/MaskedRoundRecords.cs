@@ -4,20 +4,21 @@ using Orleans.Training.Protocol.Aggregation;
 namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
-/// What the ledger has fixed about a masked attempt: [roster, ctx, ctx1 | null, ctx2 | null, U1, dealers, U2, whose openings of seeds count, whose openings of b count]. It changes only when a phase
-/// ends; what one participant or seat says has a small record of its own, so that no transaction rewrites what grows with the cohort.
+/// What the ledger has fixed about a masked attempt, or about one of its groups: [roster, ctx, ctx1 | null, ctx2 | null, U1, dealers, U2, whose openings of seeds count, whose openings of b count, why the
+/// group is left out | null]. It changes only when a phase ends; what one participant or seat says has a small record of its own, so that no transaction rewrites what grows with the cohort.
 /// </summary>
-public sealed record MaskedRoundRecord(Digest Roster, Digest Attempt, Digest? Cohort, Digest? Masks, PositionSet Members, PositionSet Dealers, PositionSet Maskers, PositionSet Revealed, PositionSet SilentRevealed) : StateRecord
+public sealed record MaskedRoundRecord(
+    Digest Roster, Digest Attempt, Digest? Cohort, Digest? Masks, PositionSet Members, PositionSet Dealers, PositionSet Maskers, PositionSet Revealed, PositionSet SilentRevealed, RoundFailure? Failure = null) : StateRecord
 {
     /// <summary>What all state keys of this kind begin with.</summary>
     public const string Prefix = "masks/rounds/";
 
     internal static MaskedRoundRecord Read(CborReader reader)
     {
-        reader.ReadArrayHead(9);
+        reader.ReadArrayHead(10);
         var record = new MaskedRoundRecord(
             reader.ReadDigest(), reader.ReadDigest(), reader.ReadOptional(Wire.ReadDigest), reader.ReadOptional(Wire.ReadDigest),
-            PositionSet.Read(reader), PositionSet.Read(reader), PositionSet.Read(reader), PositionSet.Read(reader), PositionSet.Read(reader));
+            PositionSet.Read(reader), PositionSet.Read(reader), PositionSet.Read(reader), PositionSet.Read(reader), PositionSet.Read(reader), (RoundFailure?)reader.ReadOptional(item => item.ReadNumber(99)));
         reader.ReadEndArray();
         return record;
     }
@@ -25,7 +26,7 @@ public sealed record MaskedRoundRecord(Digest Roster, Digest Attempt, Digest? Co
     /// <inheritdoc/>
     public override void Write(CborWriter writer)
     {
-        writer.WriteStartArray(9);
+        writer.WriteStartArray(10);
         writer.Write(Roster);
         writer.Write(Attempt);
         if (Cohort is { } cohort) writer.Write(cohort); else writer.WriteNull();
@@ -35,6 +36,7 @@ public sealed record MaskedRoundRecord(Digest Roster, Digest Attempt, Digest? Co
         Maskers.Write(writer);
         Revealed.Write(writer);
         SilentRevealed.Write(writer);
+        if (Failure is { } failure) writer.WriteInt32((int)failure); else writer.WriteNull();
         writer.WriteEndArray();
     }
 }

@@ -4,24 +4,24 @@ using Orleans.Training.Protocol.Aggregation;
 namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
-/// What a seat checks before it says that it holds a blob of a masked attempt, and the masks that are left in the sum once all that undoes them is on the ledger.
+/// What a seat checks before it says that it holds a blob of a group, and the masks that are left in the group's sum once all that undoes them is on the ledger.
 /// Computed alike by proposer, validators and auditors, from the ledger and the blobs that it names.
 /// </summary>
 public sealed class MaskedUnmasking
 {
-    private readonly MaskedAttempt _masked;
+    private readonly MaskedGroup _masked;
     private readonly BlobReader _read;
     private readonly MaskGraph _graph;
     private readonly MaskGraph _masks;
     private readonly SortedDictionary<ushort, ShareBlob> _shares = [];
 
-    private MaskedUnmasking(MaskedAttempt masked, BlobReader read, MaskGraph masks) => (_masked, _read, _graph, _masks) = (masked, read, masked.Graph, masks);
+    private MaskedUnmasking(MaskedGroup masked, BlobReader read, MaskGraph masks) => (_masked, _read, _graph, _masks) = (masked, read, masked.Graph, masks);
 
-    /// <summary>Of an attempt whose order is written.</summary>
-    public static MaskedUnmasking Of(MaskedAttempt masked, BlobReader read) => new(masked, read, masked.Masks);
+    /// <summary>Of a group whose order is written.</summary>
+    public static MaskedUnmasking Of(MaskedGroup masked, BlobReader read) => new(masked, read, masked.Masks);
 
     /// <summary>Whether a dealer's blob has the length that the graph gives it. What is in its envelopes only their receivers can tell.</summary>
-    public static MaskFault CheckShares(MaskedAttempt masked, int dealer, ReadOnlyMemory<byte> bytes) =>
+    public static MaskFault CheckShares(MaskedGroup masked, int dealer, ReadOnlyMemory<byte> bytes) =>
         ShareBlob.TryRead(bytes, masked.Graph.Neighbours((ushort)dealer).Length, out _) ? MaskFault.None : MaskFault.WrongLength;
 
     /// <summary>

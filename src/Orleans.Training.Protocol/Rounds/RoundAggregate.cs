@@ -7,7 +7,7 @@ namespace Orleans.Training.Protocol.Contracts;
 public delegate ReadOnlyMemory<byte>? BlobReader(Digest root);
 
 /// <summary>What follows from the fixed inputs of a round: computed alike by proposer, validators and auditors.</summary>
-/// <param name="Sum">The sum as bytes: little-endian int32 lanes; under masks the tail of the sum behind them.</param>
+/// <param name="Sum">The sum as bytes: little-endian int32 lanes; under masks the tail of the sum behind them; with groups all their sums (<see cref="GroupSumsBlob"/>).</param>
 /// <param name="SumRoot">Root of its chunks.</param>
 /// <param name="ModelBytes">The next model: specification digest, float32 parameters, and what its strategy goes on from.</param>
 /// <param name="Model">The next model's digest.</param>
@@ -42,12 +42,29 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     // The one step from a sum to the next model, with masks or without.
     internal static RoundAggregate? Of(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, ReadOnlySpan<int> lanes, long weight, ReadOnlySpan<byte> tail)
     {
-        var (spec, strategy) = (SpecOf(terms), terms.Agreement.Strategy);
-        if (Digest.Of(baseModel) != round.BaseModel || !ModelBlob.TryRead(spec, baseModel, out var parameters, out var state) || state.Length != strategy.StateVectors * parameters.Length) return null;
-        if (!ModelStep.TryApply(strategy, parameters, state, lanes, weight, terms.Agreement.FixedPoint, out var next, out var nextState)) return null;
-        byte[] sumBytes = [.. UpdateBlob.Write(lanes), .. tail];
-        var model = ModelBlob.Write(spec, next, nextState);
-        return new RoundAggregate(sumBytes, ChunkedBlob.Root(sumBytes), model, Digest.Of(model), ChunkedBlob.Root(model));
+        var strategy = terms.Agreement.Strategy;
+        if (!TryRead(terms, round, baseModel, out var parameters, out var state)) return null;
+        return ModelStep.TryApply(strategy, parameters, state, lanes, weight, terms.Agreement.FixedPoint, out var next, out var nextState) ? Of(terms, [.. UpdateBlob.Write(lanes), .. tail], next, nextState) : null;
+    }
+
+    // The same from a mean of groups, whose sums are what is published.
+    internal static RoundAggregate? Of(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, RobustMean mean, byte[] sums)
+    {
+        var strategy = terms.Agreement.Strategy;
+        if (!TryRead(terms, round, baseModel, out var parameters, out var state)) return null;
+        return ModelStep.TryApply(strategy, parameters, state, mean, terms.Agreement.FixedPoint, out var next, out var nextState) ? Of(terms, sums, next, nextState) : null;
+    }
+
+    private static bool TryRead(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, out float[] parameters, out float[] state)
+    {
+        (parameters, state) = ([], []);
+        return Digest.Of(baseModel) == round.BaseModel && ModelBlob.TryRead(SpecOf(terms), baseModel, out parameters!, out state!) && state.Length == terms.Agreement.Strategy.StateVectors * parameters.Length;
+    }
+
+    private static RoundAggregate Of(AgreementRecord terms, byte[] sum, float[] next, float[] nextState)
+    {
+        var model = ModelBlob.Write(SpecOf(terms), next, nextState);
+        return new RoundAggregate(sum, ChunkedBlob.Root(sum), model, Digest.Of(model), ChunkedBlob.Root(model));
     }
 
     /// <summary>The initial model of an agreement, from its specification, seed and strategy.</summary>

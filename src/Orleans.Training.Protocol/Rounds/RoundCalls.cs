@@ -34,6 +34,7 @@ public sealed record RoundOpen(Digest Agreement, int Number, Digest BaseModel) :
         if (context.Find<AgreementRecord>(AgreementRecord.Key(Agreement)) is not { } terms) return Rejection.NotFound;
         if (!RoundContract.MayDrive(context, terms)) return Rejection.NotInAgreement;
         if (!terms.IsActive) return Rejection.AgreementNotActive;
+        if (!terms.IsReady) return Rejection.GroupsNotDrawn;
         var run = context.Find<RunRecord>(RunRecord.Key(Agreement))!;
         if (run.Failure is not null || run.PublishedRounds >= terms.Agreement.Rounds) return Rejection.RunEnded;
         if (Number != run.PublishedRounds + 1) return Rejection.WrongRound;

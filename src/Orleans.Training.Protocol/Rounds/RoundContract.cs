@@ -40,7 +40,7 @@ internal static class RoundContract
     /// <summary>Publishes the model of a proposal that a quorum attested.</summary>
     public static void Publish(ContractContext context, AgreementRecord terms, RoundRecord round, Proposal proposal)
     {
-        var survivors = terms.Agreement.Masks ? new MaskedAttempt(context.Find<StateRecord>, terms, round).Survivors.Positions : round.Survivors(context.Validators.Quorum);
+        var survivors = terms.Agreement.Masks ? new MaskedAttempt(context.Find<StateRecord>, terms, round).Counted.Positions : round.Survivors(context.Validators.Quorum);
         var weight = survivors.Sum(position => (long)terms.Weights[position]);
         var run = context.Find<RunRecord>(RunRecord.Key(round.Agreement))!;
         context.SetDeadline(round.StateKey, round.DeadlineMs, null);

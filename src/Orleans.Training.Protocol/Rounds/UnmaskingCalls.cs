@@ -25,13 +25,13 @@ public sealed record CommitMaskedInput(Digest Agreement, int Number, int Attempt
         return End(reader, new CommitMaskedInput(agreement, number, attempt, reader.ReadDigest(), reader.ReadDigest()));
     }
 
-    internal override Rejection Apply(ContractContext context, MaskedAttempt masked)
+    internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
     {
-        var rejection = Check(context, masked, Phase.Input, masked.Fixed.Maskers, Context == masked.Fixed.Masks, MaskedInputRecord.Prefix, out var position);
+        var rejection = Check(context, attempt, Phase.Input, group => group.Fixed.Maskers, group => Context == group.Fixed.Masks, MaskedInputRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
         // Another agreement on the same model may have been faster.
         if (masked.IsConsumed(position)) return Rejection.ModelConsumed;
-        return Accept(context, masked, MaskedInputRecord.Prefix, position, new MaskedInputRecord(Root), "MaskedInputCommitted");
+        return Accept(context, attempt, MaskedInputRecord.Prefix, position, new MaskedInputRecord(Root), "MaskedInputCommitted");
     }
 }
 
@@ -53,12 +53,12 @@ public sealed record ConfirmUnmasking(Digest Agreement, int Number, int Attempt,
         return End(reader, new ConfirmUnmasking(agreement, number, attempt, reader.ReadDigest()));
     }
 
-    internal override Rejection Apply(ContractContext context, MaskedAttempt masked)
+    internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
     {
-        var rejection = Check(context, masked, Phase.ConsistencyCheck, masked.Survivors, isContext: true, MaskConfirmRecord.Prefix, out var position);
+        var rejection = Check(context, attempt, Phase.ConsistencyCheck, group => group.Survivors, null, MaskConfirmRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
         if (Order != masked.Order!.Order.ComputeDigest()) return Rejection.WrongOrder;
-        return Accept(context, masked, MaskConfirmRecord.Prefix, position, new MaskConfirmRecord(Order), "OrderConfirmedBy");
+        return Accept(context, attempt, MaskConfirmRecord.Prefix, position, new MaskConfirmRecord(Order), "OrderConfirmedBy");
     }
 }
 
@@ -85,14 +85,14 @@ public sealed record RevealMasks(Digest Agreement, int Number, int Attempt, Dige
         return End(reader, new RevealMasks(agreement, number, attempt, reader.ReadDigest(), reader.ReadKey(), reader.ReadDigest()));
     }
 
-    internal override Rejection Apply(ContractContext context, MaskedAttempt masked)
+    internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
     {
-        var rejection = Check(context, masked, Phase.Unmask, masked.Survivors, isContext: true, MaskRevealRecord.Prefix, out var position);
+        var rejection = Check(context, attempt, Phase.Unmask, group => group.Survivors, null, MaskRevealRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
         if (Order != masked.Order!.Order.ComputeDigest()) return Rejection.WrongOrder;
         if (!masked.Has(MaskConfirmRecord.Prefix, position)) return Rejection.NotConfirmed;
         if (MaskKeys.SelfCommitment(masked.Cohort, (ushort)position, Self.Span) != masked.Commit(position)!.SelfCommitment) return Rejection.WrongSecret;
-        return Accept(context, masked, MaskRevealRecord.Prefix, position, new MaskRevealRecord(Self, Openings), "MasksRevealed");
+        return Accept(context, attempt, MaskRevealRecord.Prefix, position, new MaskRevealRecord(Self, Openings), "MasksRevealed");
     }
 }
 
@@ -118,11 +118,11 @@ public sealed record RevealSilentMasks(Digest Agreement, int Number, int Attempt
         return End(reader, new RevealSilentMasks(agreement, number, attempt, reader.ReadDigest(), reader.ReadDigest()));
     }
 
-    internal override Rejection Apply(ContractContext context, MaskedAttempt masked)
+    internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
     {
-        var rejection = Check(context, masked, Phase.RevealSilent, masked.Fixed.Revealed, isContext: true, SilentRevealRecord.Prefix, out var position);
+        var rejection = Check(context, attempt, Phase.RevealSilent, group => group.ExpectedOf(MaskBlobKind.SilentOpenings), null, SilentRevealRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
         if (Order != masked.Order!.Order.ComputeDigest()) return Rejection.WrongOrder;
-        return Accept(context, masked, SilentRevealRecord.Prefix, position, new SilentRevealRecord(Openings), "SilentRevealed");
+        return Accept(context, attempt, SilentRevealRecord.Prefix, position, new SilentRevealRecord(Openings), "SilentRevealed");
     }
 }

@@ -110,7 +110,7 @@ public sealed class MaskedExportTests
 
     private static RoundAggregate Compute(MaskedLedger ledger, byte[] model)
     {
-        Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Masked, model, ledger.Read, out var aggregate, out _));
+        Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Whole, model, ledger.Read, out var aggregate, out _));
         return aggregate!;
     }
 

@@ -90,7 +90,7 @@ public sealed class MaskedSumTests(ITestOutputHelper output)
         for (var chunk = 0; chunk < layout.Chunks; chunk++) sum.Take(chunk, inputs.Select(bytes => (ReadOnlyMemory<byte>)bytes.AsMemory(chunk * Limits.ChunkBytes, layout.ChunkLength(chunk))), left);
         Assert.True(sum.TryFinish(survivors.Length, out var tail) is MaskFault.None, $"case {number}");
         Assert.Equal(survivors.Sum(i => i + 1), tail.Weight);
-        for (var at = 0; at < length; at++) Assert.True(expected[at] == sum.Lanes[at], $"case {number}, coordinate {at}");
+        for (var at = 0; at < length; at++) Assert.True(expected[at] == sum.Lanes.Span[at], $"case {number}, coordinate {at}");
         return true;
     }
 

@@ -15,7 +15,7 @@ public sealed class MaskedAggregateTests
         {
             var (ledger, model) = Bring(seed, 12, [.. Enumerable.Range(dropped, 12 - dropped)], silent ? dropped : -1);
             Assert.Equal(Phase.Aggregate, ledger.Round.Phase);
-            Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Masked, model, ledger.Read, out var masked, out _));
+            Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Whole, model, ledger.Read, out var masked, out _));
 
             var plain = RoundAggregate.NewSum(ledger.Masked.Terms);
             foreach (var i in ledger.Masked.Survivors.Positions) Assert.True(plain.TryAdd(UpdateBlob.Write(ledger.Lanes[i]), ledger.Masked.Terms.Weights[i]));
@@ -34,7 +34,7 @@ public sealed class MaskedAggregateTests
         {
             foreach (var i in ledger.Everybody) ledger.Tails[i] = new MaskTail(ledger.Masked.Terms.Weights[i], 100 + i, 10 * i, 20 * i, 1, i, 3);
         });
-        Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Masked, model, ledger.Read, out var aggregate, out _));
+        Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Whole, model, ledger.Read, out var aggregate, out _));
         var weight = ledger.Masked.Survivors.Positions.Sum(i => ledger.Masked.Terms.Weights[i]);
         Assert.Equal((6, new MaskTail(weight, 621, 210, 420, 6, 21, 18)), MaskedAggregate.ReadMetrics(ledger.Masked.Terms, aggregate!.Sum));
         Assert.Null(MaskedAggregate.ReadMetrics(ledger.Masked.Terms, aggregate.Sum.AsSpan(4)));
@@ -46,19 +46,19 @@ public sealed class MaskedAggregateTests
     {
         var (ledger, model) = Bring(5, 9, [.. Enumerable.Range(1, 8)], 4);
         var read = new HashSet<Digest>();
-        Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Masked, model, root => { read.Add(root); return ledger.Read(root); }, out _, out _));
+        Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Whole, model, root => { read.Add(root); return ledger.Read(root); }, out _, out _));
         Assert.Equal(ledger.Masked.UnmaskingBlobs.Concat(ledger.Masked.Order!.Inputs.Select(input => input.Root)).Order(), read.Order());
         // Shares of the dropped and the silent one, openings of the seven others, twice, and eight masked updates. Who opens nothing of anybody has a list of nothing.
         Assert.Equal(2 + 7 + 7 + 8, read.Count);
         foreach (var missing in read)
         {
-            Assert.Equal(MaskFault.BlobMissing, MaskedAggregate.TryCompute(ledger.Masked, model, root => root == missing ? null : ledger.Read(root), out var none, out _));
+            Assert.Equal(MaskFault.BlobMissing, MaskedAggregate.TryCompute(ledger.Whole, model, root => root == missing ? null : ledger.Read(root), out var none, out _));
             Assert.Null(none);
         }
 
         foreach (var spoilt in read)
         {
-            Assert.NotEqual(MaskFault.None, MaskedAggregate.TryCompute(ledger.Masked, model, root => root == spoilt ? Spoil(ledger.Read(root)!.Value) : ledger.Read(root), out var none, out _));
+            Assert.NotEqual(MaskFault.None, MaskedAggregate.TryCompute(ledger.Whole, model, root => root == spoilt ? Spoil(ledger.Read(root)!.Value) : ledger.Read(root), out var none, out _));
             Assert.Null(none);
         }
     }
@@ -81,7 +81,7 @@ public sealed class MaskedAggregateTests
     public void WhoSendsAnotherWeightThanItsPublicOne_SpoilsTheSum()
     {
         var (ledger, model) = Bring(7, 5, [0, 1, 2, 3, 4], -1, ledger => ledger.Tails[2] = MaskTail.Of(ledger.Masked.Terms.Weights[2] + 1));
-        Assert.Equal(MaskFault.WeightOutOfRange, MaskedAggregate.TryCompute(ledger.Masked, model, ledger.Read, out var none, out _));
+        Assert.Equal(MaskFault.WeightOutOfRange, MaskedAggregate.TryCompute(ledger.Whole, model, ledger.Read, out var none, out _));
         Assert.Null(none);
     }
 
@@ -100,7 +100,7 @@ public sealed class MaskedAggregateTests
             if (added > 1) BitConverter.TryWriteBytes(y.AsSpan(at), unchecked((short)(BitConverter.ToInt16(y, at) + added)));
             else y[at]++;
         });
-        Assert.Equal(expected, MaskedAggregate.TryCompute(ledger.Masked, model, ledger.Read, out var none, out _));
+        Assert.Equal(expected, MaskedAggregate.TryCompute(ledger.Whole, model, ledger.Read, out var none, out _));
         Assert.Null(none);
     }
 

@@ -18,14 +18,15 @@ internal sealed class MaskedLedger
     public static readonly Digest Weights = Digest.Of("weights"u8);
     private readonly Dictionary<Digest, byte[]> _blobs = [];
 
-    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0)
+    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null)
     {
         Chance = new Chance(seed);
         Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
         Shard.Commit(10, [.. Names.SelectMany(name => TestShard.Hospitals.Take(3).Select(seat => Shard.Sign(seat, new Admit(ParticipantId.Parse(name), name, Roles.Trainer | Roles.DataOwner, TestShard.Key(name).Public))))]);
         Shard.Commit(10, [.. Names.Select((name, i) => Shard.Sign(name, new RegisterDataset("heart", Digest.Of("d"u8), 10 + i, "age")))]);
-        Agreement = Plan("heart", corrupt, minimum, rounds, noise);
+        Agreement = Plan("heart", corrupt, minimum, rounds, noise, groups);
         if (activate) Activate(Agreement);
+        if (activate && groups is not null) Draw();
     }
 
     public TestShard Shard { get; } = new();
@@ -47,19 +48,21 @@ internal sealed class MaskedLedger
     public long TimeMs => Shard.Head.Block.Header.TimeMs;
     public RoundRecord Round => Shard.State.Find<RoundRecord>(RoundRecord.Key(Agreement.ComputeDigest(), 1, Attempt))!;
     public RunRecord Run => Shard.State.Find<RunRecord>(RunRecord.Key(Agreement.ComputeDigest()))!;
-    public MaskedAttempt Masked => new(key => Shard.State.Find<StateRecord>(key), Shard.State.Find<AgreementRecord>(AgreementRecord.Key(Agreement.ComputeDigest()))!, Round);
+    public MaskedAttempt Whole => new(key => Shard.State.Find<StateRecord>(key), Terms, Round);
+    /// <summary>The one group of an agreement without groups.</summary>
+    public MaskedGroup Masked => Whole.Groups.Single();
     /// <summary>The agreement's record, before and after there is an attempt.</summary>
     public AgreementRecord Terms => Shard.State.Find<AgreementRecord>(AgreementRecord.Key(Agreement.ComputeDigest()))!;
     public IEnumerable<int> Everybody => Enumerable.Range(0, Names.Length);
 
-    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0) => new()
+    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0, GroupTerms? groups = null) => new()
     {
         Name = name,
         ModelSpec = ModelSpec.Logistic(10).Encoded,
         Seed = Digest.Of("seed"u8),
         InitialModel = Digest.Of("initial"u8),
         Strategy = ServerStrategy.FedAvg,
-        FixedPoint = FixedPoint.TryCreate(1L << 33, 1L << 33, LaneLayout.LevelsFor(16, Names.Length) / (noise > 0 ? 2 : 1), Names.Length, out var parameters) ? parameters : throw new InvalidDataException("no parameters"),
+        FixedPoint = FixedPoint.TryCreate(1L << 33, 1L << 33, LaneLayout.LevelsFor(16, groups?.LargestOf(Names.Length) ?? Names.Length) / (noise > 0 ? 2 : 1), groups?.LargestOf(Names.Length) ?? Names.Length, out var parameters) ? parameters : throw new InvalidDataException("no parameters"),
         Training = new TrainingTerms(50_000, 8, 3),
         Rounds = rounds,
         MinParticipants = minimum,
@@ -67,13 +70,21 @@ internal sealed class MaskedLedger
         AggregateWindowMs = Window,
         Datasets = [.. Names.Select(who => new AgreedDataset(ParticipantId.Parse(who), "heart"))],
         Masks = true,
-        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise),
+        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise, groups),
     };
 
     public void Activate(TrainingAgreement agreement)
     {
         Assert.Equal(Rejection.None, Shard.Send(agreement.Datasets[0].Participant.Name, new ProposeAgreement(agreement)));
         Shard.Commit(10, [.. agreement.Datasets.Select(agreed => Shard.Sign(agreed.Participant.Name, new AcceptAgreement(agreement.ComputeDigest(), Policy.Open)))]);
+    }
+
+    /// <summary>Seats draw the groups of an agreement.</summary>
+    public void Draw()
+    {
+        var agreement = Agreement.ComputeDigest();
+        foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, Send(seat, new CommitLot(agreement, 1, DrawContract.Commit(agreement, 1, TestShard.Key(seat).Public.Id, Digest.Of([(byte)seat[0]])))));
+        foreach (var seat in TestShard.Hospitals.Take(2)) Assert.Equal(Rejection.None, Send(seat, new RevealLot(agreement, 1, Digest.Of([(byte)seat[0]]))));
     }
 
     /// <summary>Turns to another agreement of the same participants.</summary>
@@ -101,7 +112,7 @@ internal sealed class MaskedLedger
         return result;
     }
 
-    public MaskSetup Setup(int who) => Masked.SetupOf(who, Weights, Length);
+    public MaskSetup Setup(int who) => Whole.GroupOf(who).SetupOf(who, Weights, Length);
 
     public ReadOnlyMemory<byte>? Read(Digest root) => _blobs.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null;
 
@@ -115,8 +126,8 @@ internal sealed class MaskedLedger
     {
         var state = States[who];
         var consumed = Consumed.TryGetValue(who, out var before) ? before : Consumed[who] = [];
-        MaskEvent? next = state.Phase is MaskPhase.Idle && Round.Phase is Phase.AdvertiseKeys ? new AttemptOpened(new MaskSecrets(Random()), consumed) : MaskedParticipation.Next(Masked, state, Read, TimeMs, consumed);
-        if (next is null && state is { Phase: MaskPhase.Acked, Masks: not null } && Round.Phase is Phase.Input) next = new UpdateReady(Lanes[who], Tails.TryGetValue(who, out var tail) ? tail : MaskTail.Of(Masked.Terms.Weights[who]));
+        MaskEvent? next = state.Phase is MaskPhase.Idle && Round.Phase is Phase.AdvertiseKeys ? new AttemptOpened(new MaskSecrets(Random()), consumed) : MaskedParticipation.Next(Whole.GroupOf(who), state, Read, TimeMs, consumed);
+        if (next is null && state is { Phase: MaskPhase.Acked, Masks: not null } && Round.Phase is Phase.Input) next = new UpdateReady(Lanes[who], Tails.TryGetValue(who, out var tail) ? tail : MaskTail.Of(Terms.Weights[who]));
         if (next is null) return null;
         var step = MaskParticipant.Step(state, next);
         States[who] = step.State;
@@ -129,7 +140,7 @@ internal sealed class MaskedLedger
     }
 
     /// <summary>The step, and its message on the ledger.</summary>
-    public Rejection? Act(int who) => Step(who) is { } message ? Send(Names[who], MaskedParticipation.CallOf(Masked, message)) : null;
+    public Rejection? Act(int who) => Step(who) is { } message ? Send(Names[who], MaskedParticipation.CallOf(Whole.GroupOf(who), message)) : null;
 
     public void Act(IEnumerable<int> who)
     {
@@ -142,15 +153,15 @@ internal sealed class MaskedLedger
         States[who] = MaskParticipant.Restore(Setup(who), Journals[who].Select(record => MaskRecord.TryRead(record.Bytes, out var read) ? read : throw new InvalidDataException("no record")));
         if (MaskParticipant.LastMessage(States[who]) is not { } message) return;
         Say(who, message);
-        Send(Names[who], MaskedParticipation.CallOf(Masked, message));
+        Send(Names[who], MaskedParticipation.CallOf(Whole.GroupOf(who), message));
     }
 
     /// <summary>A seat fetches, checks and says that it holds what is committed and what it has not said yet; null when there is nothing.</summary>
     public Rejection? Hold(int seat)
     {
         if (KindOf(Round.Phase) is not { } kind) return null;
-        var masked = Masked;
-        var positions = PositionSet.Of(Everybody.Where(i => masked.RootOf(kind, i) is { } root && Read(root) is { } bytes && IsGood(masked, kind, i, bytes))).Without(masked.HeldBy(seat, kind));
+        var masked = Whole;
+        var positions = PositionSet.Of(Everybody.Where(i => masked.RootOf(kind, i) is { } root && Read(root) is { } bytes && IsGood(masked.GroupOf(i), kind, i, bytes))).Without(masked.HeldBy(seat, kind));
         return positions.Count == 0 ? null : Send(TestShard.Hospitals[seat], new HoldMaskBlobs(Agreement.ComputeDigest(), 1, Attempt, kind, positions));
     }
 
@@ -201,14 +212,14 @@ internal sealed class MaskedLedger
 
     public int[] PlainSum(IEnumerable<int> who) => [.. who.Select(i => Lanes[i]).Aggregate((IEnumerable<int>)new int[Length], (sum, lanes) => sum.Zip(lanes, (a, b) => a + b))];
 
-    private void Say(int who, MaskMessage message) => Said.Add((who, message, Digest.Of(Wire.Encode(MaskedParticipation.CallOf(Masked, message).WriteArguments))));
+    private void Say(int who, MaskMessage message) => Said.Add((who, message, Digest.Of(Wire.Encode(MaskedParticipation.CallOf(Whole.GroupOf(who), message).WriteArguments))));
 
     private void Settle(Phase phase)
     {
         if (Round.Phase == phase) Expire();
     }
 
-    private bool IsGood(MaskedAttempt masked, MaskBlobKind kind, int position, ReadOnlyMemory<byte> bytes) => kind switch
+    private bool IsGood(MaskedGroup masked, MaskBlobKind kind, int position, ReadOnlyMemory<byte> bytes) => kind switch
     {
         MaskBlobKind.Shares => MaskedUnmasking.CheckShares(masked, position, bytes) is MaskFault.None,
         MaskBlobKind.Input => MaskedInput.Check(Setup(0).Layout, masked.RootOf(kind, position)!.Value, bytes) is MaskFault.None,

@@ -105,8 +105,8 @@ public sealed class MaskedSeatTests
     {
         var masked = seats.Attempt(1, 1)!;
         Assert.Equal((Phase.Published, null), (masked.Round.Phase, masked.Round.Failure));
-        Assert.Equal(dropped, masked.Order!.Dropped.Positions);
-        Assert.Equal(silent, masked.Silent.Positions);
+        Assert.Equal(dropped, masked.Groups[0].Order!.Dropped.Positions);
+        Assert.Equal(silent, masked.Groups[0].Silent.Positions);
         var plain = seats.Plain(1, RoundAggregate.InitialModelOf(seats.Agreement), masked.Survivors.Positions);
         Assert.Equal((plain.Model, plain.ModelRoot), (Model(seats, 1).Model, Model(seats, 1).Root));
     }

@@ -46,7 +46,7 @@ internal sealed class MaskedSeats : IAsyncDisposable
     /// <summary>Which seats a participant's blob reaches.</summary>
     public Func<int, MaskMessage, IEnumerable<int>> Reaches { get; set; } = (_, _) => [0, 1, 2, 3];
     /// <summary>Whether a participant takes its next step.</summary>
-    public Func<int, MaskedAttempt, MaskState, bool> Acts { get; set; } = (_, _, _) => true;
+    public Func<int, MaskedGroup, MaskState, bool> Acts { get; set; } = (_, _, _) => true;
     /// <summary>What a participant's host sends in place of what its state machine says.</summary>
     public Func<int, MaskMessage, MaskMessage> Sends { get; set; } = (_, message) => message;
     /// <summary>By round and participant.</summary>
@@ -116,16 +116,16 @@ internal sealed class MaskedSeats : IAsyncDisposable
         if (masked.Round.StateKey != _attempt)
         {
             _attempt = masked.Round.StateKey;
-            for (var i = 0; i < Names.Length; i++) Begin(masked, i);
+            for (var i = 0; i < Names.Length; i++) Begin(masked.GroupOf(i), i);
         }
 
         for (var i = 0; i < Names.Length; i++)
         {
-            while (Acts(i, masked, _states[i]) && Step(masked, i) is { } message) await Say(masked, i, Sends(i, message));
+            while (Acts(i, masked.GroupOf(i), _states[i]) && Step(masked.GroupOf(i), i) is { } message) await Say(masked.GroupOf(i), i, Sends(i, message));
         }
     }
 
-    private void Begin(MaskedAttempt masked, int who)
+    private void Begin(MaskedGroup masked, int who)
     {
         _consumed.TryAdd(who, []);
         _states[who] = MaskParticipant.Begin(masked.SetupOf(who, masked.Round.BaseModel, MaskedLedger.Length));
@@ -135,7 +135,7 @@ internal sealed class MaskedSeats : IAsyncDisposable
         Lanes[(masked.Round.Number, who)] = lanes;
     }
 
-    private MaskMessage? Step(MaskedAttempt masked, int who)
+    private MaskMessage? Step(MaskedGroup masked, int who)
     {
         var state = _states[who];
         MaskEvent? next = state.Phase is MaskPhase.Idle && masked.Round.Phase is Phase.AdvertiseKeys
@@ -149,7 +149,7 @@ internal sealed class MaskedSeats : IAsyncDisposable
         return step.Message is null && next is AcksClosed && step.Fault is MaskFault.None ? Step(masked, who) : step.Message;
     }
 
-    private async Task Say(MaskedAttempt masked, int who, MaskMessage message)
+    private async Task Say(MaskedGroup masked, int who, MaskMessage message)
     {
         if (MaskedParticipation.BlobOf(message) is { } blob)
         {

@@ -139,39 +139,11 @@ public sealed class MaskGraph
         return Digest.From(hash.GetHashAndReset());
     }
 
-    // Fisher and Yates' shuffle; numbers below a limit by rejection, so that all orders are equally likely.
     private static int[] Permutation(int count, AttemptContext attempt, MaskBeacon beacon)
     {
         Span<byte> key = stackalloc byte[MaskStream.KeyBytes], material = stackalloc byte[Digest.Size];
         beacon.Digest.CopyTo(material);
         MaskKeys.Derive(material, attempt.Digest, Preimage.Info("graph"), key);
-        using var stream = MaskStream.Create(key);
-        var (block, at, numbers) = (0L, 0, new byte[MaskStream.BlockBytes]);
-        uint Next()
-        {
-            if (at == 0)
-            {
-                Array.Clear(numbers);
-                stream.Add(numbers, LaneWidth.Bits8, block++);
-            }
-
-            var number = BinaryPrimitives.ReadUInt32LittleEndian(numbers.AsSpan(at));
-            at = (at + sizeof(uint)) % MaskStream.BlockBytes;
-            return number;
-        }
-
-        int[] order = [.. Enumerable.Range(0, count)];
-        for (var last = count - 1; last > 0; last--)
-        {
-            var limit = (uint)(last + 1);
-            var whole = (1UL << 32) / limit * limit;
-            uint number;
-            do number = Next();
-            while (number >= whole);
-            var other = (int)(number % limit);
-            (order[last], order[other]) = (order[other], order[last]);
-        }
-
-        return order;
+        return Shuffle.Order(count, key);
     }
 }

@@ -39,6 +39,10 @@ public readonly record struct MaskTail(int Weight, int LossSum, int Correct, int
         return true;
     }
 
+    /// <summary>The tail of both together.</summary>
+    public MaskTail Plus(MaskTail other) => new(
+        Weight + other.Weight, LossSum + other.LossSum, Correct + other.Correct, Samples + other.Samples, NormBit + other.NormBit, ClippedCoordinates + other.ClippedCoordinates, WeightedSteps + other.WeightedSteps);
+
     /// <summary>The tail of a sum of this many updates: <see cref="MaskFault.CanaryMismatch"/> if masks are left in it, <see cref="MaskFault.WeightOutOfRange"/> if Σα is not from 1 to count · 2²⁰.</summary>
     public static MaskFault TryReadSum(ReadOnlySpan<byte> bytes, int count, out MaskTail sum) => TryReadSum(bytes, count, MaskRules.Correct, out sum);
 

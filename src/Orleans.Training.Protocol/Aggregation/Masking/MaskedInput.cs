@@ -57,10 +57,10 @@ public sealed class MaskedSum(LaneLayout layout)
     private bool _paddingIsZero = true;
 
     /// <summary>The sums of the chunks that were taken.</summary>
-    public ReadOnlySpan<int> Lanes => _lanes;
+    public ReadOnlyMemory<int> Lanes => _lanes;
 
     /// <summary>The 64 bytes behind the lanes, once the last chunk was taken.</summary>
-    public ReadOnlySpan<byte> Tail => _tail;
+    public ReadOnlyMemory<byte> Tail => _tail;
 
     /// <summary>Computes one chunk of the sum.</summary>
     /// <param name="chunk">Number of the chunk.</param>
