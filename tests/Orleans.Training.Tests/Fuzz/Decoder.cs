@@ -31,6 +31,11 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     // Rounds with noise, until a budget is spent.
     private static readonly MaskedLedger Noisy = BudgetTests.Example();
 
+    // Rounds with groups, of which one was left out.
+    private static readonly MaskedLedger Grouped = GroupedRoundTests.Example();
+
+    private static IEnumerable<Transaction> DrawTransactions => Grouped.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract is "draw");
+
     private static IEnumerable<Transaction> NoisyTransactions => Noisy.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Method is "SetBudget");
 
     private static IEnumerable<Transaction> MaskedTransactions => Masked.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract == "round");
@@ -80,7 +85,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
     private static IEnumerable<Decoder> Calls()
     {
-        var calls = Transactions.Concat(OtherTransactions).Concat(MaskedTransactions).Concat(NoisyTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
+        var calls = Transactions.Concat(OtherTransactions).Concat(MaskedTransactions).Concat(NoisyTransactions).Concat(DrawTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
             .Append(("federation.AddKey", Wire.Encode(new AddKey(TestShard.Key("more").Public).WriteArguments)))
             .Append(("federation.RevokeKey", Wire.Encode(new RevokeKey(TestShard.Key("more").Public.Id).WriteArguments)))
             .ToLookup(call => call.Item1, call => call.Item2);
@@ -92,7 +97,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
         var agreement = Transactions.Select(transaction => transaction.Payload).First(payload => payload is { Contract: "agreement", Method: "Propose" });
         ContractCalls.TryRead("agreement", "Propose", agreement.Arguments, out var propose);
-        yield return new("TrainingAgreement", [((ProposeAgreement)propose!).Agreement.Encode(), Masked.Agreement.Encode(), Noisy.Agreement.Encode()], bytes => TrainingAgreement.TryParse(bytes, out var read) ? read!.Encode() : null);
+        yield return new("TrainingAgreement", [((ProposeAgreement)propose!).Agreement.Encode(), Masked.Agreement.Encode(), Noisy.Agreement.Encode(), Grouped.Agreement.Encode()], bytes => TrainingAgreement.TryParse(bytes, out var read) ? read!.Encode() : null);
         yield return Cbor("Policy", 128, Policy.Read, (writer, value) => value.Write(writer), Protocol.Contracts.Policy.Open, new Policy(3, 5, 3, 2_000_000_000_000, true));
         yield return Cbor<RobustRule>("RobustRule", 64, RobustRule.Read, (writer, value) => value.Write(writer), new CoordinateMedian(), new CentredClipping(4000, 3), new MultiKrum(1, 2));
         yield return Cbor("FixedPoint", 128, FixedPoint.Read, (writer, value) => value.Write(writer), FixedPoint.Create(1, 4), FixedPoint.Create(10, 1000));
@@ -102,8 +107,8 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     {
         // Every state that the run went through, so that records stand in all their phases.
         var records = Export.Shard.Blocks.Concat(Governed.Blocks).Concat(Anchored.Blocks).Concat(Attesting.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records)
-            .Concat(Masked.Shard.State.Records).Concat(Noisy.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) ? 6 : 0) + 1)], pair => pair.Value.Encode());
-        foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, BudgetRecord.Prefix, AgreementRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix,
+            .Concat(Masked.Shard.State.Records).Concat(Grouped.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).Concat(Noisy.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) ? 6 : 0) + 1)], pair => pair.Value.Encode());
+        foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, BudgetRecord.Prefix, AgreementRecord.Prefix, DrawRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix,
             MaskedRoundRecord.Prefix, MaskAdvertRecord.Prefix, MaskSharesRecord.Prefix, MaskAcknowledgementRecord.Prefix, MaskedInputRecord.Prefix, MaskConfirmRecord.Prefix, MaskRevealRecord.Prefix, SilentRevealRecord.Prefix,
             MaskHoldingRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix, ConvictionRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix, SnapshotRecord.Prefix })
         {

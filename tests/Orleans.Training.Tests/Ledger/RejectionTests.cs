@@ -76,10 +76,18 @@ public sealed class RejectionTests
         [Rejection.NotConfirmed] = () => Masked(3, ledger => Brought(ledger, Phase.Unmask, () => new RevealMasks(ledger.Agreement.ComputeDigest(), 1, 1, ledger.Masked.Order!.Order.ComputeDigest(), new byte[32], Nothing), actor: 2)),
         [Rejection.WrongSecret] = () => Masked(3, ledger => Brought(ledger, Phase.Unmask, () => new RevealMasks(ledger.Agreement.ComputeDigest(), 1, 1, ledger.Masked.Order!.Order.ComputeDigest(), new byte[32], Nothing))),
         [Rejection.ModelConsumed] = () => Masked(3, Consume),
+        [Rejection.GroupsNotDrawn] = DrawMissing,
 
         [Rejection.AlreadyAttested] = () => Prepared(5, () => Verdicts("va", "va")),
         [Rejection.ProposalRefused] = () => Prepared(5, () => Verdicts("va", "cleveland", "hungarian")),
     };
+
+    private static Rejection DrawMissing()
+    {
+        var ledger = new MaskedLedger(9, activate: false, groups: new GroupTerms(3, 3, new Protocol.Aggregation.CoordinateMedian()));
+        ledger.Activate(ledger.Agreement);
+        return ledger.Open();
+    }
 
     // Governance.
     private Dictionary<Rejection, Func<Rejection>> WaysOfGovernance => new()

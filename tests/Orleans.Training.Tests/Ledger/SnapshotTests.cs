@@ -19,6 +19,7 @@ public class SnapshotTests
         ["anchors"] = AnchorTests.Example(),
         ["masks"] = Unmasked(),
         ["noise"] = BudgetTests.Example().Shard,
+        ["groups"] = GroupedRoundTests.Example().Shard,
         ["admission"] = Admission(),
         ["snapshots"] = SnapshotOfferTests.Example(),
     };
