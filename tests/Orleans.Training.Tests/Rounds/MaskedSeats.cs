@@ -31,11 +31,11 @@ internal sealed class MaskedSeats : IAsyncDisposable
     private string _attempt = "";
     private int _seat;
 
-    public MaskedSeats(int count, int windowMs, int rounds = 1)
+    public MaskedSeats(int count, int windowMs, int rounds = 1, GroupTerms? groups = null)
     {
         Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
         Stores = [.. TestShard.Hospitals.Select(seat => new FileBlobStore(_folder[seat]))];
-        var plan = new MaskedLedger(count, activate: false).Agreement with { Rounds = rounds, InputWindowMs = windowMs, AggregateWindowMs = windowMs, Masking = new MaskingTerms(0, windowMs, windowMs, windowMs, windowMs, windowMs, windowMs) };
+        var plan = new MaskedLedger(count, activate: false, groups: groups).Agreement with { Rounds = rounds, InputWindowMs = windowMs, AggregateWindowMs = windowMs, Masking = new MaskingTerms(0, windowMs, windowMs, windowMs, windowMs, windowMs, windowMs, Groups: groups) };
         Agreement = plan with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(plan)) };
     }
 
@@ -121,7 +121,13 @@ internal sealed class MaskedSeats : IAsyncDisposable
 
         for (var i = 0; i < Names.Length; i++)
         {
-            while (Acts(i, masked.GroupOf(i), _states[i]) && Step(masked.GroupOf(i), i) is { } message) await Say(masked.GroupOf(i), i, Sends(i, message));
+            while (Acts(i, masked.GroupOf(i), _states[i]) && Step(masked.GroupOf(i), i) is { } message)
+            {
+                var sent = Sends(i, message);
+                // Whose host lies about its update goes on as if it were so.
+                if (sent is CommitInput lie && sent != message) _states[i] = _states[i] with { Input = new((ushort)i, lie.Root) };
+                await Say(masked.GroupOf(i), i, sent);
+            }
         }
     }
 
