@@ -26,12 +26,25 @@ internal static class DemoCommand
         var proximal = new Option<double>("--proximal") { Description = "FedProx: how hard each local step is pulled towards the round's model, for example 0.1." };
         proximal.Validators.Add(result => { if (result.GetValue(proximal) is not (>= 0 and <= 10)) result.AddError("--proximal is a number from 0 to 10."); });
         var normalised = new Option<bool>("--normalised") { Description = "FedNova: who takes more local steps does not draw the model further." };
-        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised };
+        var groups = new Option<int>("--groups") { Description = "Adds up in so many groups and makes the model of their means by --rule, which bears poisoned ones." };
+        groups.Validators.Add(result => { if (result.GetValue(groups) is not (0 or >= 2 and <= 64)) result.AddError("--groups is a number from 2 to 64."); });
+        var rule = new Option<string>("--rule") { Description = $"With --groups: {string.Join(", ", DemoGroups.Rules)}.", DefaultValueFactory = _ => DemoGroups.Rules[0] };
+        rule.Validators.Add(result => { if (!DemoGroups.Rules.Contains(result.GetValue(rule))) result.AddError($"--rule is one of {string.Join(", ", DemoGroups.Rules)}."); });
+        var rounds = new Option<int?>("--rounds") { Description = "As many rounds in place of the plan's." };
+        rounds.Validators.Add(result => { if (result.GetValue(rounds) is < 1 or > 1000) result.AddError("--rounds is a number from 1 to 1000."); });
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, groups, rule, rounds };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            if (DemoPlan.Find(parsed.GetValue(name)!, (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised)) is not { } plan)
+            var grouped = parsed.GetValue(groups) == 0 ? null : new DemoGroups(parsed.GetValue(groups), parsed.GetValue(rule)!);
+            if (DemoPlan.Find(parsed.GetValue(name)!, (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), grouped, parsed.GetValue(rounds)) is not { } plan)
             {
                 await Console.Error.WriteLineAsync($"OT-7002 there is no plan '{parsed.GetValue(name)}': use heart or mnist");
+                return ExitCode.Usage;
+            }
+
+            if (grouped is not null && (plan.GroupTerms is null || parsed.GetValue(plain)))
+            {
+                await Console.Error.WriteLineAsync($"OT-7002 {plan.Participants.Count} participants do not form {grouped.Count} groups of {DemoGroups.LeastMembers} or more under masks for the rule '{grouped.Rule}': choose other --groups, another --rule, or the plan mnist");
                 return ExitCode.Usage;
             }
 
@@ -74,6 +87,7 @@ internal static class DemoCommand
         using var client = new LedgerClient(silos.Gateways, key, GatewayExtensions.FederationId(setup.Genesis.Shard));
         var run = new DemoRun(plan, setup, client, root, masks);
         await run.SetUp(cancellationToken);
+        if (run.Agreement.Groups is { } groups) output.Say($"{groups.Count} groups of {groups.SmallestOf(plan.Participants.Count)} or more, drawn by the validators; {groups.Rule} over their means{(groups.Trusted is { } trusted ? $", compared with the update of {run.Agreement.Datasets[trusted].Participant}" : "")}");
         output.Say($"run {run.Agreement.ComputeDigest()}: all {plan.Participants.Count} participants have signed the agreement; {run.Agreement.Rounds} rounds");
         var before = silos.ProcessorTime;
         await output.Rounds(run.Follow(cancellationToken), run.Agreement.Rounds);

@@ -25,7 +25,12 @@ internal abstract class DemoPlan
 
     public abstract ModelSpec Spec { get; }
 
-    public abstract int Rounds { get; }
+    public int Rounds => RoundsAsked ?? UsualRounds;
+
+    /// <summary>Rounds that were asked for, or null.</summary>
+    public int? RoundsAsked { get; init; }
+
+    protected abstract int UsualRounds { get; }
 
     /// <summary>How each participant trains, before anything is asked for besides.</summary>
     protected abstract TrainingTerms Terms { get; }
@@ -37,6 +42,9 @@ internal abstract class DemoPlan
 
     /// <summary>Whether updates are normalised by their steps (FedNova).</summary>
     public bool IsNormalised { get; init; }
+
+    /// <summary>Groups and rule; null for one sum of all.</summary>
+    public DemoGroups? Groups { get; init; }
 
     public abstract double Clip { get; }
 
@@ -54,16 +62,22 @@ internal abstract class DemoPlan
 
     public static string DataFolder => Path.Combine(AppContext.BaseDirectory, "data");
 
-    public static DemoPlan? Find(string name, int proximalMicro = 0, bool isNormalised = false) => name switch
+    public static DemoPlan? Find(string name, int proximalMicro = 0, bool isNormalised = false, DemoGroups? groups = null, int? rounds = null) => name switch
     {
-        "heart" => new HeartPlan { ProximalMicro = proximalMicro, IsNormalised = isNormalised },
-        "mnist" => new MnistPlan { ProximalMicro = proximalMicro, IsNormalised = isNormalised },
+        "heart" => new HeartPlan { RoundsAsked = rounds, ProximalMicro = proximalMicro, IsNormalised = isNormalised, Groups = groups },
+        "mnist" => new MnistPlan { RoundsAsked = rounds, ProximalMicro = proximalMicro, IsNormalised = isNormalised, Groups = groups },
         _ => null,
     };
 
-    /// <summary>The agreement that all participants sign, with masks that bear one corrupt participant, or without any.</summary>
+    /// <summary>How its groups are formed under masks; null without groups, and where there are too few participants for them.</summary>
+    public GroupTerms? GroupTerms => Groups?.TermsOf(Participants.Count, FixedPoint.Create(Clip, Participants.Count, LaneBits, Bound)) is { } terms
+        ? Groups.TermsOf(Participants.Count, FixedPoint.Create(Clip, terms.LargestOf(Participants.Count), LaneBits, Bound)) : null;
+
+    /// <summary>The agreement that all participants sign, with masks that bear one corrupt participant (with groups none, since they are small), or without any.</summary>
     public TrainingAgreement Agreement(bool masks)
     {
+        var groups = masks ? GroupTerms : null;
+        var corrupt = groups is null ? Corrupt : 0;
         var seed = new byte[Digest.Size];
         System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(seed, Seed);
         var agreement = new TrainingAgreement
@@ -73,16 +87,16 @@ internal abstract class DemoPlan
             Seed = Digest.From(seed),
             InitialModel = Digest.Zero,
             Strategy = ServerStrategy.FedAvg,
-            FixedPoint = FixedPoint.Create(Clip, Participants.Count, LaneBits, Bound),
+            FixedPoint = FixedPoint.Create(Clip, groups?.LargestOf(Participants.Count) ?? Participants.Count, LaneBits, Bound),
             Training = Training,
             Rounds = Rounds,
             // With masks that bear c corrupt ones a sum is of c + 3 at least.
-            MinParticipants = Math.Max(Participants.Count - 1, masks ? Corrupt + 3 : 1),
+            MinParticipants = groups is null ? Math.Max(Participants.Count - 1, masks ? corrupt + 3 : 1) : DemoGroups.LeastMembers,
             InputWindowMs = 120_000,
             AggregateWindowMs = 120_000,
             Datasets = [.. Participants.Order().Select(participant => new AgreedDataset(participant, Name))],
             Masks = masks,
-            Masking = masks ? new MaskingTerms(Corrupt, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs) : null,
+            Masking = masks ? new MaskingTerms(corrupt, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, Groups: groups) : null,
         };
         return agreement with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(agreement)) };
     }

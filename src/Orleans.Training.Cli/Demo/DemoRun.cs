@@ -69,6 +69,7 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
             {
                 case ("RoundOpened", RoundRecord round) when round.Agreement == digest:
                     if (!watch.IsRunning) watch.Start();
+                    updates = 0;
                     yield return new DemoStep(item.Type, round.Number, watch.Elapsed, item.Index, 0, null);
                     break;
                 case ("InputsFixed", RoundRecord round) when round.Agreement == digest:
@@ -76,7 +77,7 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
                     yield return new DemoStep(item.Type, round.Number, watch.Elapsed, item.Index, updates, null);
                     break;
                 case ("UnmaskOrdered", UnmaskOrderRecord order) when item.Key.Contains(digest.ToString(), StringComparison.Ordinal):
-                    updates = order.Inputs.Count;
+                    updates += order.Inputs.Count;
                     break;
                 case ("RevealsFixed", RoundRecord round) when round.Agreement == digest:
                     yield return new DemoStep(item.Type, round.Number, watch.Elapsed, item.Index, updates, null);

@@ -18,7 +18,7 @@ internal sealed class HeartPlan : DemoPlan
 
     public override ModelSpec Spec => HeartReference.Spec;
 
-    public override int Rounds => HeartReference.Rounds;
+    protected override int UsualRounds => HeartReference.Rounds;
 
     protected override TrainingTerms Terms => new(50_000, 8, HeartReference.Epochs);
 

@@ -20,7 +20,7 @@ internal sealed class MnistPlan(int rounds = 10, int localEpochs = 1) : DemoPlan
 
     public override ModelSpec Spec => ModelSpec.McMahanPerceptron();
 
-    public override int Rounds => rounds;
+    protected override int UsualRounds => rounds;
 
     protected override TrainingTerms Terms => new(100_000, 10, localEpochs);
 

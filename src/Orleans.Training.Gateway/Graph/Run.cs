@@ -89,9 +89,12 @@ internal sealed class Round(FederationReader reader, RoundRecord record) : INode
         var records = new Dictionary<string, StateRecord>(StringComparer.Ordinal);
         foreach (var (key, order) in await reader.All<UnmaskOrderRecord>($"{UnmaskOrderRecord.Prefix}{name}")) records[key] = order;
         foreach (var (key, input) in await reader.All<MaskedInputRecord>($"{MaskedInputRecord.Prefix}{name}/")) records[key] = input;
+        foreach (var (key, reference) in await reader.All<MaskReferenceRecord>($"{MaskReferenceRecord.Prefix}{name}/")) records[key] = reference;
         var masked = new MaskedAttempt(records.GetValueOrDefault, terms, record);
         var (survivors, over) = (masked.Survivors, masked.IsOrdered || record.Phase is Phase.Published or Phase.Failed);
-        return masked.Everybody.Select(position => Of(terms, position, masked.RootOf(MaskBlobKind.Input, position), survivors.Contains(position), over));
+        return masked.Everybody.Select(position => position == masked.Trusted
+            ? Of(terms, position, masked.Reference, masked.IsOrdered, over)
+            : Of(terms, position, masked.RootOf(MaskBlobKind.Input, position), survivors.Contains(position), over));
     }
 
     private Contribution Of(AgreementRecord terms, int position, Digest? update, bool counts, bool over) => new(

@@ -13,7 +13,7 @@ namespace Orleans.Training.Grains.Participants;
 /// Takes part in masked attempts for the participants that have chosen this machine. Secrets are drawn, kept and zeroed, and words signed, in this process and from these participants' own folders;
 /// grains see only what is on the ledger anyway.
 /// </summary>
-public sealed class MaskedParticipants
+public sealed partial class MaskedParticipants
 {
     private readonly ShardFollowers _followers;
     private readonly ShardFiles _files;
@@ -39,17 +39,40 @@ public sealed class MaskedParticipants
     {
         var chain = _followers.Of(shard).Chain;
         var position = terms.Agreement.PositionOf(participant);
-        var setup = new MaskedAttempt(LedgerState.Of(chain.Head).Contracts.Find<StateRecord>, terms, round).GroupOf(position).SetupOf(position, ParentOf(model), model.Length);
+        var attempt = new MaskedAttempt(LedgerState.Of(chain.Head).Contracts.Find<StateRecord>, terms, round);
+        if (position == attempt.Trusted)
+        {
+            await CommitReference(shard, participant, attempt, train, cancellationToken);
+            return;
+        }
+
+        var setup = attempt.GroupOf(position).SetupOf(position, ParentOf(model), model.Length);
         var sealing = await SealingKey(participant, round);
         using var journal = MaskJournal.Open(_files.MaskFolder(shard, participant), $"{round.Agreement}-{round.Number}-{round.Attempt}", sealing);
         // Signed here: whoever could ask a grain to sign a Confirm would have the reveals of all who wait for it.
         var signer = new KeyFolder(_files.KeyRoot, participant).Open("transaction");
         using var owned = signer as IDisposable;
-        var writer = new TransactionWriter(_files.Genesis(shard).Chain, shard, participant, signer, _time);
-        var ledger = _grains.GetGrain<ILedgerShardGrain>(shard.ToString());
-        async Task<Rejection> Submit(ContractCall call) => (Rejection)(await ledger.Submit((await writer.Write(call, default, cancellationToken)).Encoded.ToArray())).Rejection;
-        var self = new MaskedParticipant(chain, round.Agreement, round.StateKey, setup, _blobs, new ConsumedParents(_files.MaskFolder(shard, participant)), Submit, _time, _logger);
+        var self = new MaskedParticipant(chain, round.Agreement, round.StateKey, setup, _blobs, new ConsumedParents(_files.MaskFolder(shard, participant)), call => Submit(shard, participant, signer, call, cancellationToken), _time, _logger);
         await self.Run(journal, train, cancellationToken);
+    }
+
+    // The one whose update is the measure of all others has no masks to take care of.
+    private async Task CommitReference(Identifier shard, ParticipantId participant, MaskedAttempt attempt, Func<CancellationToken, Task<TrainedUpdate>> train, CancellationToken cancellationToken)
+    {
+        if (attempt.Reference is not null) return;
+        var trained = await train(cancellationToken);
+        var update = UpdateBlob.Write(trained.Lanes);
+        await _blobs.Put(new MemoryStream(update, writable: false), null, cancellationToken);
+        var signer = new KeyFolder(_files.KeyRoot, participant).Open("transaction");
+        using var owned = signer as IDisposable;
+        var answer = await Submit(shard, participant, signer, new CommitReference(attempt.Round.Agreement, attempt.Round.Number, attempt.Round.Attempt, ChunkedBlob.Root(update)), cancellationToken);
+        if (answer is not (Rejection.None or Rejection.Duplicate or Rejection.TransactionIdReused)) LogNotTaken(_logger, attempt.Round.StateKey, participant.Name, (int)answer, answer);
+    }
+
+    private async Task<Rejection> Submit(Identifier shard, ParticipantId participant, ISigner signer, ContractCall call, CancellationToken cancellationToken)
+    {
+        var writer = new TransactionWriter(_files.Genesis(shard).Chain, shard, participant, signer, _time);
+        return (Rejection)(await _grains.GetGrain<ILedgerShardGrain>(shard.ToString()).Submit((await writer.Write(call, default, cancellationToken)).Encoded.ToArray())).Rejection;
     }
 
     // What may be summed up about only once: the weights themselves, whatever else stands with them in a model.
@@ -60,4 +83,7 @@ public sealed class MaskedParticipants
         var signer = new KeyFolder(_files.KeyRoot, participant).Open(ParticipantSecrets.KeyName);
         using (signer as IDisposable) return await ParticipantSecrets.Derive(signer, ParticipantSecrets.MaskingContext(round.Agreement, round.Number, round.Attempt), CancellationToken.None);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Round}: the update that {Participant} is trusted with was not taken: OT-{Number} {Rejection}")]
+    private static partial void LogNotTaken(ILogger logger, string round, string participant, int number, Rejection rejection);
 }

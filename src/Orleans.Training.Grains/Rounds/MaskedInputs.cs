@@ -27,6 +27,7 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     private readonly SortedDictionary<(MaskBlobKind Kind, int Position), bool> _judged = [];
     // By number of the group.
     private readonly SortedDictionary<int, MaskedInputSum> _sums = [];
+    private byte[]? _reference;
     private bool _isSpoilt;
 
     /// <inheritdoc/>
@@ -35,8 +36,9 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     /// <inheritdoc/>
     public async ValueTask<Holding?> Look(ContractState state, RoundRecord record, ValidatorSet validators, int seat, CancellationToken cancellationToken)
     {
-        if (KindOf(record.Phase) is not { } kind) return null;
         var masked = Of(state, record);
+        if (await LookAtReference(masked, validators, seat, cancellationToken) is { } holding) return holding;
+        if (KindOf(record.Phase) is not { } kind) return null;
         var said = masked.HeldBy(seat, kind);
         var committed = PositionSet.Of(masked.ExpectedOf(kind).Positions.Where(position => masked.RootOf(kind, position) is not null));
         var open = committed.Without(said).Positions.Where(position => !_judged.ContainsKey((kind, position))).Select(position => masked.RootOf(kind, position)!.Value).ToArray();
@@ -63,13 +65,14 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         // What is fixed stays fixed: a sum that is spoilt once is spoilt.
         if (_isSpoilt) return null;
         var masked = Of(state, record);
+        if (masked.Reference is { } reference && await ReadReference(reference, cancellationToken) is null) return null;
         foreach (var group in masked.Standing)
         {
             if (await SumOf(group, cancellationToken) is null) return null;
             await Fetch([.. group.UnmaskingBlobs], keep: true, cancellationToken);
         }
 
-        var fault = MaskedAggregate.TryCompute(masked, parent, Open, out var aggregate, out var culprit);
+        var fault = MaskedAggregate.TryCompute(masked, parent, Open, _ => _reference, out var aggregate, out var culprit);
         if (aggregate is not null && terms.Agreement.Groups is not null)
         {
             foreach (var group in masked.Standing.Select(group => group.Index).Except(GroupSumsBlob.GroupsOf(aggregate.Sum))) LogGroupSpoilt(logger, self, group, round);
@@ -99,6 +102,28 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         }
 
         return _sums[masked.Index];
+    }
+
+    // What FLTrust compares groups with is judged as an update without masks is.
+    private async ValueTask<Holding?> LookAtReference(MaskedAttempt masked, ValidatorSet validators, int seat, CancellationToken cancellationToken)
+    {
+        if (!masked.TakesReference || masked.Trusted is not { } trusted || masked.Reference is not { } root || masked.HeldBy(seat, MaskBlobKind.Reference).Contains(trusted)) return null;
+        if (!_judged.TryGetValue((MaskBlobKind.Reference, trusted), out var isGood))
+        {
+            if (await ReadReference(root, cancellationToken) is not { } bytes) return null;
+            _judged[(MaskBlobKind.Reference, trusted)] = isGood = MaskedAggregate.TryReadReference(terms, bytes, out _);
+            if (!isGood) LogRefused(logger, self, MaskBlobKind.Reference, terms.Agreement.Datasets[trusted].Participant.Name, round, (int)MaskFault.WrongLength, nameof(MaskFault.WrongLength));
+        }
+
+        if (!isGood) return null;
+        var call = new HoldMaskBlobs(masked.Round.Agreement, masked.Round.Number, masked.Round.Attempt, MaskBlobKind.Reference, PositionSet.Of([trusted]));
+        return new Holding(call, [trusted], nameof(MaskBlobKind.Reference), 1, MayGrow: false, validators.Quorum);
+    }
+
+    private async ValueTask<byte[]?> ReadReference(Digest root, CancellationToken cancellationToken)
+    {
+        if (_reference is not null || await blobs.Find(root, cancellationToken) is not { } blob) return _reference;
+        return _reference = blob.Length == RoundAggregate.UpdateBytes(terms) ? await blobs.ReadAll(root, cancellationToken) : [];
     }
 
     // Of a group whose sum is here.

@@ -3,14 +3,14 @@ using System.Diagnostics.CodeAnalysis;
 namespace Orleans.Training.Protocol.Aggregation;
 
 /// <summary>
-/// A model as bytes: the spec's digest (32), then the flat little-endian float32 parameters, then the vectors that its strategy goes on from, if it has any. Its SHA-256 is the model's digest.
+/// A model as bytes: the spec's digest (32), then the flat little-endian float32 parameters, then the vectors that its strategy and its robust rule go on from, if they have any. Its SHA-256 is the model's digest.
 /// </summary>
 public static class ModelBlob
 {
     /// <summary>The largest model that an agreement may have, with its state.</summary>
     public const int MaximumBytes = 1 << 30;
 
-    private const int MaximumStateVectors = 2;
+    private const int MaximumStateVectors = 3;
 
     /// <summary>Bytes of a model of this spec, with so many vectors behind it.</summary>
     public static int Length(ModelSpec spec, int stateVectors = 0) => Digest.Size + (sizeof(float) * spec.ParameterCount * (1 + stateVectors));

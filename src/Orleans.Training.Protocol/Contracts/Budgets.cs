@@ -118,34 +118,32 @@ public sealed record SetBudget(string Dataset, PrivacyBudget Budget) : ContractC
 /// </summary>
 internal static class BudgetContract
 {
-    /// <summary>Whether an agreement may be accepted: without noise it may not touch a data set that has a budget.</summary>
+    /// <summary>Whether an agreement may be accepted: it may not touch a data set that has a budget where its cost is without bound.</summary>
     public static Rejection Check(ContractContext context, TrainingAgreement agreement) =>
-        agreement.RoundCost is null && !IsBorne(context.Find<BudgetRecord>, agreement, null) ? Rejection.BudgetExceeded : Rejection.None;
+        All(agreement).All(item => item.Cost is not null || Of(context, item.Agreed).Bears(null)) ? Rejection.None : Rejection.BudgetExceeded;
 
-    /// <summary>Whether every data set of an agreement bears a cost.</summary>
-    public static bool IsBorne(Func<string, BudgetRecord?> find, TrainingAgreement agreement, PrivacyCost? cost) =>
-        agreement.Datasets.All(agreed => (find(KeyOf(agreed)) ?? BudgetRecord.Untouched).Bears(cost));
+    /// <summary>Whether every data set of an agreement bears one more round.</summary>
+    public static bool IsBorne(Func<string, BudgetRecord?> find, TrainingAgreement agreement) =>
+        All(agreement).All(item => (find(KeyOf(item.Agreed)) ?? BudgetRecord.Untouched).Bears(item.Cost));
 
-    /// <summary>Marks the data sets of an agreement without noise that has become active.</summary>
+    /// <summary>Marks the data sets that an agreement which has become active uses without noise.</summary>
     public static void Expose(ContractContext context, TrainingAgreement agreement)
     {
-        if (agreement.RoundCost is not null) return;
-        foreach (var agreed in agreement.Datasets)
+        foreach (var (agreed, cost) in All(agreement))
         {
             var record = Of(context, agreed);
-            if (!record.IsExposed) context.Put(KeyOf(agreed), record with { IsExposed = true });
+            if (cost is null && !record.IsExposed) context.Put(KeyOf(agreed), record with { IsExposed = true });
         }
     }
 
     /// <summary>Reserves the cost of an attempt for all, or for nobody.</summary>
     public static Rejection Reserve(ContractContext context, TrainingAgreement agreement)
     {
-        if (agreement.RoundCost is not { } cost) return Check(context, agreement);
-        if (!IsBorne(context.Find<BudgetRecord>, agreement, cost)) return Rejection.BudgetExceeded;
-        foreach (var agreed in agreement.Datasets)
+        if (!IsBorne(context.Find<BudgetRecord>, agreement)) return Rejection.BudgetExceeded;
+        foreach (var (agreed, cost) in All(agreement))
         {
             var record = Of(context, agreed);
-            context.Put(KeyOf(agreed), record with { Reserved = record.Reserved.Plus(cost) });
+            if (cost is not null) context.Put(KeyOf(agreed), record with { Reserved = record.Reserved.Plus(cost) });
         }
 
         return Rejection.None;
@@ -154,14 +152,21 @@ internal static class BudgetContract
     /// <summary>Spends the reservations of these positions, and gives the others theirs back.</summary>
     public static void Settle(ContractContext context, TrainingAgreement agreement, PositionSet survivors)
     {
-        if (agreement.RoundCost is not { } cost) return;
-        for (var position = 0; position < agreement.Datasets.Count; position++)
+        foreach (var (agreed, cost) in All(agreement))
         {
-            var record = Of(context, agreement.Datasets[position]);
+            if (cost is null) continue;
+            var record = Of(context, agreed);
             record = record with { Reserved = record.Reserved.Minus(cost) };
-            if (survivors.Contains(position)) context.Put(KeyOf(agreement.Datasets[position]), record with { Spent = record.Spent.Plus(cost) }, "BudgetSpent");
-            else context.Put(KeyOf(agreement.Datasets[position]), record);
+            if (survivors.Contains(agreement.PositionOf(agreed.Participant))) context.Put(KeyOf(agreed), record with { Spent = record.Spent.Plus(cost) }, "BudgetSpent");
+            else context.Put(KeyOf(agreed), record);
         }
+    }
+
+    // What a round costs each data set: without bound if there is no noise, and for the one whose update everybody sees.
+    private static IEnumerable<(AgreedDataset Agreed, PrivacyCost? Cost)> All(TrainingAgreement agreement)
+    {
+        var cost = agreement.RoundCost;
+        return agreement.Datasets.Select((agreed, position) => (agreed, position == agreement.Groups?.Trusted ? null : cost));
     }
 
     private static string KeyOf(AgreedDataset agreed) => BudgetRecord.Key(agreed.Participant, agreed.Dataset);

@@ -44,6 +44,7 @@ public static class ContractCalls
         [("round", "ShareCommit")] = CommitMaskShares.Read,
         [("round", "ShareAck")] = AcknowledgeMaskShares.Read,
         [("round", "MaskedInput")] = CommitMaskedInput.Read,
+        [("round", "Reference")] = CommitReference.Read,
         [("round", "Confirm")] = ConfirmUnmasking.Read,
         [("round", "Reveal")] = RevealMasks.Read,
         [("round", "RevealSilent")] = RevealSilentMasks.Read,

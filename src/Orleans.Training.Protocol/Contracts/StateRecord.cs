@@ -37,6 +37,7 @@ public abstract record StateRecord
         (MaskSharesRecord.Prefix, MaskSharesRecord.Read),
         (MaskAcknowledgementRecord.Prefix, MaskAcknowledgementRecord.Read),
         (MaskedInputRecord.Prefix, MaskedInputRecord.Read),
+        (MaskReferenceRecord.Prefix, MaskReferenceRecord.Read),
         (MaskConfirmRecord.Prefix, MaskConfirmRecord.Read),
         (MaskRevealRecord.Prefix, MaskRevealRecord.Read),
         (SilentRevealRecord.Prefix, SilentRevealRecord.Read),

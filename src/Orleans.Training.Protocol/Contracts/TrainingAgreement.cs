@@ -81,6 +81,9 @@ public sealed record TrainingAgreement
     /// <summary>How participants are divided; null for one sum of all.</summary>
     public GroupTerms? Groups => Masking?.Groups;
 
+    /// <summary>Vectors that stand behind a model's parameters: the strategy's, and what centred clipping goes out from.</summary>
+    public int StateVectors => Strategy.StateVectors + (Groups?.Rule.CarriesReference is true ? 1 : 0);
+
     /// <summary>The most updates in one sum.</summary>
     public int LargestSum => Groups?.LargestOf(Datasets.Count) ?? Datasets.Count;
 
@@ -180,7 +183,7 @@ public sealed record TrainingAgreement
 
         return (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
-            && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) && (long)sizeof(float) * spec.ParameterCount * (1 + Strategy.StateVectors) <= ModelBlob.MaximumBytes - Digest.Size
+            && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) && (long)sizeof(float) * spec.ParameterCount * (1 + StateVectors) <= ModelBlob.MaximumBytes - Digest.Size
             && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= LargestSum
             && Groups?.IsSound(Datasets.Count, MinParticipants) is not false;
     }

@@ -11,4 +11,6 @@ public enum MaskBlobKind
     Openings = 3,
     /// <summary>Its openings of b, checked against their leaves; held by f + 1 they count.</summary>
     SilentOpenings = 4,
+    /// <summary>The trusted participant's update, which has no masks; held by q it counts.</summary>
+    Reference = 5,
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Privacy;
 
@@ -16,21 +17,30 @@ public static class MaskedAggregate
     /// <summary>The aggregate from the ledger and the blobs that it names.</summary>
     /// <param name="masked">The attempt, in Aggregate or later.</param>
     /// <param name="baseModel">The base model as bytes.</param>
-    /// <param name="read">Blobs by name, checked against it; each masked update is asked for once, and not kept.</param>
+    /// <param name="read">Blobs by name, checked against it; each update is asked for once, and not kept.</param>
     /// <param name="aggregate">The aggregate; null with a fault, and without one when a parameter would not be finite: then there is no model either.</param>
     /// <param name="culprit">Whose fault it is, where that is one participant's and the fault names one: see <see cref="NamesCulprit"/>.</param>
     /// <returns>Why there is no sum, if there is none; <see cref="MaskFault.BlobMissing"/> is no verdict.</returns>
     public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, BlobReader read, out RoundAggregate? aggregate, out ushort culprit) =>
-        TryCompute(masked, baseModel, (MaskedGroup group, out MaskedInputSum? inputs, out MaskTerms? masks, out ushort whose) => Read(group, read, out inputs, out masks, out whose), out aggregate, out culprit);
+        TryCompute(masked, baseModel, (MaskedGroup group, out MaskedInputSum? inputs, out MaskTerms? masks, out ushort whose) => Read(group, read, out inputs, out masks, out whose), read, out aggregate, out culprit);
 
     /// <summary>
     /// The same from the groups' sums of exactly the survivors' masked updates and the masks that are left in them. <see cref="MaskFault.CanaryMismatch"/>, <see cref="MaskFault.WeightOutOfRange"/> and
     /// <see cref="MaskFault.LaneOutOfRange"/> say that one of the survivors did not send what the protocol says; nobody can tell which. A group whose sum is spoilt is left out, and with too few of them there is
     /// no aggregate.
     /// </summary>
-    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, GroupReader read, out RoundAggregate? aggregate, out ushort culprit)
+    public static MaskFault TryCompute(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, GroupReader read, BlobReader readBlob, out RoundAggregate? aggregate, out ushort culprit)
     {
         (aggregate, culprit) = (null, 0);
+        int[] reference = [];
+        if (masked.Reference is { } root)
+        {
+            culprit = (ushort)masked.Trusted!.Value;
+            if (readBlob(root) is not { } bytes) return MaskFault.BlobMissing;
+            // A quorum that holds it has found it admissible.
+            if (!TryReadReference(masked.Terms, bytes.Span, out reference!)) return MaskFault.WrongLength;
+        }
+
         var opened = new List<OpenedSum>();
         var last = MaskFault.None;
         foreach (var group in masked.Standing)
@@ -48,16 +58,20 @@ public static class MaskedAggregate
 
         if (opened.Count < masked.LeastGroups) return last;
         culprit = 0;
-        if (masked.Masking.Groups is not { } groups)
+        if (masked.Masking.Groups is null)
         {
             aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, opened[0].Lanes.Span, opened[0].Weight, opened[0].Tail.Span);
             return MaskFault.None;
         }
 
-        var mean = groups.Rule.Apply(new GroupSums([.. opened.Select(sum => sum.Lanes)], [.. opened.Select(sum => sum.Count)]));
-        aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, mean, GroupSumsBlob.Write(opened));
+        var sums = new GroupSums([.. opened.Select(sum => sum.Lanes)], [.. opened.Select(sum => sum.Count)]);
+        aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, sums, reference, GroupSumsBlob.Write(opened));
         return MaskFault.None;
     }
+
+    /// <summary>The lanes of the trusted participant's update; false for another length, and for one that would not be held without masks either: beyond the agreement's clip and lanes.</summary>
+    public static bool TryReadReference(AgreementRecord terms, ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out int[]? lanes) =>
+        UpdateBlob.TryRead(bytes, RoundAggregate.SpecOf(terms).ParameterCount, out lanes) && terms.Agreement.FixedPoint.Admits(lanes, FixedPoint.WeightOne);
 
     /// <summary>Whether a fault of the sum is proved to be one participant's: a dealer's or holder's own signed words show it.</summary>
     public static bool NamesCulprit(MaskFault fault) => fault is MaskFault.DealerFault or MaskFault.HolderFault;

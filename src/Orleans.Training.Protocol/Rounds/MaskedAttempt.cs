@@ -22,6 +22,15 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
     /// <summary>The fewest groups with whose sums a model may be made.</summary>
     public int LeastGroups => Masking.Groups?.Least ?? 1;
 
+    /// <summary>Position of the participant whose update FLTrust compares the groups with; null without.</summary>
+    public int? Trusted => Masking.Groups?.Trusted;
+
+    /// <summary>The name of that participant's update, or null.</summary>
+    public Digest? Reference => Trusted is { } trusted ? RootOf(MaskBlobKind.Reference, trusted) : null;
+
+    /// <summary>Whether that update may still come: nobody can know a group's sum before the order to unmask.</summary>
+    public bool TakesReference => Trusted is not null && Round.Phase is (Phase.AdvertiseKeys or Phase.ShareKeys or Phase.AcknowledgeShares or Phase.Input);
+
     /// <summary>All positions of the agreement.</summary>
     public IEnumerable<int> Everybody => Enumerable.Range(0, Terms.Agreement.Datasets.Count);
 
@@ -38,19 +47,23 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
     public bool CanSucceed => Groups.Count(group => Masking.CheckCohort(Terms.Agreement, group.Everybody.Count(position => !IsConsumed(position))) is MaskFault.None) >= LeastGroups;
 
     /// <summary>Whether the budgets of all data sets bear one more round: if not, no attempt can be opened before one of them is raised, or another attempt ends.</summary>
-    public bool IsAffordable => Terms.Agreement.RoundCost is not { } cost || BudgetContract.IsBorne(key => At(key) as BudgetRecord, Terms.Agreement, cost);
+    public bool IsAffordable => BudgetContract.IsBorne(key => At(key) as BudgetRecord, Terms.Agreement);
 
     /// <summary>Every blob that a published model follows from: the survivors' masked updates, and what takes their masks off.</summary>
-    public IEnumerable<Digest> SumBlobs => Standing.SelectMany(group => group.SumBlobs).Distinct();
+    public IEnumerable<Digest> SumBlobs => Standing.SelectMany(group => group.SumBlobs).Concat(Reference is { } reference ? [reference] : []).Distinct();
+
+    /// <summary>The group that a participant is in; null for the trusted one.</summary>
+    public MaskedGroup? FindGroup(int position) => Groups.FirstOrDefault(group => group.Members.Contains(position));
 
     /// <summary>The group that a participant is in.</summary>
-    public MaskedGroup GroupOf(int position) => Groups.First(group => group.Members.Contains(position));
+    /// <exception cref="InvalidOperationException">It is the trusted one, which is in none.</exception>
+    public MaskedGroup GroupOf(int position) => FindGroup(position) ?? throw new InvalidOperationException($"Position {position} is in no group.");
 
     /// <summary>Of whom a blob of a kind may come.</summary>
-    public PositionSet ExpectedOf(MaskBlobKind kind) => Union(Standing, group => group.ExpectedOf(kind));
+    public PositionSet ExpectedOf(MaskBlobKind kind) => kind is MaskBlobKind.Reference ? PositionSet.Of(Trusted is { } trusted ? [trusted] : []) : Union(Standing, group => group.ExpectedOf(kind));
 
     /// <summary>Whether no group that stands has anybody left to wait for.</summary>
-    public bool IsEnough(MaskBlobKind kind, PositionSet held) => Standing.All(group => group.IsEnough(kind, held));
+    public bool IsEnough(MaskBlobKind kind, PositionSet held) => kind is MaskBlobKind.Reference ? ExpectedOf(kind).Without(held).Count == 0 : Standing.All(group => group.IsEnough(kind, held));
 
     /// <summary>The positions that a seat says to hold.</summary>
     public PositionSet HeldBy(int seat, MaskBlobKind kind) => (At(HoldingKey(seat, kind)) as MaskHoldingRecord)?.Positions ?? default;
@@ -69,11 +82,11 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
 
     /// <summary>
     /// What a proposal must name: of each group that stands SHA-256("FLv1-unmasked\0" ‖ digest of the order ‖ [[position, name of the openings]…] ‖ the same of the silent), of those that count. With groups
-    /// SHA-256("FLv1-groups\0" ‖ for each that stands, its number as 16 bits, big-endian ‖ that digest).
+    /// SHA-256("FLv1-groups\0" ‖ for each that stands, its number as 16 bits, big-endian ‖ that digest ‖ name of the trusted participant's update, if there is one).
     /// </summary>
     public Digest DigestInputs() => Masking.Groups is null
         ? Groups[0].DigestInputs()
-        : Digest.Of([.. "FLv1-groups\0"u8, .. Standing.SelectMany(group => (byte[])[(byte)(group.Index >> 8), (byte)group.Index, .. group.DigestInputs().ToArray()])]);
+        : Digest.Of([.. "FLv1-groups\0"u8, .. Standing.SelectMany(group => (byte[])[(byte)(group.Index >> 8), (byte)group.Index, .. group.DigestInputs().ToArray()]), .. Reference is { } reference ? reference.ToArray() : []]);
 
     /// <summary>ctx of an attempt: the configuration is the agreement's record, with weights, policies and what groups were drawn by.</summary>
     public static AttemptContext ContextOf(Digest chain, AgreementRecord terms, int number, int attempt, Digest baseModel, Digest roster) =>

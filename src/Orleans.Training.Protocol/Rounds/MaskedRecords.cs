@@ -37,6 +37,7 @@ public abstract class MaskedRecords(Func<string, StateRecord?> find, AgreementRe
     {
         MaskBlobKind.Shares => Commit(position)?.BlobRoot,
         MaskBlobKind.Input => Find<MaskedInputRecord>(MaskedInputRecord.Prefix, position)?.Root,
+        MaskBlobKind.Reference => Find<MaskReferenceRecord>(MaskReferenceRecord.Prefix, position)?.Root,
         MaskBlobKind.Openings => Find<MaskRevealRecord>(MaskRevealRecord.Prefix, position)?.Openings,
         _ => Find<SilentRevealRecord>(SilentRevealRecord.Prefix, position)?.Openings,
     };

@@ -41,8 +41,9 @@ public abstract record MaskedRoundCall(Digest Agreement, int Number, int Attempt
         ContractContext context, MaskedAttempt attempt, Phase phase, Func<MaskedGroup, PositionSet>? members, Func<MaskedGroup, bool>? isContext, string prefix, out MaskedGroup masked, out int position)
     {
         position = attempt.Terms.Agreement.PositionOf(context.Actor);
-        masked = position < 0 ? attempt.Groups[0] : attempt.GroupOf(position);
+        masked = attempt.FindGroup(position) ?? attempt.Groups[0];
         if (position < 0) return Rejection.NotInAgreement;
+        if (position == attempt.Trusted) return Rejection.NotInCohort;
         if (CheckPhase(attempt, phase) is var wrong and not Rejection.None) return wrong;
         if (masked.Fixed.Failure is not null) return Rejection.WrongPhase;
         if (members is not null && !members(masked).Contains(position)) return Rejection.NotInCohort;
@@ -56,7 +57,7 @@ public abstract record MaskedRoundCall(Digest Agreement, int Number, int Attempt
         var now = attempt.Round.Phase;
         // Who is slow may still confirm while others reveal: without its own word it could not.
         if (now == phase || (phase is Phase.ConsistencyCheck && now is Phase.Unmask)) return Rejection.None;
-        return Array.IndexOf(Order, phase) < Array.IndexOf(Order, now) ? Rejection.Late : Rejection.WrongPhase;
+        return Array.IndexOf(Flow, phase) < Array.IndexOf(Flow, now) ? Rejection.Late : Rejection.WrongPhase;
     }
 
     /// <summary>Says what the participant said, and ends the phase if nobody is left to wait for.</summary>
@@ -79,7 +80,7 @@ public abstract record MaskedRoundCall(Digest Agreement, int Number, int Attempt
         return call;
     }
 
-    private static readonly Phase[] Order = [Phase.AdvertiseKeys, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
+    private static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
 }
 
 /// <summary>P1, a participant's keys: [agreement, round, attempt, ctx, pkMask, pkEnc, nonce].</summary>
@@ -213,7 +214,7 @@ public sealed record HoldMaskBlobs(Digest Agreement, int Number, int Attempt, Ma
     internal static HoldMaskBlobs Read(CborReader reader)
     {
         var (agreement, number, attempt) = ReadHead(reader, 5);
-        var call = new HoldMaskBlobs(agreement, number, attempt, (MaskBlobKind)reader.ReadNumber((int)MaskBlobKind.SilentOpenings), PositionSet.Read(reader));
+        var call = new HoldMaskBlobs(agreement, number, attempt, (MaskBlobKind)reader.ReadNumber((int)MaskBlobKind.Reference), PositionSet.Read(reader));
         Wire.Require(call.Kind >= MaskBlobKind.Shares && call.Positions.Count > 0);
         return End(reader, call);
     }
@@ -222,14 +223,15 @@ public sealed record HoldMaskBlobs(Digest Agreement, int Number, int Attempt, Ma
     {
         var seat = context.Seat;
         if (seat < 0) return Rejection.MissingRole;
-        var phase = Kind switch
+        var refused = Kind switch
         {
-            MaskBlobKind.Shares => Phase.ShareKeys,
-            MaskBlobKind.Input => Phase.Input,
-            MaskBlobKind.Openings => Phase.Unmask,
-            _ => Phase.RevealSilent,
+            MaskBlobKind.Shares => CheckPhase(attempt, Phase.ShareKeys),
+            MaskBlobKind.Input => CheckPhase(attempt, Phase.Input),
+            MaskBlobKind.Openings => CheckPhase(attempt, Phase.Unmask),
+            MaskBlobKind.SilentOpenings => CheckPhase(attempt, Phase.RevealSilent),
+            _ => CommitReference.CheckPhase(attempt),
         };
-        if (CheckPhase(attempt, phase) is var wrong and not Rejection.None) return wrong;
+        if (refused is not Rejection.None) return refused;
         if (Positions.Positions.Any(position => attempt.RootOf(Kind, position) is null)) return Rejection.NotFound;
         context.Put(attempt.HoldingKey(seat, Kind), new MaskHoldingRecord(attempt.HeldBy(seat, Kind).Or(Positions)));
         MaskedRoundContract.Advance(context, attempt);

@@ -60,14 +60,17 @@ internal static class MaskedRoundContract
 
     /// <summary>The positions whose blobs of a kind count.</summary>
     public static PositionSet Held(ContractContext context, MaskedAttempt masked, MaskBlobKind kind) =>
-        masked.Held(kind, context.Validators.Count, kind is MaskBlobKind.Input ? context.Validators.Quorum : context.Validators.MaxFaulty + 1);
+        masked.Held(kind, context.Validators.Count, kind is MaskBlobKind.Input or MaskBlobKind.Reference ? context.Validators.Quorum : context.Validators.MaxFaulty + 1);
+
+    // Whether what FLTrust compares the groups with is here, where that is the rule.
+    private static bool HasReference(ContractContext context, MaskedAttempt masked) => masked.IsEnough(MaskBlobKind.Reference, Held(context, masked, MaskBlobKind.Reference));
 
     private static bool IsComplete(ContractContext context, MaskedAttempt masked) => masked.Round.Phase switch
     {
-        Phase.AdvertiseKeys => masked.Everybody.All(position => masked.Has(MaskAdvertRecord.Prefix, position) || masked.IsConsumed(position)),
+        Phase.AdvertiseKeys => masked.Groups.SelectMany(group => group.Everybody).All(position => masked.Has(MaskAdvertRecord.Prefix, position) || masked.IsConsumed(position)),
         Phase.ShareKeys => masked.IsEnough(MaskBlobKind.Shares, Held(context, masked, MaskBlobKind.Shares)),
         Phase.AcknowledgeShares => masked.Standing.All(group => group.Fixed.Dealers.Positions.All(position => group.Has(MaskAcknowledgementRecord.Prefix, position))),
-        Phase.Input => masked.IsEnough(MaskBlobKind.Input, Held(context, masked, MaskBlobKind.Input)),
+        Phase.Input => masked.IsEnough(MaskBlobKind.Input, Held(context, masked, MaskBlobKind.Input)) && HasReference(context, masked),
         Phase.ConsistencyCheck => masked.Standing.All(group => group.Confirms.Count >= group.ConfirmThreshold),
         Phase.Unmask => masked.IsEnough(MaskBlobKind.Openings, Held(context, masked, MaskBlobKind.Openings)),
         Phase.RevealSilent => masked.IsEnough(MaskBlobKind.SilentOpenings, Held(context, masked, MaskBlobKind.SilentOpenings)),
@@ -102,6 +105,12 @@ internal static class MaskedRoundContract
 
     private static void CloseInputs(ContractContext context, MaskedAttempt masked)
     {
+        if (!HasReference(context, masked))
+        {
+            Fail(context, masked, RoundFailure.ReferenceMissing);
+            return;
+        }
+
         var held = Held(context, masked, MaskBlobKind.Input);
         var closings = Each(masked, group => Order(group, held));
         if (!CanGoOn(context, masked, closings)) return;

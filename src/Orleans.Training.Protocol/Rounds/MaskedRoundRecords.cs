@@ -173,6 +173,18 @@ public sealed record SilentRevealRecord(Digest Openings) : StateRecord
     public override void Write(CborWriter writer) => writer.WriteOnly(Openings);
 }
 
+/// <summary>The trusted participant's update: [name of its lanes].</summary>
+public sealed record MaskReferenceRecord(Digest Root) : StateRecord
+{
+    /// <summary>What all state keys of this kind begin with.</summary>
+    public const string Prefix = "masks/reference/";
+
+    internal static MaskReferenceRecord Read(CborReader reader) => new(reader.ReadOnly());
+
+    /// <inheritdoc/>
+    public override void Write(CborWriter writer) => writer.WriteOnly(Root);
+}
+
 /// <summary>The blobs of one kind that one seat holds: [positions].</summary>
 public sealed record MaskHoldingRecord(PositionSet Positions) : StateRecord
 {

@@ -47,18 +47,22 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
         return ModelStep.TryApply(strategy, parameters, state, lanes, weight, terms.Agreement.FixedPoint, out var next, out var nextState) ? Of(terms, [.. UpdateBlob.Write(lanes), .. tail], next, nextState) : null;
     }
 
-    // The same from a mean of groups, whose sums are what is published.
-    internal static RoundAggregate? Of(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, RobustMean mean, byte[] sums)
+    // The same from the sums of groups, which are what is published. What the last round's result was is carried as binary32 numbers behind the strategy's state.
+    internal static RoundAggregate? Of(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, GroupSums groups, ReadOnlySpan<int> trusted, byte[] sums)
     {
-        var strategy = terms.Agreement.Strategy;
+        var (strategy, rule) = (terms.Agreement.Strategy, terms.Agreement.Groups!.Rule);
         if (!TryRead(terms, round, baseModel, out var parameters, out var state)) return null;
-        return ModelStep.TryApply(strategy, parameters, state, mean, terms.Agreement.FixedPoint, out var next, out var nextState) ? Of(terms, sums, next, nextState) : null;
+        var carried = rule.CarriesReference ? parameters.Length : 0;
+        int[] last = [.. state[^carried..].Select(lane => (int)lane)];
+        var mean = rule.Apply(groups, carried > 0 ? last : trusted);
+        if (!ModelStep.TryApply(strategy, parameters, state.AsSpan(..^carried), mean, terms.Agreement.FixedPoint, out var next, out var nextState)) return null;
+        return Of(terms, sums, next, carried > 0 ? [.. nextState, .. mean.ToReference().Select(lane => (float)lane)] : nextState);
     }
 
     private static bool TryRead(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, out float[] parameters, out float[] state)
     {
         (parameters, state) = ([], []);
-        return Digest.Of(baseModel) == round.BaseModel && ModelBlob.TryRead(SpecOf(terms), baseModel, out parameters!, out state!) && state.Length == terms.Agreement.Strategy.StateVectors * parameters.Length;
+        return Digest.Of(baseModel) == round.BaseModel && ModelBlob.TryRead(SpecOf(terms), baseModel, out parameters!, out state!) && state.Length == terms.Agreement.StateVectors * parameters.Length;
     }
 
     private static RoundAggregate Of(AgreementRecord terms, byte[] sum, float[] next, float[] nextState)
@@ -71,7 +75,7 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     public static byte[] InitialModelOf(TrainingAgreement agreement)
     {
         if (!ModelSpec.TryParse(agreement.ModelSpec, out var spec)) throw new ArgumentException("The agreement has no valid model specification.", nameof(agreement));
-        return ModelBlob.Write(spec, Aggregation.InitialModel.Create(spec, agreement.Seed.ToArray()), agreement.Strategy.InitialState(spec.ParameterCount));
+        return ModelBlob.Write(spec, Aggregation.InitialModel.Create(spec, agreement.Seed.ToArray()), [.. agreement.Strategy.InitialState(spec.ParameterCount), .. agreement.Groups?.Rule.CarriesReference is true ? new float[spec.ParameterCount] : []]);
     }
 
     /// <summary>What a validator states with a verdict: SHA-256("FLv1-work\0" ‖ organisation ‖ "\0" ‖ sum).</summary>

@@ -48,6 +48,8 @@ public enum RoundFailure
     ConfirmsMissing = 8,
     /// <summary>Too few shares were revealed.</summary>
     RevealsMissing = 9,
+    /// <summary>A quorum holds no update of the participant that the groups are compared with.</summary>
+    ReferenceMissing = 10,
 }
 
 /// <summary>One committed update: root of its chunks (zero while there is none) and the seats that hold it, as a bit set.</summary>

@@ -210,6 +210,108 @@ public sealed class GroupedRoundTests
         Assert.True(outside > 0, "the attack does nothing to the plain mean");
     }
 
+    // Twelve in four groups, and one more that all trust.
+    internal static MaskedLedger Trusting(ulong seed, long noise = 0) => Begun(seed, 13, new GroupTerms(4, 1, new FlTrust(), Trusted: 6), noise: noise);
+
+    private static Rejection Refer(MaskedLedger ledger, int who, int[] lanes)
+    {
+        ledger.Store(UpdateBlob.Write(lanes));
+        return ledger.Send(ledger.Names[who], new CommitReference(ledger.Agreement.ComputeDigest(), 1, ledger.Attempt, ChunkedBlob.Root(UpdateBlob.Write(lanes))));
+    }
+
+    // Short enough for the clip.
+    private static int[] Short(MaskedLedger ledger) => [.. Enumerable.Range(0, MaskedLedger.Length).Select(lane => ((lane % 5) - 2) * ledger.Agreement.FixedPoint.Levels / 20)];
+
+    /// <summary>An attempt with a trusted participant, as far as its sums go.</summary>
+    internal static MaskedLedger TrustingExample()
+    {
+        var ledger = Trusting(6);
+        Assert.Equal(Rejection.None, Refer(ledger, 6, Short(ledger)));
+        ledger.Bring(Phase.Aggregate, ledger.Everybody.Where(i => i != 6));
+        return ledger;
+    }
+
+    [Fact]
+    public void FlTrust_GoesOutFromTheUpdateOfTheTrustedParticipant_WhichIsInNoGroup()
+    {
+        var ledger = TrustingExample();
+        Assert.Equal(Phase.Aggregate, ledger.Round.Phase);
+        Assert.Null(ledger.Whole.FindGroup(6));
+        Assert.Equal(12, ledger.Whole.Groups.Sum(group => group.Members.Count));
+        Assert.Equal(MaskFault.None, Compute(ledger, out var aggregate));
+        var groups = ledger.Whole.Groups;
+        AssertModel(ledger, aggregate!, new FlTrust().Apply(new GroupSums([.. groups.Select(group => (ReadOnlyMemory<int>)ledger.PlainSum(group.Survivors.Positions))], [.. groups.Select(group => group.Survivors.Count)]), Short(ledger)));
+        Assert.Contains(ledger.Whole.Reference!.Value, ledger.Whole.SumBlobs);
+        // Without its bytes there is no verdict.
+        Assert.Equal(MaskFault.BlobMissing, MaskedAggregate.TryCompute(ledger.Whole, RoundAggregate.InitialModelOf(ledger.Agreement), root => root == ledger.Whole.Reference ? null : ledger.Read(root), out _, out _));
+        // What is proposed names it.
+        var other = Trusting(6);
+        Refer(other, 6, [.. Short(other).Select(lane => -lane)]);
+        other.Bring(Phase.Aggregate, other.Everybody.Where(i => i != 6));
+        Assert.NotEqual(ledger.Round.InputsDigest, other.Round.InputsDigest);
+        MaskedRoundTests.Publish(ledger);
+    }
+
+    [Fact]
+    public void TrustedUpdate_ComesFromTheTrusted_Once_BeforeTheOrder_AndIsHeldOnlyIfItIsAdmissible()
+    {
+        var ledger = Trusting(7);
+        Assert.Equal(Rejection.NotInAgreement, ledger.Send(TestShard.Hospitals[0], new CommitReference(ledger.Agreement.ComputeDigest(), 1, 1, Digest.Zero)));
+        Assert.Equal(Rejection.NotInCohort, Refer(ledger, 5, Short(ledger)));
+        Assert.Equal(Rejection.NotInCohort, ledger.Send(ledger.Names[6], new AdvertiseMaskKeys(ledger.Agreement.ComputeDigest(), 1, 1, Digest.Zero, new byte[32], new byte[32], Digest.Zero)));
+        Assert.Equal(Rejection.NotFound, ledger.Send(TestShard.Hospitals[0], new HoldMaskBlobs(ledger.Agreement.ComputeDigest(), 1, 1, MaskBlobKind.Reference, PositionSet.Of([6]))));
+        // As long as lanes allow, but beyond the clip.
+        Assert.Equal(Rejection.None, Refer(ledger, 6, [.. Enumerable.Repeat(ledger.Agreement.FixedPoint.Levels, MaskedLedger.Length)]));
+        Assert.Equal(Rejection.AlreadyExists, Refer(ledger, 6, Short(ledger)));
+        ledger.Bring(Phase.ConsistencyCheck, ledger.Everybody.Where(i => i != 6));
+        Assert.Equal((Phase.Failed, RoundFailure.ReferenceMissing), (ledger.Round.Phase, ledger.Round.Failure));
+        // Nobody was opened, so there is another attempt; and there nothing comes after the order.
+        Assert.Equal(Rejection.None, ledger.Open());
+        Refer(ledger, 6, Short(ledger));
+        ledger.Bring(Phase.ConsistencyCheck, ledger.Everybody.Where(i => i != 6));
+        Assert.Equal(Phase.ConsistencyCheck, ledger.Round.Phase);
+        Assert.Equal(Rejection.Late, Refer(ledger, 6, Short(ledger)));
+        Assert.Equal(Rejection.Late, ledger.Send(TestShard.Hospitals[3], new HoldMaskBlobs(ledger.Agreement.ComputeDigest(), 1, 2, MaskBlobKind.Reference, PositionSet.Of([6]))));
+    }
+
+    [Fact]
+    public void TrustedDataSet_HasNoBudget_SinceItsUpdateIsSeen()
+    {
+        var ledger = Trusting(8, noise: 400_000);
+        BudgetRecord Of(int who) => ledger.Shard.State.Find<BudgetRecord>(BudgetRecord.Key(ParticipantId.Parse(ledger.Names[who]), "heart"))!;
+        Assert.Equal((true, PrivacyCost.None), (Of(6).IsExposed, Of(6).Reserved));
+        Assert.Equal((false, ledger.Agreement.RoundCost), (Of(5).IsExposed, Of(5).Reserved));
+        Assert.Equal(Rejection.DatasetExposed, ledger.Send(ledger.Names[6], new SetBudget("heart", new PrivacyBudget(1_000_000, 6))));
+        // Whose data set has a budget already cannot be trusted so.
+        var early = new MaskedLedger(13, activate: false, noise: 400_000, groups: new GroupTerms(4, 1, new FlTrust(), Trusted: 6));
+        Assert.Equal(Rejection.None, early.Send(early.Names[6], new SetBudget("heart", new PrivacyBudget(9_000_000, 6))));
+        Assert.Equal(Rejection.BudgetExceeded, early.Send(early.Names[0], new ProposeAgreement(early.Agreement)));
+    }
+
+    [Fact]
+    public void CentredClipping_GoesOnFromTheLastRoundsResult_WhichIsPartOfTheModel()
+    {
+        var (rule, spec) = (new CentredClipping(4000, 2), ModelSpec.Logistic(10));
+        var ledger = Begun(9, 12, new GroupTerms(4, 3, rule));
+        Assert.Equal(ModelBlob.Length(spec, 1), RoundAggregate.InitialModelOf(ledger.Agreement).Length);
+        ledger.Bring(Phase.Aggregate, ledger.Everybody);
+        Assert.Equal(MaskFault.None, Compute(ledger, out var first));
+        GroupSums Sums() => new([.. ledger.Whole.Groups.Select(group => (ReadOnlyMemory<int>)ledger.PlainSum(group.Survivors.Positions))], [3, 3, 3, 3]);
+        var mean = rule.Apply(Sums(), new int[MaskedLedger.Length]);
+        AssertModel(ledger, first!, mean);
+        Assert.True(ModelBlob.TryRead(spec, first!.ModelBytes, out var parameters, out var carried));
+        Assert.Equal(mean.ToReference(), carried.Select(lane => (int)lane));
+        Assert.Contains(carried, lane => lane != 0);
+
+        // The next round, as if the same updates came again: it begins where this one ended, and not at zero.
+        var round = ledger.Round with { Number = 2, BaseModel = first.Model };
+        var second = RoundAggregate.Of(ledger.Terms, round, first.ModelBytes, Sums(), default, [1])!;
+        var next = rule.Apply(Sums(), mean.ToReference());
+        Assert.NotEqual(mean.Numerators.ToArray(), next.Numerators.ToArray());
+        Assert.True(ModelBlob.TryRead(spec, second.ModelBytes, out var after));
+        for (var i = 0; i < after.Length; i++) Assert.Equal((float)(parameters[i] + (ledger.Agreement.FixedPoint.Step * ((double)next.Numerators.Span[i] / next.Denominator))), after[i]);
+    }
+
     [Fact]
     public void Budget_IsThatOfOneGroup()
     {
@@ -226,11 +328,19 @@ public sealed class GroupedRoundTests
     [InlineData(52, 4, 3, 3, false)] // groups of thirteen
     [InlineData(48, 4, 3, 3, true)]
     [InlineData(12, 1, 1, 3, false)]
-    public void Agreement_IsSound_OnlyIfItsGroupsCanBe(int participants, int groups, int least, int minimum, bool sound)
+    [InlineData(12, 4, 3, 3, false, 0)] // the median trusts nobody
+    public void Agreement_IsSound_OnlyIfItsGroupsCanBe(int participants, int groups, int least, int minimum, bool sound, int? trusted = null)
     {
-        var agreement = new MaskedLedger(participants, activate: false, minimum: minimum, groups: new GroupTerms(groups, least, new CoordinateMedian())).Agreement;
+        var agreement = new MaskedLedger(participants, activate: false, minimum: minimum, groups: new GroupTerms(groups, least, new CoordinateMedian(), trusted)).Agreement;
         Assert.Equal(sound, TrainingAgreement.TryParse(agreement.Encode(), out _));
     }
+
+    [Theory]
+    [InlineData(null, false)]
+    [InlineData(12, true)]
+    [InlineData(13, false)]
+    public void FlTrust_NeedsAParticipantToTrust(int? trusted, bool sound) =>
+        Assert.Equal(sound, TrainingAgreement.TryParse(new MaskedLedger(13, activate: false, groups: new GroupTerms(4, 1, new FlTrust(), trusted)).Agreement.Encode(), out _));
 
     // The participant's host lies: what it commits is not what its state machine made.
     private static void SendSpoilt(MaskedLedger ledger, int who, int at)

@@ -112,7 +112,7 @@ internal sealed class MaskedLedger
         return result;
     }
 
-    public MaskSetup Setup(int who) => Whole.GroupOf(who).SetupOf(who, Weights, Length);
+    public MaskSetup Setup(int who) => (Whole.FindGroup(who) ?? Whole.Groups[0]).SetupOf(who, Weights, Length);
 
     public ReadOnlyMemory<byte>? Read(Digest root) => _blobs.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null;
 
@@ -124,6 +124,7 @@ internal sealed class MaskedLedger
     /// <summary>A participant looks at the ledger and takes the step that it is told to, if any: what it says, or null.</summary>
     public MaskMessage? Step(int who)
     {
+        if (who == Whole.Trusted) return null;
         var state = States[who];
         var consumed = Consumed.TryGetValue(who, out var before) ? before : Consumed[who] = [];
         MaskEvent? next = state.Phase is MaskPhase.Idle && Round.Phase is Phase.AdvertiseKeys ? new AttemptOpened(new MaskSecrets(Random()), consumed) : MaskedParticipation.Next(Whole.GroupOf(who), state, Read, TimeMs, consumed);
@@ -159,9 +160,11 @@ internal sealed class MaskedLedger
     /// <summary>A seat fetches, checks and says that it holds what is committed and what it has not said yet; null when there is nothing.</summary>
     public Rejection? Hold(int seat)
     {
-        if (KindOf(Round.Phase) is not { } kind) return null;
         var masked = Whole;
-        var positions = PositionSet.Of(Everybody.Where(i => masked.RootOf(kind, i) is { } root && Read(root) is { } bytes && IsGood(masked.GroupOf(i), kind, i, bytes))).Without(masked.HeldBy(seat, kind));
+        if (masked is { TakesReference: true, Reference: { } reference, Trusted: { } trusted } && !masked.HeldBy(seat, MaskBlobKind.Reference).Contains(trusted) && Read(reference) is { } update && MaskedAggregate.TryReadReference(Terms, update.Span, out _))
+            Send(TestShard.Hospitals[seat], new HoldMaskBlobs(Agreement.ComputeDigest(), 1, Attempt, MaskBlobKind.Reference, PositionSet.Of([trusted])));
+        if (KindOf(Round.Phase) is not { } kind) return null;
+        var positions = PositionSet.Of(Everybody.Where(i => i != masked.Trusted && masked.RootOf(kind, i) is { } root && Read(root) is { } bytes && IsGood(masked.GroupOf(i), kind, i, bytes))).Without(masked.HeldBy(seat, kind));
         return positions.Count == 0 ? null : Send(TestShard.Hospitals[seat], new HoldMaskBlobs(Agreement.ComputeDigest(), 1, Attempt, kind, positions));
     }
 

@@ -167,7 +167,7 @@ public sealed class MaskedRoundTests(ITestOutputHelper output)
         Assert.Equal(Rejection.NotFound, ledger.Send("va", Word(MaskBlobKind.Shares, 2)));
         Assert.Equal(Rejection.NotFound, ledger.Send("va", Word(MaskBlobKind.Shares, 16)));
         Assert.Equal(Rejection.WrongPhase, ledger.Send("va", Word(MaskBlobKind.Input, 1)));
-        Assert.Equal(Rejection.BadArguments, ledger.Send("va", Word((MaskBlobKind)5, 1)));
+        Assert.Equal(Rejection.BadArguments, ledger.Send("va", Word((MaskBlobKind)6, 1)));
         Assert.Equal(Rejection.BadArguments, ledger.Send("va", Word(MaskBlobKind.Shares, 0)));
         Assert.Equal(Rejection.None, ledger.Send("va", Word(MaskBlobKind.Shares, 1)));
         ledger.Bring(Phase.Input, ledger.Everybody);

@@ -23,6 +23,9 @@ public sealed record CentredClipping(long Radius, int Iterations) : RobustRule
     /// <inheritdoc/>
     public override bool NeedsReference => true;
 
+    /// <inheritdoc/>
+    public override bool CarriesReference => true;
+
     private protected override long[] Constants => [Radius, Iterations];
 
     private protected override bool IsSound => Radius is >= 1 and <= LargestRadius && Iterations is >= 1 and <= MostIterations;

@@ -21,6 +21,9 @@ public abstract record RobustRule
     /// <summary>Whether it goes out from a vector besides the groups: lanes per update, one for every lane of the sums.</summary>
     public virtual bool NeedsReference => false;
 
+    /// <summary>Whether that vector is the last round's result.</summary>
+    public virtual bool CarriesReference => false;
+
     private protected virtual long[] Constants => [];
 
     private protected virtual bool IsSound => true;
