@@ -107,7 +107,7 @@ internal static class AggregationBenchmark
         fault = total.TryFinish(order.Survivors.Count, out _);
         for (var i = 0; i < coordinates; i++)
         {
-            if (total.Lanes[i] != cohort.Lanes.Span[i] * order.Survivors.Count) throw new InvalidOperationException("The sum is wrong.");
+            if (total.Lanes.Span[i] != cohort.Lanes.Span[i] * order.Survivors.Count) throw new InvalidOperationException("The sum is wrong.");
         }
 
         terms!.Dispose();

@@ -44,6 +44,36 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         await CheckStatements(folder["statements"], Path.Combine(root, "export"));
     }
 
+    [Fact]
+    public async Task DemoWithGroups_IsComparedWithAnOrganisationThatAllTrust_AndVerified()
+    {
+        using var folder = new TemporaryFolder();
+        using var demo = Start(DrillSilo.Executable, "demo", "mnist", "--groups", "3", "--rule", "fltrust", "--rounds", "2", "--json", "--no-reference", "--data", folder["demo"]);
+        var problems = demo.StandardError.ReadToEndAsync();
+        var lines = (await demo.StandardOutput.ReadToEndAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToArray();
+        await demo.WaitForExitAsync();
+        Assert.True(demo.ExitCode == 0, await problems);
+        // One of the ten is in no group.
+        Assert.Equal([9, 9], lines.Where(line => line.TryGetProperty("round", out _)).Select(line => line.GetProperty("updates").GetInt32()));
+        Assert.Contains(lines, line => line.TryGetProperty("say", out var said) && said.GetString()!.Contains("3 groups of 3 or more, drawn by the validators; fltrust over their means, compared with the update of org-0", StringComparison.Ordinal));
+        Assert.Equal((true, 2), (lines[^1].GetProperty("verified").GetBoolean(), lines[^1].GetProperty("rounds").GetInt32()));
+        // One bit of one group's published sum, and it is no longer the sum.
+        var files = new ShardFiles(folder["demo"]);
+        var genesis = files.Genesis(Assert.Single(files.Shards));
+        var facts = ExportFacts.Read(folder["demo/export"], genesis);
+        var model = facts.Of<ModelRecord>("ModelPublished").First();
+        var sum = Assert.Single(Directory.GetFiles(folder["demo/export"], model.SumRoot.ToString() + "*", SearchOption.AllDirectories));
+        var bytes = await File.ReadAllBytesAsync(sum);
+        Assert.Equal([0, 1, 2], GroupSumsBlob.GroupsOf(bytes));
+        bytes[100] ^= 1;
+        await File.WriteAllBytesAsync(sum, bytes);
+        using var verify = Start(DrillSilo.Executable, "verify", folder["demo/export"], "--trust", folder["demo/federation.policy"]);
+        var said = await verify.StandardOutput.ReadToEndAsync() + await verify.StandardError.ReadToEndAsync();
+        await verify.WaitForExitAsync();
+        Assert.NotEqual(0, verify.ExitCode);
+        Assert.Contains(Path.GetFileName(sum), said, StringComparison.Ordinal);
+    }
+
     // Each validator's own word about the model, and the same with another key, another payload, another file.
     private static async Task CheckStatements(string folder, string export)
     {

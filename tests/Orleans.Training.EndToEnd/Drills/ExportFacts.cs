@@ -60,7 +60,8 @@ internal sealed class ExportFacts
     /// <summary>Everything that was answered with COMMITTED is on the ledger.</summary>
     public void RequireAll(IEnumerable<Digest> acknowledged) => Assert.DoesNotContain(acknowledged, digest => !_transactions.Contains(digest));
 
-    private IEnumerable<T> Of<T>(string type) where T : StateRecord => _events.Where(item => item.Type == type).Select(item => item.Record).OfType<T>();
+    /// <summary>The records of all events of a type, in order.</summary>
+    public IEnumerable<T> Of<T>(string type) where T : StateRecord => _events.Where(item => item.Type == type).Select(item => item.Record).OfType<T>();
 
     private void Take(Block block, LedgerState state)
     {
