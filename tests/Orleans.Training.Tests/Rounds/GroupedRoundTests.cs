@@ -130,6 +130,16 @@ public sealed class GroupedRoundTests
     }
 
     [Fact]
+    public void KeysOfAnotherGroup_AreRefused_AsThoseOfTheOwnAre()
+    {
+        var ledger = Begun(10, 12, Median);
+        var (first, second) = (ledger.Whole.Groups[0].Everybody.First(), ledger.Whole.Groups[1].Everybody.First());
+        Assert.Equal(Rejection.None, ledger.Act(first));
+        var copied = ledger.Whole.Advert(first)!;
+        Assert.Equal(Rejection.KeyInUse, ledger.Send(ledger.Names[second], new AdvertiseMaskKeys(ledger.Agreement.ComputeDigest(), 1, 1, ledger.Whole.GroupOf(second).Fixed.Attempt, copied.MaskKey, copied.EnvelopeKey, Digest.Zero)));
+    }
+
+    [Fact]
     public void WithTooFewGroups_TheAttemptFails_ByTheNameOfWhatTheyLacked()
     {
         var ledger = Begun(2, 12, Median);
