@@ -30,4 +30,33 @@ internal sealed class Report
 
     /// <summary>Hundredths.</summary>
     public static string Percent(double value) => (100 * value).ToString("F1", CultureInfo.InvariantCulture);
+
+    /// <summary>Whether a folder can take a file, made if need be: what a run of many minutes is to leave behind must have a place before it begins.</summary>
+    public static bool CanSave(string? folder, string name)
+    {
+        if (folder is null) return true;
+        try
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(Path.Combine(folder, name), "");
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            Console.Error.WriteLine($"cannot write to {folder}: {exception.Message} Name another folder.");
+            return false;
+        }
+    }
+
+    /// <summary>Writes the text under this name, and figures beside it, if there is a folder.</summary>
+    public async Task Save(string? folder, string name, IEnumerable<(string Name, string Text)> figures)
+    {
+        if (folder is null) return;
+        foreach (var (file, text) in figures.Append((name, Text)))
+        {
+            var path = Path.Combine(folder, file);
+            await File.WriteAllTextAsync(path, text);
+            Console.WriteLine($"wrote {path}");
+        }
+    }
 }
