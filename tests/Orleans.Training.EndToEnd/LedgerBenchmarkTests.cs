@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Orleans.Training.Benchmarks;
@@ -10,8 +9,6 @@ namespace Orleans.Training.EndToEnd;
 [Collection(Drills.Drills.Name)]
 public sealed class LedgerBenchmarkTests(ITestOutputHelper output)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
-
     // Every group must be a number above zero.
     [Theory]
     [InlineData("commits", @"in flight: (\d+) tx/s final in (\d+) blocks of (\d+)", @"(\d+) µs CPU per transaction for all four, (\d+) µs per validator", @"finality at (\d+) tx/s offered.* p50 ([\d.]+) ms", @"one at a time: p50 ([\d.]+) ms", @"a receipt .* p50 ([\d.]+) ms")]
@@ -20,7 +17,7 @@ public sealed class LedgerBenchmarkTests(ITestOutputHelper output)
     [InlineData("postgres", @"\(PostgreSQL\) .* (\d+) commits/s; mean ([\d.]+) ms; (\d+) µs CPU", @"alone: mean ([\d.]+) ms")]
     public async Task APart_Runs_AndSaysWhatItMeasured(string part, params string[] lines)
     {
-        var said = await Bench("ledger", "--quick", "--seconds", "1", "--only", part);
+        var said = await BenchmarkProgram.Run(output, "ledger", "--quick", "--seconds", "1", "--only", part);
         foreach (var line in lines)
         {
             var match = Regex.Match(said, line);
@@ -76,19 +73,4 @@ public sealed class LedgerBenchmarkTests(ITestOutputHelper output)
     [InlineData(false, "--only", "all")]
     [InlineData(false, "--only")]
     public void ACommandLine_IsReadInFull(bool good, params string[] arguments) => Assert.Equal(good, LedgerPlan.Parse(arguments) is not null);
-
-    private async Task<string> Bench(params string[] arguments)
-    {
-        // It lies beside this project's output, built in the same configuration.
-        var own = new DirectoryInfo(AppContext.BaseDirectory);
-        var program = Path.Combine(own.Parent!.Parent!.FullName, "Orleans.Training.Benchmarks", own.Name, "Orleans.Training.Benchmarks.dll");
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        using var patience = new CancellationTokenSource(Patience);
-        var said = process.StandardOutput.ReadToEndAsync(patience.Token);
-        var error = await process.StandardError.ReadToEndAsync(patience.Token);
-        await process.WaitForExitAsync(patience.Token);
-        output.WriteLine(await said + error);
-        Assert.Equal(0, process.ExitCode);
-        return await said;
-    }
 }
