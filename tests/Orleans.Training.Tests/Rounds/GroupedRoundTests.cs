@@ -223,20 +223,11 @@ public sealed class GroupedRoundTests
     // Twelve in four groups, and one more that all trust.
     internal static MaskedLedger Trusting(ulong seed, long noise = 0) => Begun(seed, 13, new GroupTerms(4, 1, new FlTrust(), Trusted: 6), noise: noise);
 
-    private static Rejection Refer(MaskedLedger ledger, int who, int[] lanes)
-    {
-        ledger.Store(UpdateBlob.Write(lanes));
-        return ledger.Send(ledger.Names[who], new CommitReference(ledger.Agreement.ComputeDigest(), 1, ledger.Attempt, ChunkedBlob.Root(UpdateBlob.Write(lanes))));
-    }
-
-    // Short enough for the clip.
-    private static int[] Short(MaskedLedger ledger) => [.. Enumerable.Range(0, MaskedLedger.Length).Select(lane => ((lane % 5) - 2) * ledger.Agreement.FixedPoint.Levels / 20)];
-
     /// <summary>An attempt with a trusted participant, as far as its sums go.</summary>
     internal static MaskedLedger TrustingExample()
     {
         var ledger = Trusting(6);
-        Assert.Equal(Rejection.None, Refer(ledger, 6, Short(ledger)));
+        Assert.Equal(Rejection.None, ledger.Refer(6, ledger.ShortUpdate));
         ledger.Bring(Phase.Aggregate, ledger.Everybody.Where(i => i != 6));
         return ledger;
     }
@@ -250,13 +241,13 @@ public sealed class GroupedRoundTests
         Assert.Equal(12, ledger.Whole.Groups.Sum(group => group.Members.Count));
         Assert.Equal(MaskFault.None, Compute(ledger, out var aggregate));
         var groups = ledger.Whole.Groups;
-        AssertModel(ledger, aggregate!, new FlTrust().Apply(new GroupSums([.. groups.Select(group => (ReadOnlyMemory<int>)ledger.PlainSum(group.Survivors.Positions))], [.. groups.Select(group => group.Survivors.Count)]), Short(ledger)));
+        AssertModel(ledger, aggregate!, new FlTrust().Apply(new GroupSums([.. groups.Select(group => (ReadOnlyMemory<int>)ledger.PlainSum(group.Survivors.Positions))], [.. groups.Select(group => group.Survivors.Count)]), ledger.ShortUpdate));
         Assert.Contains(ledger.Whole.Reference!.Value, ledger.Whole.SumBlobs);
         // Without its bytes there is no verdict.
         Assert.Equal(MaskFault.BlobMissing, MaskedAggregate.TryCompute(ledger.Whole, RoundAggregate.InitialModelOf(ledger.Agreement), root => root == ledger.Whole.Reference ? null : ledger.Read(root), out _, out _));
         // What is proposed names it.
         var other = Trusting(6);
-        Refer(other, 6, [.. Short(other).Select(lane => -lane)]);
+        other.Refer(6, [.. other.ShortUpdate.Select(lane => -lane)]);
         other.Bring(Phase.Aggregate, other.Everybody.Where(i => i != 6));
         Assert.NotEqual(ledger.Round.InputsDigest, other.Round.InputsDigest);
         MaskedRoundTests.Publish(ledger);
@@ -267,20 +258,20 @@ public sealed class GroupedRoundTests
     {
         var ledger = Trusting(7);
         Assert.Equal(Rejection.NotInAgreement, ledger.Send(TestShard.Hospitals[0], new CommitReference(ledger.Agreement.ComputeDigest(), 1, 1, Digest.Zero)));
-        Assert.Equal(Rejection.NotInCohort, Refer(ledger, 5, Short(ledger)));
+        Assert.Equal(Rejection.NotInCohort, ledger.Refer(5, ledger.ShortUpdate));
         Assert.Equal(Rejection.NotInCohort, ledger.Send(ledger.Names[6], new AdvertiseMaskKeys(ledger.Agreement.ComputeDigest(), 1, 1, Digest.Zero, new byte[32], new byte[32], Digest.Zero)));
         Assert.Equal(Rejection.NotFound, ledger.Send(TestShard.Hospitals[0], new HoldMaskBlobs(ledger.Agreement.ComputeDigest(), 1, 1, MaskBlobKind.Reference, PositionSet.Of([6]))));
         // As long as lanes allow, but beyond the clip.
-        Assert.Equal(Rejection.None, Refer(ledger, 6, [.. Enumerable.Repeat(ledger.Agreement.FixedPoint.Levels, MaskedLedger.Length)]));
-        Assert.Equal(Rejection.AlreadyExists, Refer(ledger, 6, Short(ledger)));
+        Assert.Equal(Rejection.None, ledger.Refer(6, [.. Enumerable.Repeat(ledger.Agreement.FixedPoint.Levels, MaskedLedger.Length)]));
+        Assert.Equal(Rejection.AlreadyExists, ledger.Refer(6, ledger.ShortUpdate));
         ledger.Bring(Phase.ConsistencyCheck, ledger.Everybody.Where(i => i != 6));
         Assert.Equal((Phase.Failed, RoundFailure.ReferenceMissing), (ledger.Round.Phase, ledger.Round.Failure));
         // Nobody was opened, so there is another attempt; and there nothing comes after the order.
         Assert.Equal(Rejection.None, ledger.Open());
-        Refer(ledger, 6, Short(ledger));
+        ledger.Refer(6, ledger.ShortUpdate);
         ledger.Bring(Phase.ConsistencyCheck, ledger.Everybody.Where(i => i != 6));
         Assert.Equal(Phase.ConsistencyCheck, ledger.Round.Phase);
-        Assert.Equal(Rejection.Late, Refer(ledger, 6, Short(ledger)));
+        Assert.Equal(Rejection.Late, ledger.Refer(6, ledger.ShortUpdate));
         Assert.Equal(Rejection.Late, ledger.Send(TestShard.Hospitals[3], new HoldMaskBlobs(ledger.Agreement.ComputeDigest(), 1, 2, MaskBlobKind.Reference, PositionSet.Of([6]))));
     }
 

@@ -73,16 +73,18 @@ internal sealed class MaskedLedger
         Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise, groups),
     };
 
-    public void Activate(TrainingAgreement agreement)
+    public void Activate(TrainingAgreement agreement, bool draw = false)
     {
         Assert.Equal(Rejection.None, Shard.Send(agreement.Datasets[0].Participant.Name, new ProposeAgreement(agreement)));
         Shard.Commit(10, [.. agreement.Datasets.Select(agreed => Shard.Sign(agreed.Participant.Name, new AcceptAgreement(agreement.ComputeDigest(), Policy.Open)))]);
+        if (draw) Draw(agreement.ComputeDigest());
     }
 
     /// <summary>Seats draw the groups of an agreement.</summary>
-    public void Draw()
+    public void Draw() => Draw(Agreement.ComputeDigest());
+
+    private void Draw(Digest agreement)
     {
-        var agreement = Agreement.ComputeDigest();
         foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, Send(seat, new CommitLot(agreement, 1, DrawContract.Commit(agreement, 1, TestShard.Key(seat).Public.Id, Digest.Of([(byte)seat[0]])))));
         foreach (var seat in TestShard.Hospitals.Take(2)) Assert.Equal(Rejection.None, Send(seat, new RevealLot(agreement, 1, Digest.Of([(byte)seat[0]]))));
     }
@@ -141,7 +143,21 @@ internal sealed class MaskedLedger
     }
 
     /// <summary>The step, and its message on the ledger.</summary>
-    public Rejection? Act(int who) => Step(who) is { } message ? Send(Names[who], MaskedParticipation.CallOf(Whole.GroupOf(who), message)) : null;
+    public Rejection? Act(int who)
+    {
+        if (who == Whole.Trusted) return Whole is { TakesReference: true, Reference: null } ? Refer(who, ShortUpdate) : null;
+        return Step(who) is { } message ? Send(Names[who], MaskedParticipation.CallOf(Whole.GroupOf(who), message)) : null;
+    }
+
+    /// <summary>An update that is short enough for the clip.</summary>
+    public int[] ShortUpdate => [.. Enumerable.Range(0, Length).Select(lane => ((lane % 5) - 2) * Agreement.FixedPoint.Levels / 20)];
+
+    /// <summary>Somebody commits an update as the one that all trust.</summary>
+    public Rejection Refer(int who, int[] lanes)
+    {
+        Store(UpdateBlob.Write(lanes));
+        return Send(Names[who], new CommitReference(Agreement.ComputeDigest(), 1, Attempt, ChunkedBlob.Root(UpdateBlob.Write(lanes))));
+    }
 
     public void Act(IEnumerable<int> who)
     {
@@ -199,13 +215,15 @@ internal sealed class MaskedLedger
     public static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
 
     /// <summary>The sum that follows from the ledger and its blobs; null with the fault where there is none.</summary>
-    public int[]? Sum(out MaskFault fault)
+    public int[]? Sum(out MaskFault fault) => Sum(Masked, out fault);
+
+    /// <summary>The same of one group.</summary>
+    public int[]? Sum(MaskedGroup masked, out MaskFault fault)
     {
-        var masked = Masked;
         fault = MaskedUnmasking.Of(masked, Read).TryRemove(out var terms, out _);
         using var masks = terms;
         if (fault is not MaskFault.None) return null;
-        var layout = Setup(0).Layout;
+        var layout = masked.Layout;
         var sum = new MaskedSum(layout);
         for (var chunk = 0; chunk < layout.Chunks; chunk++) sum.Take(chunk, masked.Order!.Inputs.Select(input => Read(input.Root)!.Value.Slice(chunk * Limits.ChunkBytes, layout.ChunkLength(chunk))), masks);
         fault = sum.TryFinish(masked.Order!.Inputs.Count, out var tail);

@@ -16,12 +16,14 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
         var seed = (ulong)Environment.TickCount64;
         output.WriteLine($"seed {seed}");
         var ends = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        for (var run = 0UL; run < 80; run++)
+        for (var run = 0UL; run < Schedules(80); run++)
         {
             var chance = new Chance(seed + run);
             // Below seven nobody may be missing for the sum.
-            var count = chance.Percent(50) ? chance.Below(4) + 3 : chance.Below(2) + 7;
-            var ledger = new MaskedLedger(count, seed + run, corrupt: 0, minimum: 3);
+            var groups = chance.Percent(30) ? new GroupTerms(3, 2 + chance.Below(2), new CoordinateMedian()) : null;
+            if (groups is { Least: 2 }) groups = groups with { Rule = new FlTrust(), Trusted = chance.Below(10) };
+            var count = groups is not null ? chance.Below(6) + 10 : chance.Percent(50) ? chance.Below(4) + 3 : chance.Below(2) + 7;
+            var ledger = new MaskedLedger(count, seed + run, corrupt: 0, minimum: 3, groups: groups);
             // Who is gone from where on; most stay.
             var gone = ledger.Everybody.ToDictionary(i => i, _ => chance.Percent(10) ? chance.Pick(MaskedLedger.Flow) : (Phase?)null);
             Assert.Equal(Rejection.None, ledger.Open());
@@ -38,7 +40,7 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
         }
 
         foreach (var (end, times) in ends) output.WriteLine($"{end}: {times}");
-        Assert.True(ends.ContainsKey("sum") && ends.ContainsKey("sum of some") && ends.Count > 3);
+        Assert.True(ends.ContainsKey("sum") && ends.ContainsKey("sum of some") && ends.Keys.Any(end => end.EndsWith("in groups", StringComparison.Ordinal)) && ends.Count > 4);
     }
 
     [Fact]
@@ -47,14 +49,18 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
         var seed = (ulong)Environment.TickCount64;
         output.WriteLine($"seed {seed}");
         var ends = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        for (var run = 0UL; run < 40; run++)
+        for (var run = 0UL; run < Schedules(40); run++)
         {
             var chance = new Chance(seed + run);
             var count = chance.Below(5) + 4;
-            var corrupt = (count - 1) / 3;
-            var ledger = new MaskedLedger(count, seed + run, corrupt: Math.Min(corrupt, count - 3), minimum: Math.Min(corrupt, count - 3) + 3);
-            var clone = ledger.Plan("clone", Math.Min(corrupt, count - 3), Math.Min(corrupt, count - 3) + 3);
-            ledger.Activate(clone);
+            // In groups of four or five one may be corrupt; here all of them are, wherever they are drawn to.
+            var groups = chance.Percent(30) ? new GroupTerms(3, 3, new CoordinateMedian()) : null;
+            if (groups is not null) count += 8;
+            var corrupt = groups is null ? (count - 1) / 3 : 1;
+            var (assumed, least) = (Math.Min(corrupt, count - 3), Math.Min(corrupt, count - 3) + 3);
+            var ledger = new MaskedLedger(count, seed + run, assumed, least, groups: groups);
+            var clone = ledger.Plan("clone", assumed, least, groups: groups);
+            ledger.Activate(clone, groups is not null);
             for (var attempt = 0; attempt < 4; attempt++)
             {
                 if (attempt == 3) ledger.Follow(clone);
@@ -70,6 +76,9 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
         foreach (var (end, times) in ends) output.WriteLine($"{end}: {times}");
         Assert.True(ends.ContainsKey("sum"));
     }
+
+    // More than usual where OTRAIN_SCHEDULES says so.
+    private static ulong Schedules(ulong usual) => ulong.TryParse(Environment.GetEnvironmentVariable("OTRAIN_SCHEDULES"), out var asked) ? asked : usual;
 
     // Random participants and seats act, crash and come back until the attempt is over; a deadline passes only when it must or chance wants it.
     private static void Drive(MaskedLedger ledger, Chance chance, Func<int, bool> isAway, Action<Phase> between)
@@ -116,17 +125,18 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
             case 2 when corrupt > 0:
                 var who = chance.Below(corrupt);
                 var root = Digest.Of(BitConverter.GetBytes(chance.Next()));
+                var group = ledger.Whole.GroupOf(who);
                 ContractCall[] calls =
                 [
-                    new CommitMaskShares(name, 1, ledger.Attempt, ledger.Masked.Fixed.Cohort ?? root, root, root), new CommitMaskedInput(name, 1, ledger.Attempt, ledger.Masked.Fixed.Masks ?? root, root),
-                    new AcknowledgeMaskShares(name, 1, ledger.Attempt, ledger.Masked.Fixed.Cohort ?? root, new[] { (byte)chance.Next() }), new ConfirmUnmasking(name, 1, ledger.Attempt, ledger.Masked.Order?.Order.ComputeDigest() ?? root),
-                    new RevealSilentMasks(name, 1, ledger.Attempt, ledger.Masked.Order?.Order.ComputeDigest() ?? root, root),
+                    new CommitMaskShares(name, 1, ledger.Attempt, group.Fixed.Cohort ?? root, root, root), new CommitMaskedInput(name, 1, ledger.Attempt, group.Fixed.Masks ?? root, root),
+                    new AcknowledgeMaskShares(name, 1, ledger.Attempt, group.Fixed.Cohort ?? root, new[] { (byte)chance.Next() }), new ConfirmUnmasking(name, 1, ledger.Attempt, group.Order?.Order.ComputeDigest() ?? root),
+                    new RevealSilentMasks(name, 1, ledger.Attempt, group.Order?.Order.ComputeDigest() ?? root, root), new CommitReference(name, 1, ledger.Attempt, root), new CommitLot(name, 1, root),
                 ];
                 ledger.Shard.Send(ledger.Names[who], chance.Pick(calls));
                 break;
             case 3:
                 // Somebody else's word under one's own name.
-                if (ledger.Said.Count > 0) ledger.Shard.Send(ledger.Names[chance.Below(Math.Max(1, corrupt))], MaskedParticipation.CallOf(ledger.Masked, chance.Pick(ledger.Said).Message));
+                if (ledger.Said.Count > 0) ledger.Shard.Send(ledger.Names[chance.Below(Math.Max(1, corrupt))], MaskedParticipation.CallOf(ledger.Whole.Groups[0], chance.Pick(ledger.Said).Message));
                 break;
             default:
                 ledger.Shard.Send(TestShard.Hospitals[chance.Below(4)], new RoundOpen(name, 1, ledger.Agreement.InitialModel));
@@ -142,18 +152,26 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
             return ledger.Round.Failure.ToString()!;
         }
 
-        var sum = ledger.Sum(out var fault);
-        // Who commits to another's update, or to none, spoils the sum, and it shows: there is no model.
-        if (!ledger.Masked.Order!.Inputs.All(input => ledger.Said.Any(said => said.Who == input.Position && said.Message is CommitInput own && own.Root == input.Root)))
+        var (end, kind) = ("sum", ledger.Agreement.Groups is null ? "" : " in groups");
+        foreach (var group in ledger.Whole.Standing)
         {
-            Assert.True(fault is MaskFault.CanaryMismatch or MaskFault.WeightOutOfRange, $"{seed}: {fault}");
-            return fault.ToString();
+            var sum = ledger.Sum(group, out var fault);
+            // Who commits to another's update, or to none, spoils the sum, and it shows: there is no model.
+            if (!group.Order!.Inputs.All(input => ledger.Said.Any(said => said.Who == input.Position && said.Message is CommitInput own && own.Root == input.Root)))
+            {
+                Assert.True(fault is MaskFault.CanaryMismatch or MaskFault.WeightOutOfRange, $"{seed}: {fault}");
+                return fault + kind;
+            }
+
+            Assert.True(fault is MaskFault.None, $"{seed}: {fault}");
+            Assert.True(ledger.PlainSum(group.Survivors.Positions).SequenceEqual(sum!), seed);
+            if (group.Order!.Dropped.Count + group.Silent.Count > 0) end = "sum of some";
         }
 
-        Assert.True(fault is MaskFault.None, $"{seed}: {fault}");
-        Assert.True(ledger.PlainSum(ledger.Masked.Survivors.Positions).SequenceEqual(sum!), seed);
+        Assert.True(ledger.Whole.Standing.Count() >= ledger.Whole.LeastGroups, seed);
+        if (ledger.Whole.Standing.Count() < ledger.Whole.Groups.Count) end = "sum without a group";
         MaskedRoundTests.Publish(ledger);
-        return ledger.Masked.Order!.Dropped.Count + ledger.Masked.Silent.Count == 0 ? "sum" : "sum of some";
+        return end + kind;
     }
 
     // Never both kinds about one participant by the honest, not even by different ones; nobody is in two orders about one model.
