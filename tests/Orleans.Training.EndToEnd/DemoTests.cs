@@ -45,6 +45,22 @@ public sealed partial class DemoTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task DemoWithABudget_SpendsIt_AndIsRefusedOneRoundMore()
+    {
+        using var folder = new TemporaryFolder();
+        using var demo = Start(DrillSilo.Executable, "demo", "heart", "--epsilon", "2", "--rounds", "3", "--json", "--no-reference", "--data", folder["demo"]);
+        var problems = demo.StandardError.ReadToEndAsync();
+        var lines = (await demo.StandardOutput.ReadToEndAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToArray();
+        await demo.WaitForExitAsync();
+        Assert.True(demo.ExitCode == 0, await problems);
+        var spent = lines.Where(line => line.TryGetProperty("round", out _)).Select(line => line.GetProperty("epsilon").GetDouble()).ToArray();
+        Assert.Equal(spent.Order(), spent);
+        Assert.InRange(spent[^1], 1.99, 2);
+        Assert.Contains(lines, line => line.TryGetProperty("say", out var said) && Regex.IsMatch(said.GetString()!, $@"^one round more would come to ε = 2\.\d+ of 2: refused, OT-{(int)Rejection.BudgetExceeded} BudgetExceeded$"));
+        Assert.True(lines[^1].GetProperty("verified").GetBoolean());
+    }
+
+    [Fact]
     public async Task DemoWithGroups_IsComparedWithAnOrganisationThatAllTrust_AndVerified()
     {
         using var folder = new TemporaryFolder();

@@ -1,10 +1,12 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using Orleans.Training.Client;
 using Orleans.Training.Client.Exports;
 using Orleans.Training.Gateway;
 using Orleans.Training.Grains;
 using Orleans.Training.Grains.Validators;
+using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 using Orleans.Training.Trainer;
 
@@ -32,11 +34,13 @@ internal static class DemoCommand
         rule.Validators.Add(result => { if (!DemoGroups.Rules.Contains(result.GetValue(rule))) result.AddError($"--rule is one of {string.Join(", ", DemoGroups.Rules)}."); });
         var rounds = new Option<int?>("--rounds") { Description = "As many rounds in place of the plan's." };
         rounds.Validators.Add(result => { if (result.GetValue(rounds) is < 1 or > 1000) result.AddError("--rounds is a number from 1 to 1000."); });
-        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, groups, rule, rounds };
+        var epsilon = new Option<double?>("--epsilon") { Description = "Differential privacy: every owner allows its data set this ε at δ = 10⁻⁵, and all rounds together spend it." };
+        epsilon.Validators.Add(result => { if (result.GetValue(epsilon) is not (null or >= 0.01 and <= 1000)) result.AddError("--epsilon is a number from 0.01 to 1000."); });
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, groups, rule, rounds, epsilon };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var grouped = parsed.GetValue(groups) == 0 ? null : new DemoGroups(parsed.GetValue(groups), parsed.GetValue(rule)!);
-            if (DemoPlan.Find(parsed.GetValue(name)!, (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), grouped, parsed.GetValue(rounds)) is not { } plan)
+            if (DemoPlan.Find(parsed.GetValue(name)!, (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), grouped, parsed.GetValue(rounds), parsed.GetValue(epsilon) is { } asked ? new DemoNoise(asked) : null) is not { } plan)
             {
                 await Console.Error.WriteLineAsync($"OT-7002 there is no plan '{parsed.GetValue(name)}': use heart or mnist");
                 return ExitCode.Usage;
@@ -45,6 +49,12 @@ internal static class DemoCommand
             if (grouped is not null && (plan.GroupTerms is null || parsed.GetValue(plain)))
             {
                 await Console.Error.WriteLineAsync($"OT-7002 {plan.Participants.Count} participants do not form {grouped.Count} groups of {DemoGroups.LeastMembers} or more under masks for the rule '{grouped.Rule}': choose other --groups, another --rule, or the plan mnist");
+                return ExitCode.Usage;
+            }
+
+            if (plan.Noise is not null && parsed.GetValue(plain))
+            {
+                await Console.Error.WriteLineAsync("OT-7002 noise is for sums under masks: leave --no-masks out, or --epsilon");
                 return ExitCode.Usage;
             }
 
@@ -88,6 +98,7 @@ internal static class DemoCommand
         var run = new DemoRun(plan, setup, client, root, masks);
         await run.SetUp(cancellationToken);
         if (run.Agreement.Groups is { } groups) output.Say($"{groups.Count} groups of {groups.SmallestOf(plan.Participants.Count)} or more, drawn by the validators; {groups.Rule} over their means{(groups.Trusted is { } trusted ? $", compared with the update of {run.Agreement.Datasets[trusted].Participant}" : "")}");
+        if (plan.Noise is { } allowed) output.Say(string.Create(CultureInfo.InvariantCulture, $"every data set may lose ε = {allowed.Epsilon} at δ = 10⁻⁵; each participant adds noise of variance {run.Agreement.NoiseVariance:N0} to updates of norm {run.Agreement.FixedPoint.Clip} in {run.Agreement.FixedPoint.Levels:N0} levels"));
         output.Say($"run {run.Agreement.ComputeDigest()}: all {plan.Participants.Count} participants have signed the agreement; {run.Agreement.Rounds} rounds");
         var before = silos.ProcessorTime;
         await output.Rounds(run.Follow(cancellationToken), run.Agreement.Rounds);
@@ -97,7 +108,14 @@ internal static class DemoCommand
         var policy = Path.Combine(root, "federation.policy");
         await File.WriteAllTextAsync(policy, setup.PolicyText, cancellationToken);
         var checkpoint = await run.FinalCheckpoint(cancellationToken);
-        var plain = masks ? await WithoutMasks(output, new DemoRun(plan, setup, client, root, masks: false), silos, cancellationToken) : null;
+        if (plan.Noise is { } noise)
+        {
+            var (answer, more) = await run.AskForMore(cancellationToken);
+            output.Say(string.Create(CultureInfo.InvariantCulture, $"one round more would come to ε = {more:F2} of {noise.Epsilon}: {(answer is Rejection.None ? "opened" : $"refused, OT-{(int)answer} {answer}")}"));
+        }
+
+        // Without masks there is no noise, and who has a budget takes no part.
+        var plain = masks && plan.Noise is null ? await WithoutMasks(output, new DemoRun(plan, setup, client, root, masks: false), silos, cancellationToken) : null;
         await silos.DisposeAsync();
         await LocalExport.Write(root, new ValidatorStores(new ShardFiles(root), null), setup.Genesis, checkpoint, export, cancellationToken);
 

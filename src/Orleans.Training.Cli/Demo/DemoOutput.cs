@@ -51,8 +51,8 @@ internal abstract class DemoOutput
             Console.WriteLine();
             Console.WriteLine($"  {"model, on the rows that nobody trained on",-46} accuracy    AUC");
             foreach (var (name, result) in baseline.Alone) Row($"{name} alone", result);
-            Row("federated, over the ledger", run.Final!);
-            Row("federated, the same training without a ledger", baseline.Federated);
+            Row(plan.Noise is null ? "federated, over the ledger" : $"federated, over the ledger, ε = {plan.Noise.Epsilon.ToString(culture)}", run.Final!);
+            Row($"federated, the same training without a ledger{(plan.Noise is null ? "" : " or noise")}", baseline.Federated);
             Row("pooled: all data in one place", baseline.Pooled);
             Console.WriteLine();
             Console.WriteLine(string.Create(culture, $"  training with the ledger     {run.Elapsed.TotalSeconds,7:F2} s   {processor.TotalSeconds,7:F2} CPU-s (all silos: validators, gateway and trainers){(plain is null ? "" : ", masked")}"));
@@ -74,7 +74,7 @@ internal abstract class DemoOutput
         }
 
         private static string Line(DemoRound round) => string.Create(CultureInfo.InvariantCulture,
-            $"round {round.Number,2}  accuracy {Percent(round.Result.Accuracy)}  AUC {Area(round.Result.Auc)}  updates {round.Updates}/{round.Participants}  ledger #{round.Index}  attested by {string.Join(' ', round.Signers)}  {round.At.TotalSeconds:F1} s");
+            $"round {round.Number,2}  accuracy {Percent(round.Result.Accuracy)}  AUC {Area(round.Result.Auc)}  updates {round.Updates}/{round.Participants}  ledger #{round.Index}  attested by {string.Join(' ', round.Signers)}  {(round.Spent is { } spent ? $"ε {spent:F2}  " : "")}{round.At.TotalSeconds:F1} s");
     }
 
     private sealed class JsonOutput : DemoOutput
@@ -84,7 +84,7 @@ internal abstract class DemoOutput
         public override async Task Rounds(IAsyncEnumerable<DemoRound> rounds, int count)
         {
             await foreach (var round in rounds)
-                Console.WriteLine(JsonLine.Of(("round", round.Number), ("accuracy", round.Result.Accuracy), ("auc", round.Result.Auc), ("updates", round.Updates), ("index", round.Index), ("attesters", round.Signers), ("seconds", round.At.TotalSeconds)));
+                Console.WriteLine(JsonLine.Of(("round", round.Number), ("accuracy", round.Result.Accuracy), ("auc", round.Result.Auc), ("updates", round.Updates), ("index", round.Index), ("attesters", round.Signers), ("epsilon", round.Spent), ("seconds", round.At.TotalSeconds)));
         }
 
         public override void Table(DemoPlan plan, DemoRun run, Baseline baseline, TimeSpan processor, ExportReport report, PlainRun? plain)

@@ -46,6 +46,12 @@ internal abstract class DemoPlan
     /// <summary>Groups and rule; null for one sum of all.</summary>
     public DemoGroups? Groups { get; init; }
 
+    /// <summary>Noise under a budget; null for none.</summary>
+    public DemoNoise? Noise { get; init; }
+
+    /// <summary>C where there is noise, which grows with it.</summary>
+    public abstract double NoisyClip { get; }
+
     public abstract double Clip { get; }
 
     /// <summary>Beyond this a coordinate of an update is cut; what is not needed for it is left for the resolution.</summary>
@@ -62,10 +68,10 @@ internal abstract class DemoPlan
 
     public static string DataFolder => Path.Combine(AppContext.BaseDirectory, "data");
 
-    public static DemoPlan? Find(string name, int proximalMicro = 0, bool isNormalised = false, DemoGroups? groups = null, int? rounds = null) => name switch
+    public static DemoPlan? Find(string name, int proximalMicro = 0, bool isNormalised = false, DemoGroups? groups = null, int? rounds = null, DemoNoise? noise = null) => name switch
     {
-        "heart" => new HeartPlan { RoundsAsked = rounds, ProximalMicro = proximalMicro, IsNormalised = isNormalised, Groups = groups },
-        "mnist" => new MnistPlan { RoundsAsked = rounds, ProximalMicro = proximalMicro, IsNormalised = isNormalised, Groups = groups },
+        "heart" => new HeartPlan { RoundsAsked = rounds, ProximalMicro = proximalMicro, IsNormalised = isNormalised, Groups = groups, Noise = noise },
+        "mnist" => new MnistPlan { RoundsAsked = rounds, ProximalMicro = proximalMicro, IsNormalised = isNormalised, Groups = groups, Noise = noise },
         _ => null,
     };
 
@@ -98,6 +104,7 @@ internal abstract class DemoPlan
             Masks = masks,
             Masking = masks ? new MaskingTerms(corrupt, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, Groups: groups) : null,
         };
+        if (masks && Noise is not null) agreement = Noise.AddTo(agreement, NoisyClip) ?? throw new InvalidOperationException($"OT-7002 no noise is enough for ε = {Noise.Epsilon} in {Rounds} rounds: ask for more, or for fewer rounds.");
         return agreement with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(agreement)) };
     }
 

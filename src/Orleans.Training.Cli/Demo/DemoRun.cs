@@ -5,15 +5,16 @@ using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Protocol.Privacy;
 using Orleans.Training.Trainer;
 
 namespace Orleans.Training.Cli.Demo;
 
-/// <summary>One published round as the demonstration saw it.</summary>
-internal sealed record DemoRound(int Number, Evaluation Result, int Updates, int Participants, long Index, IReadOnlyList<string> Signers, TimeSpan At);
+/// <summary>One published round as the demonstration saw it; with noise, ε that the most used data set has spent by then.</summary>
+internal sealed record DemoRound(int Number, Evaluation Result, int Updates, int Participants, long Index, IReadOnlyList<string> Signers, TimeSpan At, double? Spent);
 
 /// <summary>One step of a round as its events told it: RoundOpened, InputsFixed or RevealsFixed (with the number of updates that count) or ModelPublished (with the model).</summary>
-internal sealed record DemoStep(string Type, int Round, TimeSpan At, long Index, int Updates, ModelRecord? Model);
+internal sealed record DemoStep(string Type, int Round, TimeSpan At, long Index, int Updates, ModelRecord? Model, double? Spent = null);
 
 /// <summary>Drives one run through the gateway, as a tenant would: sets it up by signed transactions, follows its events, exports what came of it.</summary>
 internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient client, string root, bool masks)
@@ -32,6 +33,7 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
     {
         await SubmitAll(setup.Admissions(), cancellationToken);
         await SubmitAll(setup.Datasets(), cancellationToken);
+        if (plan.Noise is { } noise) await SubmitAll(setup.Budgets(noise.Budget), cancellationToken);
         await Agree(cancellationToken);
     }
 
@@ -40,6 +42,18 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
     {
         await Submit(await setup.Proposal(Agreement), cancellationToken);
         await SubmitAll(setup.Acceptances(Agreement), cancellationToken);
+    }
+
+    /// <summary>All agree on one round more, and somebody asks for it: what the ledger says to that, and the ε that it would have come to.</summary>
+    public async Task<(Rejection Answer, double Epsilon)> AskForMore(CancellationToken cancellationToken)
+    {
+        // About another model: whose update is in a sum about one is in no second sum about it anyway.
+        var more = Agreement with { Name = $"{Agreement.Name}-more", Seed = Digest.Of("more"u8), Rounds = 1 };
+        more = more with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(more)) };
+        await Submit(await setup.Proposal(more), cancellationToken);
+        await SubmitAll(setup.Acceptances(more), cancellationToken);
+        var spent = Enumerable.Repeat(Agreement.RoundCost!, Agreement.Rounds + 1).Aggregate(PrivacyCost.None, (sum, cost) => sum.Plus(cost));
+        return (await client.SubmitAndWait(await setup.Opening(more), cancellationToken), DemoNoise.EpsilonOf(spent));
     }
 
     /// <summary>Follows the run until its last model is published or it fails, and evaluates every model.</summary>
@@ -52,7 +66,7 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
             var blob = await client.Model(model.Root, cancellationToken);
             if (Digest.Of(blob) != model.Model || !ModelBlob.TryRead(plan.Spec, blob, out var parameters)) throw new InvalidOperationException($"OT-7007 the model of round {model.Round} is not the one that the ledger names.");
             Final = LocalTrainer.Evaluate(plan.Spec, parameters, test, cancellationToken: cancellationToken);
-            yield return new DemoRound(model.Round, Final, step.Updates, plan.Participants.Count, step.Index, Signers(model.Attesters), step.At);
+            yield return new DemoRound(model.Round, Final, step.Updates, plan.Participants.Count, step.Index, Signers(model.Attesters), step.At, step.Spent);
         }
     }
 
@@ -62,6 +76,7 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
         var digest = Agreement.ComputeDigest();
         var watch = new Stopwatch();
         var updates = 0;
+        double? spent = null;
         await foreach (var item in client.Events(null, cancellationToken))
         {
             if (!StateRecord.TryParse(item.Key, item.Record, out var record)) continue;
@@ -79,6 +94,9 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
                 case ("UnmaskOrdered", UnmaskOrderRecord order) when item.Key.Contains(digest.ToString(), StringComparison.Ordinal):
                     updates += order.Inputs.Count;
                     break;
+                case ("BudgetSpent", BudgetRecord budget):
+                    spent = Math.Max(spent ?? 0, DemoNoise.EpsilonOf(budget.Spent));
+                    break;
                 case ("RevealsFixed", RoundRecord round) when round.Agreement == digest:
                     yield return new DemoStep(item.Type, round.Number, watch.Elapsed, item.Index, updates, null);
                     break;
@@ -86,7 +104,7 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
                     throw new InvalidOperationException($"OT-7006 round {round.Number} failed: {round.Failure}. The silos' logs in {root} say why.");
                 case ("ModelPublished", ModelRecord model) when model.Agreement == digest:
                     (_lastIndex, Elapsed) = (item.Index, watch.Elapsed);
-                    yield return new DemoStep(item.Type, model.Round, Elapsed, item.Index, updates, model);
+                    yield return new DemoStep(item.Type, model.Round, Elapsed, item.Index, updates, model, spent);
                     if (model.Round == Agreement.Rounds) yield break;
                     break;
             }

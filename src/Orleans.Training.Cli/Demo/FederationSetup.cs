@@ -4,6 +4,7 @@ using Orleans.Training.Grains.Participants;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
+using Orleans.Training.Protocol.Privacy;
 using Orleans.Training.Trainer;
 
 namespace Orleans.Training.Cli.Demo;
@@ -87,6 +88,15 @@ internal sealed class FederationSetup
             yield return await Sign(participant, new RegisterDataset(_plan.Name, rows.Commit(secret), rows.Count, _plan.Title));
         }
     }
+
+    /// <summary>What every participant allows its data set to lose.</summary>
+    public async IAsyncEnumerable<Transaction> Budgets(PrivacyBudget budget)
+    {
+        foreach (var participant in _plan.Participants) yield return await Sign(participant, new SetBudget(_plan.Name, budget));
+    }
+
+    /// <summary>A participant's wish for a round.</summary>
+    public ValueTask<Transaction> Opening(TrainingAgreement agreement) => Sign(_plan.Participants[0], new RoundOpen(agreement.ComputeDigest(), 1, agreement.InitialModel));
 
     /// <summary>The proposal of the agreement.</summary>
     public ValueTask<Transaction> Proposal(TrainingAgreement agreement) => Sign(_plan.Participants[0], new ProposeAgreement(agreement));

@@ -22,6 +22,8 @@ internal sealed class HeartPlan : DemoPlan
 
     protected override TrainingTerms Terms => new(50_000, 8, HeartReference.Epochs);
 
+    public override double NoisyClip => 0.5;
+
     public override double Clip => 10;
 
     public override double Bound => 10;

@@ -24,6 +24,8 @@ internal sealed class MnistPlan(int rounds = 10, int localEpochs = 1) : DemoPlan
 
     protected override TrainingTerms Terms => new(100_000, 10, localEpochs);
 
+    public override double NoisyClip => 1;
+
     public override double Clip => 20;
 
     public override double Bound => 1;
