@@ -1,6 +1,5 @@
 using Orleans.Training.Gateway.Graph;
 using Orleans.Training.Gateway.Reading;
-using Orleans.Training.Grains.Contracts;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
@@ -12,7 +11,7 @@ public sealed class MaskedContributionTests : IDisposable
 {
     private const int Count = 120;
     private readonly TestFederation _federation = new("masked");
-    private readonly Records _state = new();
+    private readonly TestRecords _state = new();
     private readonly AgreementRecord _terms;
 
     public MaskedContributionTests()
@@ -69,22 +68,4 @@ public sealed class MaskedContributionTests : IDisposable
     private string InputKey(int position, int attempt) => $"{MaskedInputRecord.Prefix}{Name(attempt)}/{position:D4}";
 
     private static Digest Root(int seed) => Digest.Of(BitConverter.GetBytes(seed));
-
-    private sealed class Records : IContractsGrain
-    {
-        private readonly SortedDictionary<string, byte[]> _records = new(StringComparer.Ordinal);
-
-        public void Put(string key, StateRecord record) => _records[key] = record.Encode();
-
-        public bool Has(string key) => _records.ContainsKey(key);
-
-        public Task<byte[]?> Find(string key) => Task.FromResult(_records.GetValueOrDefault(key));
-
-        public Task<StateItem[]> List(string prefix, string? after, int first) =>
-            Task.FromResult(Below(prefix).Where(pair => after is null || string.CompareOrdinal(pair.Key, after) > 0).Take(Math.Min(first, 100)).Select(pair => new StateItem(pair.Key, pair.Value)).ToArray());
-
-        public Task<long> Count(string prefix) => Task.FromResult((long)Below(prefix).Count());
-
-        private IEnumerable<KeyValuePair<string, byte[]>> Below(string prefix) => _records.Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal));
-    }
 }

@@ -77,6 +77,9 @@ internal sealed class Dataset(FederationReader reader, DatasetRecord record) : I
     public long Records => record.Records;
 
     public Digest Commitment => record.Commitment;
+
+    [Description("What its owner allows it to lose by sums with noise, and what it has lost; null without a budget.")]
+    public async Task<DataBudget?> Budget() => await reader.Find<BudgetRecord>(BudgetRecord.Key(record.Owner, record.Name)) is { Budget: { } budget } found ? new DataBudget(budget, found) : null;
 }
 
 [Description("Machine-checked rules; the effective policy of an agreement is the strictest of all that its participants attached.")]
@@ -111,7 +114,11 @@ internal sealed class TrainingAgreement(FederationReader reader, AgreementRecord
 
     public int Rounds => record.Agreement.Rounds;
 
+    [Description("Updates that a sum needs; with groups, each group's.")]
     public int MinParticipants => record.Agreement.MinParticipants;
+
+    [Description("How updates are hidden; null where validators see them.")]
+    public Masking? Masking => record.Agreement.Masking is { } terms ? new Masking(reader, record, terms) : null;
 
     [Description("How long a round takes updates.")]
     public double InputWindowSeconds => record.Agreement.InputWindowMs / 1000.0;

@@ -13,6 +13,8 @@ namespace Orleans.Training.Protocol.Contracts;
 /// <param name="Trusted">Position of the participant whose own update, which everybody sees, FLTrust compares the groups with; it is in none of them. Null for other rules.</param>
 public sealed record GroupTerms(int Count, int Least, RobustRule Rule, int? Trusted = null)
 {
+    private const int LeastCount = 2;
+
     /// <summary>Members of the largest group of so many participants.</summary>
     public int LargestOf(int participants) => (Divided(participants) + Count - 1) / Count;
 
@@ -40,7 +42,7 @@ public sealed record GroupTerms(int Count, int Least, RobustRule Rule, int? Trus
     }
 
     internal bool IsSound(int participants, int minimum) =>
-        Count is >= 2 and <= GroupSums.MaximumGroups && Rule.LeastGroups <= Least && Least <= Count && LargestOf(participants) <= GroupSums.MaximumMembers && minimum <= SmallestOf(participants)
+        Count is >= LeastCount and <= GroupSums.MaximumGroups && Rule.LeastGroups <= Least && Least <= Count && LargestOf(participants) <= GroupSums.MaximumMembers && minimum <= SmallestOf(participants)
         && Rule is FlTrust == Trusted is not null && !(Trusted >= participants);
 
     private int Divided(int participants) => participants - (Trusted is null ? 0 : 1);
@@ -60,6 +62,7 @@ public sealed record GroupTerms(int Count, int Least, RobustRule Rule, int? Trus
         var items = reader.ReadStartArray();
         Wire.Require(items is 3 or 4);
         var terms = new GroupTerms(reader.ReadNumber(GroupSums.MaximumGroups), reader.ReadNumber(GroupSums.MaximumGroups), RobustRule.Read(reader), items == 4 ? reader.ReadNumber(Limits.Participants - 1) : null);
+        Wire.Require(terms.Count >= LeastCount);
         reader.ReadEndArray();
         return terms;
     }

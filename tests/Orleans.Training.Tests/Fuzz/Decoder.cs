@@ -1,5 +1,6 @@
 using System.Formats.Cbor;
 using Orleans.Training.Client.Exports;
+using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
@@ -18,6 +19,9 @@ namespace Orleans.Training.Tests.Fuzz;
 internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<byte[], byte[]?> ReadAndWrite)
 {
     private static readonly TestExport Export = new();
+
+    /// <summary>Its name as a folder's.</summary>
+    public string Folder => string.Concat(Name.Select(character => char.IsAsciiLetterOrDigit(character) ? char.ToLowerInvariant(character) : '-')).Trim('-');
     private static readonly Ledger.TestShard Governed = Contracts.TestGovernance.Example();
 
     private static readonly Ledger.TestShard Anchored = Contracts.AnchorTests.Example();
@@ -45,7 +49,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     private static IEnumerable<Transaction> OtherTransactions => Governed.Blocks.Concat(Anchored.Blocks).Concat(Attesting.Blocks).SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Contract is "governance" or "anchor" or "snapshot");
 
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<Decoder> All { get; } = [.. Ledger(), .. Calls(), .. Records(), .. Consensus(), .. Models(), .. Masks(), .. Texts()];
+    public static IReadOnlyList<Decoder> All { get; } = [.. Ledger(), .. Calls(), .. Records(), .. Consensus(), .. Stored(), .. Models(), .. Masks(), .. Texts()];
 
     private static Genesis Genesis => Export.Shard.Genesis;
 
@@ -137,6 +141,24 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         foreach (var vote in votes) guard.TryAdmit(vote, vote.PreimageDigest(Genesis.Chain, Genesis.Shard), out guard);
         yield return new("VoteGuard", [guard.Encode(), VoteGuard.Empty(3).Encode()], bytes => VoteGuard.TryDecode(bytes, out var read) ? read!.Encode() : null);
     }
+
+    // What lies on a disk is not believed either.
+    private static IEnumerable<Decoder> Stored()
+    {
+        yield return new("Validator", [.. Genesis.Validators.Seats.Select(seat => seat.Encode())], bytes => Validator.TryParse(bytes, out var seat) ? seat!.Encode() : null);
+        yield return new("GovernanceState", [.. Governed.Blocks.Select(LedgerState.Of).Select(state => GovernanceState.Of(state).Encode()).DistinctBy(Convert.ToHexString)], bytes => GovernanceState.TryParse(bytes, out var state) ? state!.Encode() : null);
+        JournalRecord[] records = [new(JournalRecordKind.Guard, VoteGuard.Empty(1).Encode()), new(JournalRecordKind.Block, SmallBlocks.First().Encode()), new(JournalRecordKind.Joined, new byte[3])];
+        yield return new("JournalRecords", [Joined(records), Joined(records[..1])], bytes => JournalFormat.TryReadRecords(bytes, out var read) ? Joined(read) : null);
+    }
+
+    // Kind, length (32 bit, big-endian), bytes.
+    private static byte[] Joined(IEnumerable<JournalRecord> records) => [.. records.SelectMany(record =>
+    {
+        var head = new byte[5];
+        head[0] = (byte)record.Kind;
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(head.AsSpan(1), record.Content.Length);
+        return (byte[])[.. head, .. record.Content.Span];
+    })];
 
     private static IEnumerable<Decoder> Models()
     {

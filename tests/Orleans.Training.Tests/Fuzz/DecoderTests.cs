@@ -48,6 +48,29 @@ public sealed class DecoderTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void EveryInputThatFuzzingKept_IsRefused_OrReadCanonically()
+    {
+        var corpus = Path.Combine(Tidy.Repository.Root, "tests", "Orleans.Training.Tests", "Fuzz", "Corpus");
+        var (files, accepted) = (0, 0);
+        foreach (var decoder in Decoder.All)
+        {
+            var folder = Path.Combine(corpus, decoder.Folder);
+            Assert.True(Directory.Exists(folder), $"there is no corpus of {decoder.Name}: ./run fuzz --keep {decoder.Folder}");
+            foreach (var file in Directory.GetFiles(folder))
+            {
+                var bytes = File.ReadAllBytes(file);
+                var written = decoder.ReadAndWrite(bytes);
+                Assert.True(written is null || written.AsSpan().SequenceEqual(bytes), $"{decoder.Name} reads two encodings of one thing: {file}");
+                (files, accepted) = (files + 1, accepted + (written is null ? 0 : 1));
+            }
+        }
+
+        output.WriteLine($"{files} files, of which {accepted} are accepted");
+        Assert.True(files > Decoder.All.Count && accepted > 0);
+        Assert.Equal(Decoder.All.Select(decoder => decoder.Folder).Distinct().Order(StringComparer.Ordinal), Directory.GetDirectories(corpus).Select(folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Policy_IsAskedInTime_HoweverItsGroupsAreNested()
     {
         // Every group is a member of the next two: without remembering answers the last has 2^200 of them to ask.

@@ -64,6 +64,9 @@ public sealed class GroupedRoundTests
             ledger.Bring(Phase.RevealSilent, speaking);
             if (ledger.Round.Phase is Phase.RevealSilent)
             {
+                // Where nobody fell silent nobody has anything to open.
+                var other = speaking.First(groups[0].Members.Contains);
+                Assert.Equal(Rejection.NotInCohort, ledger.Send(ledger.Names[other], new RevealSilentMasks(ledger.Agreement.ComputeDigest(), 1, 1, groups[0].Order!.Order.ComputeDigest(), Digest.Zero)));
                 foreach (var i in speaking) ledger.Act(i);
                 ledger.HoldAll();
             }
@@ -329,10 +332,12 @@ public sealed class GroupedRoundTests
     [InlineData(52, 4, 3, 3, false)] // groups of thirteen
     [InlineData(48, 4, 3, 3, true)]
     [InlineData(12, 1, 1, 3, false)]
+    [InlineData(12, 0, 0, 3, false)]
     [InlineData(12, 4, 3, 3, false, 0)] // the median trusts nobody
     public void Agreement_IsSound_OnlyIfItsGroupsCanBe(int participants, int groups, int least, int minimum, bool sound, int? trusted = null)
     {
-        var agreement = new MaskedLedger(participants, activate: false, minimum: minimum, groups: new GroupTerms(groups, least, new CoordinateMedian(), trusted)).Agreement;
+        var agreement = new MaskedLedger(participants, activate: false, minimum: minimum, groups: new GroupTerms(Math.Max(1, groups), least, new CoordinateMedian(), trusted)).Agreement;
+        agreement = agreement with { Masking = agreement.Masking! with { Groups = agreement.Groups! with { Count = groups } } };
         Assert.Equal(sound, TrainingAgreement.TryParse(agreement.Encode(), out _));
     }
 

@@ -18,7 +18,7 @@ public sealed class ProjectTests
         ["Cli"] = ["Protocol", "Grains", "Client", "Gateway", "Trainer"],
     };
 
-    private static readonly string[] TestProjects = ["Tests", "Trainer.Tests", "Simulation", "EndToEnd", "Benchmarks"];
+    private static readonly string[] TestProjects = ["Tests", "Trainer.Tests", "Simulation", "EndToEnd", "Benchmarks", "Fuzzing"];
 
     private static readonly string[] ProtocolPackages = ["Geralt", "System.Formats.Cbor"];
 
