@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
+using Orleans.Training.Grains.History;
 using Orleans.Training.Grains.Keys;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Protocol;
@@ -15,6 +16,8 @@ namespace Orleans.Training.Grains.Participants;
 /// </summary>
 public sealed partial class MaskedParticipants
 {
+    private static readonly TimeSpan SendAgain = TimeSpan.FromSeconds(5);
+
     private readonly ShardFollowers _followers;
     private readonly ShardFiles _files;
     private readonly IBlobStore _blobs;
@@ -42,7 +45,7 @@ public sealed partial class MaskedParticipants
         var attempt = new MaskedAttempt(LedgerState.Of(chain.Head).Contracts.Find<StateRecord>, terms, round);
         if (position == attempt.Trusted)
         {
-            await CommitReference(shard, participant, attempt, train, cancellationToken);
+            await CommitReference(chain, shard, participant, attempt, train, cancellationToken);
             return;
         }
 
@@ -57,16 +60,33 @@ public sealed partial class MaskedParticipants
     }
 
     // The one whose update is the measure of all others has no masks to take care of.
-    private async Task CommitReference(Identifier shard, ParticipantId participant, MaskedAttempt attempt, Func<CancellationToken, Task<TrainedUpdate>> train, CancellationToken cancellationToken)
+    private async Task CommitReference(CommittedChain chain, Identifier shard, ParticipantId participant, MaskedAttempt attempt, Func<CancellationToken, Task<TrainedUpdate>> train, CancellationToken cancellationToken)
     {
         if (attempt.Reference is not null) return;
+        var round = attempt.Round;
         var trained = await train(cancellationToken);
         var update = UpdateBlob.Write(trained.Lanes);
         await _blobs.Put(new MemoryStream(update, writable: false), null, cancellationToken);
         var signer = new KeyFolder(_files.KeyRoot, participant).Open("transaction");
         using var owned = signer as IDisposable;
-        var answer = await Submit(shard, participant, signer, new CommitReference(attempt.Round.Agreement, attempt.Round.Number, attempt.Round.Attempt, ChunkedBlob.Root(update)), cancellationToken);
-        if (answer is not (Rejection.None or Rejection.Duplicate or Rejection.TransactionIdReused)) LogNotTaken(_logger, attempt.Round.StateKey, participant.Name, (int)answer, answer);
+        var call = new CommitReference(round.Agreement, round.Number, round.Attempt, ChunkedBlob.Root(update));
+        while (true)
+        {
+            var answer = await Submit(shard, participant, signer, call, cancellationToken);
+            if (answer is not (Rejection.None or Rejection.Duplicate or Rejection.TransactionIdReused)) LogNotTaken(_logger, round.StateKey, participant.Name, (int)answer, answer);
+            // Sent again after a while when the ledger shows no effect: the pool may have lost it.
+            var sent = _time.GetTimestamp();
+            while (_time.GetElapsedTime(sent) < SendAgain)
+            {
+                var height = chain.Count;
+                var contracts = LedgerState.Of(chain.Head).Contracts;
+                if (contracts.Find<RoundRecord>(round.StateKey) is { } now && new MaskedAttempt(contracts.Find<StateRecord>, attempt.Terms, now) is not { TakesReference: true, Reference: null }) return;
+                using var pause = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                pause.CancelAfter(SendAgain);
+                await chain.WaitFor(height, pause.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+        }
     }
 
     private async Task<Rejection> Submit(Identifier shard, ParticipantId participant, ISigner signer, ContractCall call, CancellationToken cancellationToken)
