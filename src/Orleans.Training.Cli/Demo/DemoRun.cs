@@ -33,7 +33,7 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
     {
         await SubmitAll(setup.Admissions(), cancellationToken);
         await SubmitAll(setup.Datasets(), cancellationToken);
-        if (plan.Noise is { } noise) await SubmitAll(setup.Budgets(noise.Budget), cancellationToken);
+        if (plan.Noise is { } noise) await SubmitAll(setup.Budgets(noise.Budget, Agreement.Groups?.Trusted is { } trusted ? Agreement.Datasets[trusted].Participant : null), cancellationToken);
         await Agree(cancellationToken);
     }
 
@@ -52,8 +52,18 @@ internal sealed class DemoRun(DemoPlan plan, FederationSetup setup, LedgerClient
         more = more with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(more)) };
         await Submit(await setup.Proposal(more), cancellationToken);
         await SubmitAll(setup.Acceptances(more), cancellationToken);
+        if (more.Groups is not null) await Drawn(more, cancellationToken);
         var spent = Enumerable.Repeat(Agreement.RoundCost!, Agreement.Rounds + 1).Aggregate(PrivacyCost.None, (sum, cost) => sum.Plus(cost));
         return (await client.SubmitAndWait(await setup.Opening(more), cancellationToken), DemoNoise.EpsilonOf(spent));
+    }
+
+    private async Task Drawn(TrainingAgreement agreement, CancellationToken cancellationToken)
+    {
+        var key = AgreementRecord.Key(agreement.ComputeDigest());
+        await foreach (var item in client.Events(null, cancellationToken))
+        {
+            if (item.Type is "GroupsDrawn" && item.Key == key) return;
+        }
     }
 
     /// <summary>Follows the run until its last model is published or it fails, and evaluates every model.</summary>

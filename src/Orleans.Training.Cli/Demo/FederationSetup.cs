@@ -89,10 +89,10 @@ internal sealed class FederationSetup
         }
     }
 
-    /// <summary>What every participant allows its data set to lose.</summary>
-    public async IAsyncEnumerable<Transaction> Budgets(PrivacyBudget budget)
+    /// <summary>What every participant allows its data set to lose, but for the one that shows its updates.</summary>
+    public async IAsyncEnumerable<Transaction> Budgets(PrivacyBudget budget, ParticipantId? trusted)
     {
-        foreach (var participant in _plan.Participants) yield return await Sign(participant, new SetBudget(_plan.Name, budget));
+        foreach (var participant in _plan.Participants.Where(participant => participant != trusted)) yield return await Sign(participant, new SetBudget(_plan.Name, budget));
     }
 
     /// <summary>A participant's wish for a round.</summary>

@@ -69,7 +69,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         }
     }
 
-    // The same lanes as without masks, so that the model is the same; with noise, which is drawn once for an attempt.
+    // The same lanes as without masks, so that the model is the same; with noise, which is drawn once for an attempt, but for the update that everybody sees anyway.
     private async Task<TrainedUpdate> Masked(AgreementRecord terms, RoundRecord round, int position, double scale, float[] model, CancellationToken cancellationToken)
     {
         var participant = terms.Agreement.Datasets[position].Participant;
@@ -77,7 +77,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         var (parameters, weight) = (terms.Agreement.FixedPoint, terms.Weights[position]);
         var rounding = await Derive(participant, ParticipantSecrets.RoundingContext(round.Agreement, round.Number, round.Attempt));
         int[]? lanes;
-        if (terms.Agreement.NoiseVariance == 0)
+        if (terms.Agreement.NoiseVariance == 0 || position == terms.Agreement.Groups?.Trusted)
         {
             if (!parameters.TryQuantize(update.Delta, weight, rounding, out lanes)) throw Diverged();
             LogMasked(logger, participant.Name, round.Number, update.Samples);
