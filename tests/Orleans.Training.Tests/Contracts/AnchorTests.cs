@@ -173,5 +173,5 @@ public sealed class AnchorTests
         return tree;
     }
 
-    private static TestKey Key(int seat, string role) => new($"other-{seat}{role}");
+    private static TestKey Key(int seat, string role) => TestKey.Of($"other-{seat}{role}");
 }

@@ -12,7 +12,7 @@ namespace Orleans.Training.Tests.Ledger;
 public sealed class WitnessRequestTests
 {
     private const string Origin = "log.example/one";
-    private static readonly TestKey Log = new("a log");
+    private static readonly TestKey Log = TestKey.Of("a log");
     private static readonly NoteKey LogKey = new(Origin, NoteKeyKind.Log, Log.Public);
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
@@ -16,23 +17,25 @@ internal sealed class MaskedLedger
     public const int Window = 10_000;
     public const int Length = 11;
     public static readonly Digest Weights = Digest.Of("weights"u8);
+    private static readonly ConcurrentDictionary<(int Count, bool IsTrusting), TestShard> Peopled = [];
     private readonly Dictionary<Digest, byte[]> _blobs = [];
+    private (ExecutedBlock Head, MaskedAttempt Attempt)? _whole;
 
-    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null)
+    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null, bool isTrusting = false)
     {
         Chance = new Chance(seed);
         Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
-        Shard.Commit(10, [.. Names.SelectMany(name => TestShard.Hospitals.Take(3).Select(seat => Shard.Sign(seat, new Admit(ParticipantId.Parse(name), name, Roles.Trainer | Roles.DataOwner, TestShard.Key(name).Public))))]);
-        Shard.Commit(10, [.. Names.Select((name, i) => Shard.Sign(name, new RegisterDataset("heart", Digest.Of("d"u8), 10 + i, "age")))]);
-        Agreement = Plan("heart", corrupt, minimum, rounds, noise, groups);
+        Shard = Peopled.GetOrAdd((count, isTrusting), static key => People(key.Count, key.IsTrusting)).Branch();
+        Follow(Plan("heart", corrupt, minimum, rounds, noise, groups));
         if (activate) Activate(Agreement);
         if (activate && groups is not null) Draw();
     }
 
-    public TestShard Shard { get; } = new();
+    public TestShard Shard { get; }
     public Chance Chance { get; }
     public string[] Names { get; }
-    public TrainingAgreement Agreement { get; private set; }
+    public TrainingAgreement Agreement { get; private set; } = null!;
+    public Digest AgreementName { get; private set; }
     public SortedDictionary<int, MaskState> States { get; } = [];
     public SortedDictionary<int, List<MaskRecord>> Journals { get; } = [];
     public SortedDictionary<int, int[]> Lanes { get; } = [];
@@ -46,13 +49,23 @@ internal sealed class MaskedLedger
     public List<(string Actor, ContractCall Call)> Sent { get; } = [];
     public int Attempt { get; private set; }
     public long TimeMs => Shard.Head.Block.Header.TimeMs;
-    public RoundRecord Round => Shard.State.Find<RoundRecord>(RoundRecord.Key(Agreement.ComputeDigest(), 1, Attempt))!;
-    public RunRecord Run => Shard.State.Find<RunRecord>(RunRecord.Key(Agreement.ComputeDigest()))!;
-    public MaskedAttempt Whole => new(key => Shard.State.Find<StateRecord>(key), Terms, Round);
+    public RoundRecord Round => Shard.State.Find<RoundRecord>(RoundRecord.Key(AgreementName, 1, Attempt))!;
+    public RunRecord Run => Shard.State.Find<RunRecord>(RunRecord.Key(AgreementName))!;
+    /// <summary>The attempt: its phase as it is, its records as they come to be.</summary>
+    public MaskedAttempt Whole
+    {
+        get
+        {
+            if (_whole is { } whole && ReferenceEquals(whole.Head, Shard.Head) && whole.Attempt.Round.StateKey == RoundRecord.Key(AgreementName, 1, Attempt)) return whole.Attempt;
+            _whole = (Shard.Head, new(key => Shard.State.Find<StateRecord>(key), Terms, Round));
+            return _whole.Value.Attempt;
+        }
+    }
+
     /// <summary>The one group of an agreement without groups.</summary>
     public MaskedGroup Masked => Whole.Groups.Single();
     /// <summary>The agreement's record, before and after there is an attempt.</summary>
-    public AgreementRecord Terms => Shard.State.Find<AgreementRecord>(AgreementRecord.Key(Agreement.ComputeDigest()))!;
+    public AgreementRecord Terms => Shard.State.Find<AgreementRecord>(AgreementRecord.Key(AgreementName))!;
     public IEnumerable<int> Everybody => Enumerable.Range(0, Names.Length);
 
     public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0, GroupTerms? groups = null) => new()
@@ -81,7 +94,7 @@ internal sealed class MaskedLedger
     }
 
     /// <summary>Seats draw the groups of an agreement.</summary>
-    public void Draw() => Draw(Agreement.ComputeDigest());
+    public void Draw() => Draw(AgreementName);
 
     private void Draw(Digest agreement)
     {
@@ -90,7 +103,7 @@ internal sealed class MaskedLedger
     }
 
     /// <summary>Turns to another agreement of the same participants.</summary>
-    public void Follow(TrainingAgreement agreement, int attempt = 0) => (Agreement, Attempt) = (agreement, attempt);
+    public void Follow(TrainingAgreement agreement, int attempt = 0) => (Agreement, AgreementName, Attempt) = (agreement, agreement.ComputeDigest(), attempt);
 
     public Rejection Send(string actor, ContractCall call)
     {
@@ -101,7 +114,7 @@ internal sealed class MaskedLedger
     /// <summary>Opens the next attempt, with participants that have seen nothing of it.</summary>
     public Rejection Open()
     {
-        var result = Send(TestShard.Hospitals[0], new RoundOpen(Agreement.ComputeDigest(), 1, Agreement.InitialModel));
+        var result = Send(TestShard.Hospitals[0], new RoundOpen(AgreementName, 1, Agreement.InitialModel));
         if (result is not Rejection.None) return result;
         Attempt = Run.Attempts + 1;
         foreach (var i in Everybody)
@@ -156,7 +169,7 @@ internal sealed class MaskedLedger
     public Rejection Refer(int who, int[] lanes)
     {
         Store(UpdateBlob.Write(lanes));
-        return Send(Names[who], new CommitReference(Agreement.ComputeDigest(), 1, Attempt, ChunkedBlob.Root(UpdateBlob.Write(lanes))));
+        return Send(Names[who], new CommitReference(AgreementName, 1, Attempt, ChunkedBlob.Root(UpdateBlob.Write(lanes))));
     }
 
     public void Act(IEnumerable<int> who)
@@ -178,10 +191,10 @@ internal sealed class MaskedLedger
     {
         var masked = Whole;
         if (masked is { TakesReference: true, Reference: { } reference, Trusted: { } trusted } && !masked.HeldBy(seat, MaskBlobKind.Reference).Contains(trusted) && Read(reference) is { } update && MaskedAggregate.TryReadReference(Terms, update.Span, out _))
-            Send(TestShard.Hospitals[seat], new HoldMaskBlobs(Agreement.ComputeDigest(), 1, Attempt, MaskBlobKind.Reference, PositionSet.Of([trusted])));
+            Send(TestShard.Hospitals[seat], new HoldMaskBlobs(AgreementName, 1, Attempt, MaskBlobKind.Reference, PositionSet.Of([trusted])));
         if (KindOf(Round.Phase) is not { } kind) return null;
         var positions = PositionSet.Of(Everybody.Where(i => i != masked.Trusted && masked.RootOf(kind, i) is { } root && Read(root) is { } bytes && IsGood(masked.GroupOf(i), kind, i, bytes))).Without(masked.HeldBy(seat, kind));
-        return positions.Count == 0 ? null : Send(TestShard.Hospitals[seat], new HoldMaskBlobs(Agreement.ComputeDigest(), 1, Attempt, kind, positions));
+        return positions.Count == 0 ? null : Send(TestShard.Hospitals[seat], new HoldMaskBlobs(AgreementName, 1, Attempt, kind, positions));
     }
 
     public void HoldAll()
@@ -232,6 +245,16 @@ internal sealed class MaskedLedger
     }
 
     public int[] PlainSum(IEnumerable<int> who) => [.. who.Select(i => Lanes[i]).Aggregate((IEnumerable<int>)new int[Length], (sum, lanes) => sum.Zip(lanes, (a, b) => a + b))];
+
+    // A shard with so many participants and their data sets.
+    private static TestShard People(int count, bool isTrusting)
+    {
+        var shard = new TestShard(isTrusting: isTrusting);
+        string[] names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
+        shard.Commit(10, [.. names.SelectMany(name => TestShard.Hospitals.Take(3).Select(seat => shard.Sign(seat, new Admit(ParticipantId.Parse(name), name, Roles.Trainer | Roles.DataOwner, TestShard.Key(name).Public))))]);
+        shard.Commit(10, [.. names.Select((name, i) => shard.Sign(name, new RegisterDataset("heart", Digest.Of("d"u8), 10 + i, "age")))]);
+        return shard;
+    }
 
     private void Say(int who, MaskMessage message) => Said.Add((who, message, Digest.Of(Wire.Encode(MaskedParticipation.CallOf(Whole.GroupOf(who), message).WriteArguments))));
 

@@ -13,72 +13,79 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
     [Fact]
     public void AnySchedule_EndsWithTheExactSum_OrANamedFailure()
     {
-        var seed = (ulong)Environment.TickCount64;
-        output.WriteLine($"seed {seed}");
-        var ends = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        for (var run = 0UL; run < Schedules(80); run++)
+        var ends = Run(1_000, seed =>
         {
-            var chance = new Chance(seed + run);
+            var chance = new Chance(seed);
             // Below seven nobody may be missing for the sum.
-            var groups = chance.Percent(30) ? new GroupTerms(3, 2 + chance.Below(2), new CoordinateMedian()) : null;
+            var groups = chance.Percent(10) ? new GroupTerms(3, 2 + chance.Below(2), new CoordinateMedian()) : null;
             if (groups is { Least: 2 }) groups = groups with { Rule = new FlTrust(), Trusted = chance.Below(10) };
             var count = groups is not null ? chance.Below(6) + 10 : chance.Percent(50) ? chance.Below(4) + 3 : chance.Below(2) + 7;
-            var ledger = new MaskedLedger(count, seed + run, corrupt: 0, minimum: 3, groups: groups);
+            var ledger = new MaskedLedger(count, seed, corrupt: 0, minimum: 3, groups: groups, isTrusting: true);
             // Who is gone from where on; most stay.
             var gone = ledger.Everybody.ToDictionary(i => i, _ => chance.Percent(10) ? chance.Pick(MaskedLedger.Flow) : (Phase?)null);
             Assert.Equal(Rejection.None, ledger.Open());
+            List<string> ends = [];
             while (true)
             {
                 Drive(ledger, chance, i => gone[i] is { } phase && Array.IndexOf(MaskedLedger.Flow, ledger.Round.Phase) >= Array.IndexOf(MaskedLedger.Flow, phase), _ => { });
-                var end = Judge(ledger, $"seed {seed + run}");
-                ends[end] = ends.GetValueOrDefault(end) + 1;
+                ends.Add(Judge(ledger, $"seed {seed}"));
                 if (ledger.Round.Phase is not Phase.Failed || ledger.Open() is not Rejection.None) break;
                 gone = ledger.Everybody.ToDictionary(i => i, _ => (Phase?)null);
             }
 
-            JudgeReveals(ledger, ledger.Everybody, $"seed {seed + run}");
-        }
-
-        foreach (var (end, times) in ends) output.WriteLine($"{end}: {times}");
+            JudgeReveals(ledger, ledger.Everybody, $"seed {seed}");
+            return ends;
+        });
         Assert.True(ends.ContainsKey("sum") && ends.ContainsKey("sum of some") && ends.Keys.Any(end => end.EndsWith("in groups", StringComparison.Ordinal)) && ends.Count > 4);
     }
 
     [Fact]
     public void AByzantineScheduler_OpensNobody_AndChangesNoSum()
     {
-        var seed = (ulong)Environment.TickCount64;
-        output.WriteLine($"seed {seed}");
-        var ends = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        for (var run = 0UL; run < Schedules(40); run++)
+        var ends = Run(10_000, seed =>
         {
-            var chance = new Chance(seed + run);
+            var chance = new Chance(seed);
             var count = chance.Below(5) + 4;
             // In groups of four or five one may be corrupt; here all of them are, wherever they are drawn to.
-            var groups = chance.Percent(30) ? new GroupTerms(3, 3, new CoordinateMedian()) : null;
+            var groups = chance.Percent(10) ? new GroupTerms(3, 3, new CoordinateMedian()) : null;
             if (groups is not null) count += 8;
             var corrupt = groups is null ? (count - 1) / 3 : 1;
             var (assumed, least) = (Math.Min(corrupt, count - 3), Math.Min(corrupt, count - 3) + 3);
-            var ledger = new MaskedLedger(count, seed + run, assumed, least, groups: groups);
+            var ledger = new MaskedLedger(count, seed, assumed, least, groups: groups, isTrusting: true);
             var clone = ledger.Plan("clone", assumed, least, groups: groups);
             ledger.Activate(clone, groups is not null);
+            List<string> ends = [];
             for (var attempt = 0; attempt < 4; attempt++)
             {
                 if (attempt == 3) ledger.Follow(clone);
                 if (ledger.Open() is not Rejection.None) continue;
                 Drive(ledger, chance, i => i < corrupt && chance.Percent(20), phase => Attack(ledger, chance, corrupt));
-                var end = Judge(ledger, $"seed {seed + run}");
-                ends[end] = ends.GetValueOrDefault(end) + 1;
+                ends.Add(Judge(ledger, $"seed {seed}"));
             }
 
-            JudgeReveals(ledger, ledger.Everybody.Skip(corrupt), $"seed {seed + run}");
-        }
-
-        foreach (var (end, times) in ends) output.WriteLine($"{end}: {times}");
+            JudgeReveals(ledger, ledger.Everybody.Skip(corrupt), $"seed {seed}");
+            return ends;
+        });
         Assert.True(ends.ContainsKey("sum"));
     }
 
-    // More than usual where OTRAIN_SCHEDULES says so.
-    private static ulong Schedules(ulong usual) => ulong.TryParse(Environment.GetEnvironmentVariable("OTRAIN_SCHEDULES"), out var asked) ? asked : usual;
+    // How attempts ended, and how often. OTRAIN_SCHEDULES asks for another number of schedules, OTRAIN_SEED for the first seed.
+    private SortedDictionary<string, int> Run(long usual, Func<ulong, IEnumerable<string>> schedule)
+    {
+        var count = long.TryParse(Environment.GetEnvironmentVariable("OTRAIN_SCHEDULES"), out var asked) ? asked : usual;
+        var first = ulong.TryParse(Environment.GetEnvironmentVariable("OTRAIN_SEED"), out var seed) ? seed : (ulong)Environment.TickCount64;
+        output.WriteLine($"{count} schedules, seeds from {first}");
+        var ends = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, run =>
+        {
+            foreach (var end in schedule(first + (ulong)run))
+            {
+                lock (ends) ends[end] = ends.GetValueOrDefault(end) + 1;
+            }
+        });
+        foreach (var (end, times) in ends) output.WriteLine($"{end}: {times}");
+        return ends;
+    }
 
     // Random participants and seats act, crash and come back until the attempt is over; a deadline passes only when it must or chance wants it.
     private static void Drive(MaskedLedger ledger, Chance chance, Func<int, bool> isAway, Action<Phase> between)
@@ -112,7 +119,7 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
     private static void Attack(MaskedLedger ledger, Chance chance, int corrupt)
     {
         if (chance.Percent(60)) return;
-        var name = ledger.Agreement.ComputeDigest();
+        var name = ledger.AgreementName;
         switch (chance.Below(5))
         {
             case 0:
