@@ -30,6 +30,9 @@ public sealed class ShardFiles(string root)
     /// <summary>Where a participant keeps what it must remember of masked attempts; nobody else's process opens it.</summary>
     public string MaskFolder(Identifier shard, ParticipantId participant) => Path.Combine(KeyRoot, participant.Name, "masks", shard.ToString());
 
+    /// <summary>Where a participant keeps its control variates of a run; nobody else's process opens it.</summary>
+    public string VariateFolder(Identifier shard, ParticipantId participant, Digest agreement) => Path.Combine(KeyRoot, participant.Name, "variates", shard.ToString(), agreement.ToString());
+
     public string GenesisFile(Identifier shard) => Path.Combine(root, "shards", shard.ToString(), "genesis.cbor");
 
     /// <summary>The seats of a shard that live outside the cluster, from <c>shards/ID/peers</c>; null when there is no such file, and all seats are the cluster's.</summary>

@@ -25,6 +25,7 @@ public sealed class CommandLineTests
     [InlineData("verify --nonsense", "OT-7014", "./run verify --help")]
     [InlineData("demo nonsense", "OT-7002", "heart or mnist")]
     [InlineData("demo heart nonsense", "OT-7014", "'nonsense'")]
+    [InlineData("demo heart --scaffold --normalised", "OT-7002", "leave --proximal, --normalised and --groups out")]
     [InlineData("demo heart --proximal 10.1", "OT-7014", "from 0 to 10")]
     [InlineData("demo heart --proximal -1", "OT-7014", "from 0 to 10")]
     [InlineData("up nonsense", "OT-7002", "heart or mnist")]

@@ -45,6 +45,23 @@ public sealed partial class DemoTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task DemoWithControlVariates_IsTheTrainingThatItIsBesideTheLedger()
+    {
+        using var folder = new TemporaryFolder();
+        using var demo = Start(DrillSilo.Executable, "demo", "heart", "--scaffold", "--rounds", "4", "--json", "--no-reference", "--data", folder["demo"]);
+        var problems = demo.StandardError.ReadToEndAsync();
+        var lines = (await demo.StandardOutput.ReadToEndAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToArray();
+        await demo.WaitForExitAsync();
+        Assert.True(demo.ExitCode == 0, await problems);
+        double Accuracy(string model) => lines.First(line => line.TryGetProperty("model", out var name) && name.GetString() == model).GetProperty("accuracy").GetDouble();
+        Assert.InRange(Accuracy("federated") - Accuracy("federated without ledger"), -0.02, 0.02);
+        Assert.True(lines[^1].GetProperty("verified").GetBoolean());
+        // With masks and, to compare, without: each participant has kept the variate that counts, and that of the last round.
+        string[] variates = [.. Directory.GetFiles(folder["demo"], "00000*-1", SearchOption.AllDirectories).Where(path => path.Contains("variates", StringComparison.Ordinal)).Select(Path.GetFileName).Order(StringComparer.Ordinal)!];
+        Assert.Equal([.. Enumerable.Repeat("000003-1", 8), .. Enumerable.Repeat("000004-1", 8)], variates);
+    }
+
+    [Fact]
     public async Task DemoWithABudget_SpendsIt_AndIsRefusedOneRoundMore()
     {
         using var folder = new TemporaryFolder();

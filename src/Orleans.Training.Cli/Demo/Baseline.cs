@@ -43,7 +43,7 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
         process.Refresh();
         var processor = process.TotalProcessorTime - before;
 
-        var single = plan.Settings with { Epochs = plan.Training.LocalEpochs * plan.Rounds, Proximal = 0, IsNormalised = false };
+        var single = plan.Settings with { Epochs = plan.Training.LocalEpochs * plan.Rounds, Proximal = 0, IsNormalised = false, IsControlled = false };
         var alone = new List<(string, Evaluation)>();
         var participants = plan.Participants.Order().ToArray();
         for (var i = 0; i < rows.Length && rows.Length <= DemoPlan.Seats; i++) alone.Add((participants[i].Name, await Single(plan, initial, rows[i], test, single, pool, cancellationToken)));
@@ -58,22 +58,11 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
     // The model after every round.
     private static async IAsyncEnumerable<float[]> TrainTogether(DemoPlan plan, LabelledData[] rows, float[] initial, TrainerPool pool, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var agreement = plan.Agreement(masks: false);
-        var model = initial;
+        var federation = new LocalFederation(plan.Spec, initial, rows, plan.Settings, plan.Agreement(masks: false).FixedPoint);
         for (var round = 1; round <= plan.Rounds; round++)
         {
-            var (number, parent) = (round, model);
-            var updates = await Task.WhenAll(rows.Select((data, position) => pool.Run(stop => LocalTrainer.Train(plan.Spec, parent, data, plan.Settings with { Seed = SeededRandom.Derive(DemoPlan.Seed, number, position) }, stop), cancellationToken)));
-            if (plan.Settings.IsNormalised) FederatedAveraging.Normalise(updates, plan.Settings);
-            var sum = new LaneSum(agreement.FixedPoint, model.Length);
-            for (var i = 0; i < updates.Length; i++)
-            {
-                var weight = FixedPoint.WeightOf(updates[i].Samples, updates.Max(update => update.Samples));
-                if (!agreement.FixedPoint.TryQuantize(updates[i].Delta, weight, new SeededRandom((ulong)i).Bytes(32), out var lanes) || !sum.TryAdd(lanes, weight)) throw new TrainerException(TrainerFault.Diverged, "an update is not finite");
-            }
-
-            model = ModelStep.TryFedAvg(model, sum.Lanes, sum.TotalWeight, agreement.FixedPoint, out var next) ? next : throw new TrainerException(TrainerFault.Diverged, "the next model is not finite");
-            yield return model;
+            federation.Advance(await Task.WhenAll(rows.Select((_, participant) => pool.Run(stop => federation.Train(participant, stop), cancellationToken))));
+            yield return federation.Model;
         }
     }
 

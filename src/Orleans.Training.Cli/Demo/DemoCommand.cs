@@ -28,6 +28,8 @@ internal static class DemoCommand
         var proximal = new Option<double>("--proximal") { Description = "FedProx: how hard each local step is pulled towards the round's model, for example 0.1." };
         proximal.Validators.Add(result => { if (result.GetValue(proximal) is not (>= 0 and <= 10)) result.AddError("--proximal is a number from 0 to 10."); });
         var normalised = new Option<bool>("--normalised") { Description = "FedNova: who takes more local steps does not draw the model further." };
+        var controlled = new Option<bool>("--scaffold") { Description = "SCAFFOLD: each local step is corrected by what all gradients are beyond the participant's own." };
+        var skewed = new Option<bool>("--skewed") { Description = "Divides mnist by digits: each organisation has images of two or three." };
         var groups = new Option<int>("--groups") { Description = "Adds up in so many groups and makes the model of their means by --rule, which bears poisoned ones." };
         groups.Validators.Add(result => { if (result.GetValue(groups) is not (0 or >= 2 and <= 64)) result.AddError("--groups is a number from 2 to 64."); });
         var rule = new Option<string>("--rule") { Description = $"With --groups: {string.Join(", ", DemoGroups.Rules)}.", DefaultValueFactory = _ => DemoGroups.Rules[0] };
@@ -36,13 +38,22 @@ internal static class DemoCommand
         rounds.Validators.Add(result => { if (result.GetValue(rounds) is < 1 or > 1000) result.AddError("--rounds is a number from 1 to 1000."); });
         var epsilon = new Option<double?>("--epsilon") { Description = "Differential privacy: every owner allows its data set this ε at δ = 10⁻⁵, and all rounds together spend it." };
         epsilon.Validators.Add(result => { if (result.GetValue(epsilon) is not (null or >= 0.01 and <= 1000)) result.AddError("--epsilon is a number from 0.01 to 1000."); });
-        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, groups, rule, rounds, epsilon };
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, controlled, skewed, groups, rule, rounds, epsilon };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var grouped = parsed.GetValue(groups) == 0 ? null : new DemoGroups(parsed.GetValue(groups), parsed.GetValue(rule)!);
-            if (DemoPlan.Find(parsed.GetValue(name)!, (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), grouped, parsed.GetValue(rounds), parsed.GetValue(epsilon) is { } asked ? new DemoNoise(asked) : null) is not { } plan)
+            var asked = new DemoOptions(
+                (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), parsed.GetValue(controlled), parsed.GetValue(skewed), grouped, parsed.GetValue(rounds),
+                parsed.GetValue(epsilon) is { } allowed ? new DemoNoise(allowed) : null);
+            if (DemoPlan.Find(parsed.GetValue(name)!, asked) is not { } plan)
             {
                 await Console.Error.WriteLineAsync($"OT-7002 there is no plan '{parsed.GetValue(name)}': use heart or mnist");
+                return ExitCode.Usage;
+            }
+
+            if (asked.IsControlled && (grouped is not null || asked.ProximalMicro > 0 || asked.IsNormalised))
+            {
+                await Console.Error.WriteLineAsync("OT-7002 --scaffold corrects steps by itself, and its control variates are means of all: leave --proximal, --normalised and --groups out, or --scaffold");
                 return ExitCode.Usage;
             }
 

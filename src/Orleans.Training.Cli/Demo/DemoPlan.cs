@@ -25,29 +25,21 @@ internal abstract class DemoPlan
 
     public abstract ModelSpec Spec { get; }
 
-    public int Rounds => RoundsAsked ?? UsualRounds;
+    /// <summary>What was asked for besides the plan.</summary>
+    public DemoOptions Asked { get; init; } = new();
 
-    /// <summary>Rounds that were asked for, or null.</summary>
-    public int? RoundsAsked { get; init; }
+    public int Rounds => Asked.Rounds ?? UsualRounds;
 
     protected abstract int UsualRounds { get; }
 
     /// <summary>How each participant trains, before anything is asked for besides.</summary>
     protected abstract TrainingTerms Terms { get; }
 
-    public TrainingTerms Training => Terms with { ProximalMicro = ProximalMicro, IsNormalised = IsNormalised };
+    public TrainingTerms Training => Terms with { ProximalMicro = Asked.ProximalMicro, IsNormalised = Asked.IsNormalised };
 
-    /// <summary>μ of FedProx in millionths; 0 for federated averaging.</summary>
-    public int ProximalMicro { get; init; }
+    public DemoGroups? Groups => Asked.Groups;
 
-    /// <summary>Whether updates are normalised by their steps (FedNova).</summary>
-    public bool IsNormalised { get; init; }
-
-    /// <summary>Groups and rule; null for one sum of all.</summary>
-    public DemoGroups? Groups { get; init; }
-
-    /// <summary>Noise under a budget; null for none.</summary>
-    public DemoNoise? Noise { get; init; }
+    public DemoNoise? Noise => Asked.Noise;
 
     /// <summary>C where there is noise, which grows with it.</summary>
     public abstract double NoisyClip { get; }
@@ -68,10 +60,11 @@ internal abstract class DemoPlan
 
     public static string DataFolder => Path.Combine(AppContext.BaseDirectory, "data");
 
-    public static DemoPlan? Find(string name, int proximalMicro = 0, bool isNormalised = false, DemoGroups? groups = null, int? rounds = null, DemoNoise? noise = null) => name switch
+    /// <summary>The plan of a name, or null.</summary>
+    public static DemoPlan? Find(string name, DemoOptions? asked = null) => name switch
     {
-        "heart" => new HeartPlan { RoundsAsked = rounds, ProximalMicro = proximalMicro, IsNormalised = isNormalised, Groups = groups, Noise = noise },
-        "mnist" => new MnistPlan { RoundsAsked = rounds, ProximalMicro = proximalMicro, IsNormalised = isNormalised, Groups = groups, Noise = noise },
+        "heart" => new HeartPlan { Asked = asked ?? new() },
+        "mnist" => new MnistPlan { Asked = asked ?? new() },
         _ => null,
     };
 
@@ -92,7 +85,7 @@ internal abstract class DemoPlan
             ModelSpec = Spec.Encoded,
             Seed = Digest.From(seed),
             InitialModel = Digest.Zero,
-            Strategy = ServerStrategy.FedAvg,
+            Strategy = Asked.IsControlled ? new(ServerRule.Scaffold) : ServerStrategy.FedAvg,
             FixedPoint = FixedPoint.Create(Clip, groups?.LargestOf(Participants.Count) ?? Participants.Count, LaneBits, Bound),
             Training = Training,
             Rounds = Rounds,
@@ -109,5 +102,5 @@ internal abstract class DemoPlan
     }
 
     /// <summary>The settings of local training, before each participant and round derives its seed.</summary>
-    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed, Proximal: Training.ProximalMicro / 1e6f, IsNormalised: Training.IsNormalised);
+    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed, Proximal: Training.ProximalMicro / 1e6f, IsNormalised: Training.IsNormalised, IsControlled: Asked.IsControlled);
 }

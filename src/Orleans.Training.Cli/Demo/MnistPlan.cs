@@ -34,7 +34,7 @@ internal sealed class MnistPlan(int rounds = 10, int localEpochs = 1) : DemoPlan
     {
         var images = IdxArray.Load(Path.Combine(Source, "train-images-idx3-ubyte.gz"), 3);
         var labels = IdxArray.Load(Path.Combine(Source, "train-labels-idx1-ubyte.gz"), 1);
-        var order = new SeededRandom(Seed).Permutation(images.Count);
+        var order = Asked.IsSkewed ? ByDigits(labels) : new SeededRandom(Seed).Permutation(images.Count);
         for (var i = 0; i < Organisations; i++)
         {
             LocalDataset.Write(root, Participants[i], [new LocalDataset(Name, "idx", "images-idx3-ubyte", "labels-idx1-ubyte")]);
@@ -43,6 +43,14 @@ internal sealed class MnistPlan(int rounds = 10, int localEpochs = 1) : DemoPlan
             File.WriteAllBytes(Path.Combine(folder, "images-idx3-ubyte"), Idx(images, own, [28, 28]));
             File.WriteAllBytes(Path.Combine(folder, "labels-idx1-ubyte"), Idx(labels, own, []));
         }
+    }
+
+    // McMahan's division: sorted by digit, cut into two pieces for each organisation, and pieces dealt at random.
+    private static int[] ByDigits(IdxArray labels)
+    {
+        var random = new SeededRandom(Seed);
+        int[] sorted = [.. random.Permutation(labels.Count).OrderBy(image => labels.Bytes.Span[image])];
+        return [.. random.Permutation(2 * Organisations).SelectMany(piece => sorted[(sorted.Length * piece / (2 * Organisations))..(sorted.Length * (piece + 1) / (2 * Organisations))])];
     }
 
     public override LabelledData TestRows(string root) => Mnist.Load(Source).Test;

@@ -1,4 +1,5 @@
 using Orleans.Concurrency;
+using Orleans.Training.Protocol.Contracts;
 
 namespace Orleans.Training.Grains.Contracts;
 
@@ -31,4 +32,22 @@ public static class ContractsGrainExtensions
     /// <summary>The record at a state key; null when there is none of this type.</summary>
     public static async Task<T?> Find<T>(this IContractsGrain contracts, string key) where T : Protocol.Contracts.StateRecord =>
         await contracts.Find(key) is { } bytes && Protocol.Contracts.StateRecord.TryParse(key, bytes, out var record) ? record as T : null;
+
+    /// <summary>The newest attempt before a round whose sum has a participant's update; null when there is none. Of an agreement without groups.</summary>
+    public static async Task<RoundRecord?> FindLastCounted(this IContractsGrain contracts, AgreementRecord terms, RoundRecord round, int position)
+    {
+        for (var number = round.Number - 1; number > 0; number--)
+        {
+            for (var attempt = 1; attempt <= RunRecord.MaxAttempts; attempt++)
+            {
+                if (await contracts.Find<RoundRecord>(RoundRecord.Key(round.Agreement, number, attempt)) is not { Phase: Phase.Published } published) continue;
+                var counts = terms.Agreement.Masks
+                    ? await contracts.Find<UnmaskOrderRecord>(UnmaskOrderRecord.Key(published)) is { } order && order.Inputs.Any(input => input.Position == position)
+                    : published.Survivors(1).Contains(position);
+                if (counts) return published;
+            }
+        }
+
+        return null;
+    }
 }

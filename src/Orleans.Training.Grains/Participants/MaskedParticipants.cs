@@ -49,7 +49,7 @@ public sealed partial class MaskedParticipants
             return;
         }
 
-        var setup = attempt.GroupOf(position).SetupOf(position, ParentOf(model), model.Length);
+        var setup = attempt.GroupOf(position).SetupOf(position, ParentOf(model), (int)terms.Agreement.UpdateLength);
         var sealing = await SealingKey(participant, round);
         using var journal = MaskJournal.Open(_files.MaskFolder(shard, participant), $"{round.Agreement}-{round.Number}-{round.Attempt}", sealing);
         // Signed here: whoever could ask a grain to sign a Confirm would have the reveals of all who wait for it.

@@ -36,6 +36,31 @@ public static class ModelStep
         return TryApply(new ServerKernel(strategy, parameters.Step, totalWeight * WeightUnit), strategy, parent, state, sum, out next, out nextState);
     }
 
+    /// <summary>
+    /// The step of <see cref="ServerRule.Scaffold"/>: the parameters as by federated averaging with its rate, and the control variate moved by (B ÷ L) · s ÷ (Σα · 2⁻²⁰), where Σα is over all participants of
+    /// the agreement, whether in the sum or not: those who are not keep theirs.
+    /// </summary>
+    /// <param name="strategy">The agreement's.</param>
+    /// <param name="parent">The parent's parameters.</param>
+    /// <param name="variate">The parent's control variate.</param>
+    /// <param name="sum">Lane sums of the parameters, and behind them of the control variate.</param>
+    /// <param name="totalWeight">Σα of the participants in the sum, in units of 2⁻²⁰.</param>
+    /// <param name="allWeight">Σα of all.</param>
+    /// <param name="parameters">How updates became integers.</param>
+    /// <param name="next">The next parameters.</param>
+    /// <param name="nextVariate">The next control variate.</param>
+    /// <exception cref="ArgumentException">As above, or there is less weight in all than in the sum.</exception>
+    public static bool TryScaffold(
+        ServerStrategy strategy, ReadOnlySpan<float> parent, ReadOnlySpan<float> variate, ReadOnlySpan<int> sum, long totalWeight, long allWeight, FixedPoint parameters,
+        [NotNullWhen(true)] out float[]? next, [NotNullWhen(true)] out float[]? nextVariate)
+    {
+        if (sum.Length != 2 * parent.Length) throw new ArgumentException("A sum has two lanes for every parameter.", nameof(sum));
+        if (totalWeight > allWeight) throw new ArgumentException("All weigh more than some.", nameof(allWeight));
+        nextVariate = null;
+        return TryApply(new(ServerRule.FedAvg, strategy.RateMicro), parent, [], sum[..parent.Length], totalWeight, parameters, out next, out _)
+            && TryApply(ServerStrategy.FedAvg, variate, [], sum[parent.Length..], allWeight, parameters, out nextVariate, out _);
+    }
+
     /// <summary>The same from a mean in exact integers: the mean update of a parameter is Δ = (B ÷ L) · ((double)N ÷ (double)D) (docs/spec/robust.md §1).</summary>
     public static bool TryApply(
         ServerStrategy strategy, ReadOnlySpan<float> parent, ReadOnlySpan<float> state, RobustMean mean, FixedPoint parameters, [NotNullWhen(true)] out float[]? next, [NotNullWhen(true)] out float[]? nextState)
@@ -49,6 +74,7 @@ public static class ModelStep
         ServerKernel kernel, ServerStrategy strategy, ReadOnlySpan<float> parent, ReadOnlySpan<float> state, ReadOnlySpan<T> sum, [NotNullWhen(true)] out float[]? next, [NotNullWhen(true)] out float[]? nextState)
         where T : struct
     {
+        if (strategy.UpdateVectors != 1) throw new ArgumentException("The strategy has a step of its own.", nameof(strategy));
         if (parent.Length != sum.Length || state.Length != parent.Length * strategy.StateVectors) throw new ArgumentException("A sum has one lane for every parameter, and a state its vectors.", nameof(sum));
         if (FlushesSubnormals(float.Epsilon, double.Epsilon)) throw new InvalidOperationException("This thread flushes subnormal numbers to zero.");
 

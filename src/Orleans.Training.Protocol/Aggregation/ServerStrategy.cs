@@ -15,6 +15,8 @@ public enum ServerRule
     FedAdam,
     /// <summary>By the root of one that moves towards them (the same).</summary>
     FedYogi,
+    /// <summary>Adds it, while each participant steps along what all gradients are beyond its own (SCAFFOLD: Karimireddy et al. 2020, algorithm 1, option II; <see cref="ControlVariate"/>).</summary>
+    Scaffold,
 }
 
 /// <summary>
@@ -31,7 +33,7 @@ public sealed record ServerStrategy(ServerRule Rule, int RateMicro = ServerStrat
     private const int One = 1_000_000;
     private const int Largest = 1_000_000_000;
 
-    private static readonly string[] Names = ["fedavg", "fedavgm", "fedadagrad", "fedadam", "fedyogi"];
+    private static readonly string[] Names = ["fedavg", "fedavgm", "fedadagrad", "fedadam", "fedyogi", "scaffold"];
 
     /// <summary>Federated averaging with the rate 1.</summary>
     public static ServerStrategy FedAvg { get; } = new(ServerRule.FedAvg);
@@ -39,8 +41,11 @@ public sealed record ServerStrategy(ServerRule Rule, int RateMicro = ServerStrat
     /// <summary>The rule's name.</summary>
     public string Name => Names[(int)Rule];
 
-    /// <summary>Vectors of the model's length that go on from round to round: m, then v.</summary>
-    public int StateVectors => Rule switch { ServerRule.FedAvg => 0, ServerRule.FedAvgM => 1, _ => 2 };
+    /// <summary>Vectors of the model's length that go on from round to round: m, then v; of SCAFFOLD the control variate.</summary>
+    public int StateVectors => Rule switch { ServerRule.FedAvg => 0, ServerRule.FedAvgM or ServerRule.Scaffold => 1, _ => 2 };
+
+    /// <summary>Vectors of the model's length in an update: of SCAFFOLD the change of the participant's control variate stands behind that of the model.</summary>
+    public int UpdateVectors => Rule is ServerRule.Scaffold ? 2 : 1;
 
     /// <summary>What they begin with: m = 0, v = τ².</summary>
     public float[] InitialState(int length)
@@ -83,7 +88,7 @@ public sealed record ServerStrategy(ServerRule Rule, int RateMicro = ServerStrat
     }
 
     private bool IsSound => RateMicro > 0 && MomentumMicro < One && DecayMicro < One
-        && (Rule is not ServerRule.FedAvg || MomentumMicro == 0)
+        && (Rule is not (ServerRule.FedAvg or ServerRule.Scaffold) || MomentumMicro == 0)
         && (Rule is ServerRule.FedAdam or ServerRule.FedYogi || DecayMicro == 0)
         && AdaptivityMicro > 0 == (StateVectors == 2);
 }

@@ -15,6 +15,9 @@ public sealed record AgreementRecord(TrainingAgreement Agreement, Digest Digest,
     /// <summary>Whether all participants have accepted.</summary>
     public bool IsActive => Effective is not null;
 
+    /// <summary>Σα of all participants, in units of 2⁻²⁰; 0 before all have accepted.</summary>
+    public long TotalWeight => Weights.Sum(weight => (long)weight);
+
     /// <summary>Whether rounds may be opened: it is active, and if it has groups, they are drawn.</summary>
     public bool IsReady => IsActive && (Agreement.Groups is null || Draw is not null);
 

@@ -84,6 +84,9 @@ public sealed record TrainingAgreement
     /// <summary>Vectors that stand behind a model's parameters: the strategy's, and what centred clipping goes out from.</summary>
     public int StateVectors => Strategy.StateVectors + (Groups?.Rule.CarriesReference is true ? 1 : 0);
 
+    /// <summary>Lanes of an update; 0 where the specification does not parse.</summary>
+    public long UpdateLength => Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) ? (long)spec.ParameterCount * Strategy.UpdateVectors : 0;
+
     /// <summary>The most updates in one sum.</summary>
     public int LargestSum => Groups?.LargestOf(Datasets.Count) ?? Datasets.Count;
 
@@ -96,7 +99,7 @@ public sealed record TrainingAgreement
     public PrivacyCost? RoundCost => NoiseVariance == 0 ? null : Mechanism.Cost();
 
     private SkellamMechanism Mechanism => new(
-        SkellamMechanism.ClipOf(FixedPoint), Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) ? spec.ParameterCount : 0, NoiseVariance * (MinParticipants - Masking!.CorruptLimit));
+        SkellamMechanism.ClipOf(FixedPoint), (int)UpdateLength, NoiseVariance * (MinParticipants - Masking!.CorruptLimit));
 
     /// <summary>Position of a participant in <see cref="Datasets"/>, or −1.</summary>
     public int PositionOf(ParticipantId participant)
@@ -185,7 +188,8 @@ public sealed record TrainingAgreement
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
             && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) && (long)sizeof(float) * spec.ParameterCount * (1 + StateVectors) <= ModelBlob.MaximumBytes - Digest.Size
             && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= LargestSum
-            && Groups?.IsSound(Datasets.Count, MinParticipants) is not false;
+            && Groups?.IsSound(Datasets.Count, MinParticipants) is not false
+            && (Strategy.Rule is not ServerRule.Scaffold || (Groups is null && Training is { ProximalMicro: 0, IsNormalised: false } && UpdateLength <= Limits.Parameters));
     }
 
     private static bool ReadMasks(CborReader reader, out MaskingTerms? masking)

@@ -23,7 +23,7 @@ public abstract class MaskedRecords(Func<string, StateRecord?> find, AgreementRe
     public int MinParticipants => terms.Agreement.MinParticipants;
 
     /// <summary>How masked updates lie in bytes.</summary>
-    public LaneLayout Layout => LaneLayout.Choose(terms.Agreement.FixedPoint, RoundAggregate.SpecOf(terms).ParameterCount);
+    public LaneLayout Layout => LaneLayout.Choose(terms.Agreement.FixedPoint, (int)terms.Agreement.UpdateLength);
 
     /// <summary>The keys of a participant, or null.</summary>
     public KeyAdvert? Advert(int position) =>

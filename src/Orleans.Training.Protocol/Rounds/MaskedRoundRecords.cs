@@ -217,6 +217,9 @@ public sealed record UnmaskOrderRecord(Digest Context, IReadOnlyList<CommittedIn
     /// <summary>What all state keys of this kind begin with.</summary>
     public const string Prefix = "masks/orders/";
 
+    /// <summary>The state key of an attempt without groups.</summary>
+    public static string Key(RoundRecord round) => Prefix + round.StateKey[RoundRecord.Prefix.Length..];
+
     /// <summary>The order as the mask library has it.</summary>
     public UnmaskOrder Order => new(MaskContext.Restore(Context), [.. Inputs.Select(input => input.Position)], Dropped.Members);
 

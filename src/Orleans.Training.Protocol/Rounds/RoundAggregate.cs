@@ -15,10 +15,10 @@ public delegate ReadOnlyMemory<byte>? BlobReader(Digest root);
 public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelBytes, Digest Model, Digest ModelRoot)
 {
     /// <summary>Bytes of every update of an agreement.</summary>
-    public static long UpdateBytes(AgreementRecord terms) => UpdateBlob.Length(SpecOf(terms).ParameterCount);
+    public static long UpdateBytes(AgreementRecord terms) => UpdateBlob.Length((int)terms.Agreement.UpdateLength);
 
     /// <summary>An empty sum of updates of an agreement. It refuses what may not be held: another length, or beyond the agreement's clip and lanes.</summary>
-    public static LaneSum NewSum(AgreementRecord terms) => new(terms.Agreement.FixedPoint, SpecOf(terms).ParameterCount);
+    public static LaneSum NewSum(AgreementRecord terms) => new(terms.Agreement.FixedPoint, (int)terms.Agreement.UpdateLength);
 
     /// <summary>
     /// The aggregate of a round whose inputs are fixed, on its base model; null when an update is missing, is not admissible, or the result is
@@ -44,7 +44,10 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     {
         var strategy = terms.Agreement.Strategy;
         if (!TryRead(terms, round, baseModel, out var parameters, out var state)) return null;
-        return ModelStep.TryApply(strategy, parameters, state, lanes, weight, terms.Agreement.FixedPoint, out var next, out var nextState) ? Of(terms, [.. UpdateBlob.Write(lanes), .. tail], next, nextState) : null;
+        var isFinite = strategy.Rule is ServerRule.Scaffold
+            ? ModelStep.TryScaffold(strategy, parameters, state, lanes, weight, terms.TotalWeight, terms.Agreement.FixedPoint, out var next, out var nextState)
+            : ModelStep.TryApply(strategy, parameters, state, lanes, weight, terms.Agreement.FixedPoint, out next, out nextState);
+        return isFinite ? Of(terms, [.. UpdateBlob.Write(lanes), .. tail], next!, nextState!) : null;
     }
 
     // The same from the sums of groups, which are what is published. What the last round's result was is carried as binary32 numbers behind the strategy's state.

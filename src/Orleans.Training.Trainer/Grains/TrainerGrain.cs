@@ -38,18 +38,18 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         var position = terms.Agreement.PositionOf(participant);
         if (position < 0) return;
         if (!terms.Agreement.Masks && (record.Phase is not Phase.Input || record.InputsDigest is not null || record.Inputs[position].Root != Digest.Zero)) return;
-        var model = await BaseModel(contracts, terms, record);
-        var scale = terms.Agreement.Training.IsNormalised ? NormalisedUpdate.ScaleOf(position, terms.Weights, await Steps(contracts, terms)) : 1;
+        var start = await Start(contracts, shard, terms, record, position);
         if (terms.Agreement.Masks)
         {
             // Off this grain's scheduler: masks take as long as a pass over the model for every participant.
-            await Task.Run(() => masks.Run(shard, participant, terms, record, model, stop => Masked(terms, record, position, scale, model, stop), _stop.Token));
+            await Task.Run(() => masks.Run(shard, participant, terms, record, start.Parameters, stop => Masked(terms, record, position, start, stop), _stop.Token));
             return;
         }
 
-        var update = await Train(terms, record, position, scale, model, CancellationToken.None);
+        var update = await Train(terms, record, position, start, CancellationToken.None);
         var rounding = await Derive(participant, ParticipantSecrets.RoundingContext(digest, round, attempt));
         if (!terms.Agreement.FixedPoint.TryQuantize(update.Delta, terms.Weights[position], rounding, out var lanes)) throw Diverged();
+        start.Control?.Keep(record, lanes, terms.Weights[position], terms.Agreement.FixedPoint);
         var blob = await blobs.Put(new MemoryStream(UpdateBlob.Write(lanes), writable: false), null, CancellationToken.None);
         CrashPoints.Reach("blob-stored-before-commit");
         var answer = (Rejection)await GrainFactory.GetGrain<IParticipantGrain>(key).CommitInput(digest.ToArray(), round, attempt, record.BaseModel.ToArray(), blob.Name.ToArray());
@@ -70,16 +70,16 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
     }
 
     // The same lanes as without masks, so that the model is the same; with noise, which is drawn once for an attempt, but for the update that everybody sees anyway.
-    private async Task<TrainedUpdate> Masked(AgreementRecord terms, RoundRecord round, int position, double scale, float[] model, CancellationToken cancellationToken)
+    private async Task<TrainedUpdate> Masked(AgreementRecord terms, RoundRecord round, int position, TrainingStart start, CancellationToken cancellationToken)
     {
         var participant = terms.Agreement.Datasets[position].Participant;
-        var update = await Train(terms, round, position, scale, model, cancellationToken);
+        var update = await Train(terms, round, position, start, cancellationToken);
         var (parameters, weight) = (terms.Agreement.FixedPoint, terms.Weights[position]);
         var rounding = await Derive(participant, ParticipantSecrets.RoundingContext(round.Agreement, round.Number, round.Attempt));
-        int[]? lanes;
+        if (!parameters.TryQuantize(update.Delta, weight, rounding, out var lanes)) throw Diverged();
+        start.Control?.Keep(round, lanes, weight, parameters);
         if (terms.Agreement.NoiseVariance == 0 || position == terms.Agreement.Groups?.Trusted)
         {
-            if (!parameters.TryQuantize(update.Delta, weight, rounding, out lanes)) throw Diverged();
             LogMasked(logger, participant.Name, round.Number, update.Samples);
             return new TrainedUpdate(lanes, TailOf(parameters, weight, update));
         }
@@ -87,7 +87,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         // Without noise nothing of the data leaves the machine: no loss, no number of right answers.
         _sampler = _sampler?.Variance == terms.Agreement.NoiseVariance ? _sampler : new SkellamSampler(terms.Agreement.NoiseVariance);
         var noise = await Derive(participant, ParticipantSecrets.NoiseContext(round.Agreement, round.Number, round.Attempt));
-        if (!NoisyUpdate.TryCreate(parameters, _sampler, update.Delta, rounding, noise, out lanes)) throw Diverged();
+        if (!NoisyUpdate.TryCreate(parameters, _sampler, update.Delta, rounding, noise, out lanes!)) throw Diverged();
         LogMasked(logger, participant.Name, round.Number, update.Samples);
         return new TrainedUpdate(lanes, MaskTail.Of(weight));
     }
@@ -100,14 +100,30 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         return MaskTail.Of(weight) with { LossSum = Bounded(update.Loss * update.Samples * MaskTail.LossUnit), Samples = Bounded(update.Samples) };
     }
 
-    private async Task<LocalUpdate> Train(AgreementRecord terms, RoundRecord round, int position, double scale, float[] model, CancellationToken cancellationToken)
+    private async Task<LocalUpdate> Train(AgreementRecord terms, RoundRecord round, int position, TrainingStart start, CancellationToken cancellationToken)
     {
         var data = Rows(terms.Agreement.Datasets[position].Participant, terms.Agreement.Datasets[position].Dataset);
         var seed = BinaryPrimitives.ReadUInt64LittleEndian(terms.Agreement.Seed.ToArray());
         var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round.Number, position), settings.Device, terms.Agreement.Training.ProximalMicro / 1e6f);
-        var update = await pool.Run(stop => LocalTrainer.Train(SpecOf(terms), model, data, training, stop), cancellationToken);
-        if (scale != 1) NormalisedUpdate.Scale(update.Delta, scale);
-        return update;
+        var update = await pool.Run(stop => LocalTrainer.Train(SpecOf(terms), start.Parameters, start.Control?.Drift, data, training, stop), cancellationToken);
+        return start.Finish(update);
+    }
+
+    private async Task<TrainingStart> Start(IContractsGrain contracts, Identifier shard, AgreementRecord terms, RoundRecord round, int position)
+    {
+        var (parameters, state) = await BaseModel(contracts, terms, round);
+        var isControlled = terms.Agreement.Strategy.Rule is ServerRule.Scaffold;
+        if (!isControlled && !terms.Agreement.Training.IsNormalised) return new TrainingStart(parameters, 1, null);
+        var steps = await Steps(contracts, terms);
+        var scale = NormalisedUpdate.ScaleOf(position, terms.Weights, steps);
+        if (!isControlled) return new TrainingStart(parameters, scale, null);
+        var participant = terms.Agreement.Datasets[position].Participant;
+        var variates = new VariateFiles(files.VariateFolder(shard, participant, round.Agreement));
+        var last = await contracts.FindLastCounted(terms, round, position);
+        var own = last is { } counted ? variates.Find(counted.Number, counted.Attempt, parameters.Length) : new float[parameters.Length];
+        if (own is null) LogVariateLost(logger, participant.Name, last!.Number);
+        variates.Clear(round.Number, last is null ? null : (last.Number, last.Attempt));
+        return new TrainingStart(parameters, scale, new ControlStart(variates, own ?? new float[parameters.Length], state, scale * steps[position]));
     }
 
     // By the numbers of rows that everybody has registered: so everybody takes the same for the others' steps.
@@ -142,7 +158,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         return _data[dataset] = LocalDataset.Load(settings.Root, participant, dataset).Train;
     }
 
-    private async Task<float[]> BaseModel(IContractsGrain contracts, AgreementRecord terms, RoundRecord round)
+    private async Task<(float[] Parameters, float[] State)> BaseModel(IContractsGrain contracts, AgreementRecord terms, RoundRecord round)
     {
         byte[]? bytes;
         if (round.Number == 1)
@@ -155,10 +171,13 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
             bytes = await blobs.ReadAll(parent.Root, CancellationToken.None);
         }
 
-        return bytes is not null && Digest.Of(bytes) == round.BaseModel && ModelBlob.TryRead(SpecOf(terms), bytes, out var parameters)
-            ? parameters
+        return bytes is not null && Digest.Of(bytes) == round.BaseModel && ModelBlob.TryRead(SpecOf(terms), bytes, out var parameters, out var state)
+            ? (parameters, state)
             : throw new OperationalException("OT-7027", $"The base model of round {round.Number} is not here, or not the one that the ledger names.");
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The control variate of {Participant} from round {Round} is not here, or damaged: it begins anew with none, and the run's mean is off by what is lost")]
+    private static partial void LogVariateLost(ILogger logger, string participant, int round);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Participant} trained round {Round} on {Samples} rows, for a masked sum")]
     private static partial void LogMasked(ILogger logger, string participant, int round, int samples);

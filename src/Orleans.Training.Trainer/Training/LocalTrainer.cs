@@ -18,7 +18,11 @@ public static class LocalTrainer
     /// <summary>Trains a copy of the global parameters.</summary>
     /// <exception cref="TrainerException">Data and model do not fit, the loss diverged, or there is no backend.</exception>
     /// <exception cref="OperationCanceledException">Cancelled between two batches.</exception>
-    public static LocalUpdate Train(ModelSpec spec, ReadOnlySpan<float> global, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken = default)
+    public static LocalUpdate Train(ModelSpec spec, ReadOnlySpan<float> global, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken = default) =>
+        Train(spec, global, drift: [], data, settings, cancellationToken);
+
+    /// <summary>The same, with something added to the parameters in every step (<see cref="ControlVariate.Drift"/>); empty for nothing.</summary>
+    public static LocalUpdate Train(ModelSpec spec, ReadOnlySpan<float> global, ReadOnlySpan<float> drift, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken = default)
     {
         settings.Validate();
         RequireFit(spec, data);
@@ -26,7 +30,7 @@ public static class LocalTrainer
         try
         {
             using var network = Network.Create(spec, global, settings.Device);
-            var loss = Descend(network, global, data, settings, cancellationToken);
+            var loss = Descend(network, global, drift, data, settings, cancellationToken);
             network.Export(delta);
             for (var i = 0; i < delta.Length; i++) delta[i] -= global[i];
             return new LocalUpdate(delta, loss / data.Count, data.Count);
@@ -81,7 +85,7 @@ public static class LocalTrainer
         }
     }
 
-    private static double Descend(Network network, ReadOnlySpan<float> global, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken)
+    private static double Descend(Network network, ReadOnlySpan<float> global, ReadOnlySpan<float> drift, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken)
     {
         var random = new SeededRandom(settings.Seed);
         var order = new int[data.Count];
@@ -95,7 +99,7 @@ public static class LocalTrainer
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var batch = order.AsSpan(start, Math.Min(settings.BatchSize, order.Length - start));
-                loss += network.Step(data, batch, settings.LearningRate, settings.Proximal, global) * batch.Length;
+                loss += network.Step(data, batch, settings.LearningRate, settings.Proximal, global, drift) * batch.Length;
             }
 
             if (!double.IsFinite(loss)) throw new TrainerException(TrainerFault.Diverged, $"the loss is not finite after epoch {epoch + 1}");

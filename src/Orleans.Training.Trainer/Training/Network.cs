@@ -29,14 +29,15 @@ internal abstract class Network : IDisposable
     }
 
     /// <summary>
-    /// One step w ← w − η (g + μ (w − x)) of gradient descent; returns the mean loss of these rows, from before the step and without the pull.
+    /// One step w ← w − η (g + μ (w − x)) + u of gradient descent; returns the mean loss of these rows, from before the step and without the pull.
     /// </summary>
     /// <param name="data">The data.</param>
     /// <param name="rows">The rows of the batch.</param>
     /// <param name="learningRate">η.</param>
     /// <param name="proximal">μ, how hard each parameter is pulled back; 0 for not at all.</param>
     /// <param name="origin">x, flat: where it is pulled to.</param>
-    public abstract float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate, float proximal, ReadOnlySpan<float> origin);
+    /// <param name="drift">u, flat; empty for none.</param>
+    public abstract float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate, float proximal, ReadOnlySpan<float> origin, ReadOnlySpan<float> drift);
 
     /// <summary>The outputs for these rows, before sigmoid or softmax.</summary>
     public abstract void Forward(LabelledData data, ReadOnlySpan<int> rows, Span<float> outputs);

@@ -52,7 +52,7 @@ internal sealed class TorchNetwork : Network
         }
     }
 
-    public override float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate, float proximal, ReadOnlySpan<float> origin)
+    public override float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate, float proximal, ReadOnlySpan<float> origin, ReadOnlySpan<float> drift)
     {
         using var scope = NewDisposeScope();
         var loss = Backward(data, rows);
@@ -60,17 +60,19 @@ internal sealed class TorchNetwork : Network
         {
             var parameter = _parameters[i];
             var gradient = parameter.grad!;
-            var target = origin.Slice(_spec.Parameters[i].Offset, _spec.Parameters[i].Length);
+            var (offset, length) = (_spec.Parameters[i].Offset, _spec.Parameters[i].Length);
+            var target = origin.Slice(offset, length);
+            var beside = drift.IsEmpty ? drift : drift.Slice(offset, length);
             if (_device.type is DeviceType.CPU)
             {
-                Descend(Floats(parameter), Floats(gradient), learningRate, proximal, target);
+                Descend(Floats(parameter), Floats(gradient), learningRate, proximal, target, beside);
                 gradient.bytes.Clear();
                 continue;
             }
 
             using var guard = no_grad();
             var (values, slopes) = (parameter.cpu(), gradient.cpu());
-            Descend(Floats(values), Floats(slopes), learningRate, proximal, target);
+            Descend(Floats(values), Floats(slopes), learningRate, proximal, target, beside);
             parameter.copy_(values);
             gradient.zero_();
         }
@@ -181,9 +183,10 @@ internal sealed class TorchNetwork : Network
 
     private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 
-    private static void Descend(Span<float> values, ReadOnlySpan<float> gradient, float learningRate, float proximal, ReadOnlySpan<float> origin)
+    private static void Descend(Span<float> values, ReadOnlySpan<float> gradient, float learningRate, float proximal, ReadOnlySpan<float> origin, ReadOnlySpan<float> drift)
     {
         var i = 0;
+        for (var k = 0; k < drift.Length; k++) values[k] += drift[k];
         if (proximal > 0)
         {
             for (; i < values.Length; i++) values[i] -= learningRate * (gradient[i] + (proximal * (values[i] - origin[i])));

@@ -17,7 +17,8 @@ public enum TrainingDevice
 /// <param name="Device">Where.</param>
 /// <param name="Proximal">μ of FedProx (Li et al. 2020, eq. 2): how hard each step is pulled towards the global parameters; 0 for not at all.</param>
 /// <param name="IsNormalised">Whether those who train together scale their updates by their steps (<see cref="Protocol.Aggregation.NormalisedUpdate"/>); one alone has nobody to compare with.</param>
-public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningRate, ulong Seed, TrainingDevice Device = TrainingDevice.Cpu, float Proximal = 0, bool IsNormalised = false)
+/// <param name="IsControlled">Whether those who train together correct each step by control variates (<see cref="Protocol.Aggregation.ControlVariate"/>).</param>
+public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningRate, ulong Seed, TrainingDevice Device = TrainingDevice.Cpu, float Proximal = 0, bool IsNormalised = false, bool IsControlled = false)
 {
     /// <exception cref="TrainerException">A setting is out of range.</exception>
     internal void Validate()

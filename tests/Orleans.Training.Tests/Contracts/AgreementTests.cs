@@ -73,6 +73,9 @@ public class AgreementTests
         var normalised = plan with { Training = plan.Training with { IsNormalised = true } };
         Assert.True(TrainingAgreement.TryParse(normalised.Encode(), out parsed));
         Assert.Equal(normalised.Training, parsed!.Training);
+        var controlled = plan with { Strategy = new(ServerRule.Scaffold, 500_000) };
+        Assert.True(TrainingAgreement.TryParse(controlled.Encode(), out parsed));
+        Assert.Equal((controlled.Strategy, 2 * plan.UpdateLength), (parsed!.Strategy, parsed.UpdateLength));
         // Neither has one form, the short one.
         var (with, at) = (proximal.Encode(), 0);
         while (!with.AsSpan(at).StartsWith((ReadOnlySpan<byte>)[0x85, 0x19, 0xc3, 0x50, 0x08, 0x03, 0x1a])) at++;
@@ -89,6 +92,8 @@ public class AgreementTests
             plan with { Strategy = new(ServerRule.FedAvg, 0) }, plan with { Strategy = new(ServerRule.FedAvg, MomentumMicro: 1) }, plan with { Strategy = new(ServerRule.FedAvgM, DecayMicro: 1) },
             plan with { Strategy = new(ServerRule.FedAvgM, MomentumMicro: 1_000_000) }, plan with { Strategy = new(ServerRule.FedAdam) }, plan with { Strategy = new(ServerRule.FedAdagrad, DecayMicro: 1, AdaptivityMicro: 1) },
             plan with { Strategy = new(ServerRule.FedYogi, DecayMicro: 1_000_000, AdaptivityMicro: 1) }, plan with { Strategy = new(ServerRule.FedAdam, 1_000_000_001, AdaptivityMicro: 1) },
+            plan with { Strategy = new(ServerRule.Scaffold, MomentumMicro: 1) }, plan with { Strategy = new(ServerRule.Scaffold, AdaptivityMicro: 1) }, plan with { Strategy = new(ServerRule.Scaffold, 0) },
+            plan with { Strategy = new(ServerRule.Scaffold), Training = plan.Training with { ProximalMicro = 1 } }, plan with { Strategy = new(ServerRule.Scaffold), Training = plan.Training with { IsNormalised = true } },
             plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
             plan with { Datasets = [.. plan.Datasets.Reverse()] }, plan with { Datasets = [plan.Datasets[0], plan.Datasets[0]] }, plan with { Masks = true }, plan with { InputWindowMs = 0 },
             plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = FixedPoint.Create(10, 3) },
@@ -101,6 +106,8 @@ public class AgreementTests
         var large = plan with { ModelSpec = ModelSpec.Perceptron(9_000, [9_000], 989).Encoded };
         Assert.True(TrainingAgreement.TryParse(large.Encode(), out _));
         Assert.True(TrainingAgreement.TryParse((large with { Strategy = new(ServerRule.FedAvgM) }).Encode(), out _));
+        // An update of twice as many lanes is one of more than there may be.
+        Assert.False(TrainingAgreement.TryParse((large with { Strategy = new(ServerRule.Scaffold) }).Encode(), out _));
         Assert.False(TrainingAgreement.TryParse((large with { Strategy = new(ServerRule.FedAdam, AdaptivityMicro: 1) }).Encode(), out _));
     }
 

@@ -121,13 +121,13 @@ internal sealed class MaskedLedger
         {
             States[i] = MaskParticipant.Begin(Setup(i));
             Journals[i] = [];
-            Lanes[i] = [.. Enumerable.Range(0, Length).Select(_ => (int)Chance.Between(-Agreement.FixedPoint.Levels, Agreement.FixedPoint.Levels))];
+            Lanes[i] = [.. Enumerable.Range(0, (int)Agreement.UpdateLength).Select(_ => (int)Chance.Between(-Agreement.FixedPoint.Levels, Agreement.FixedPoint.Levels))];
         }
 
         return result;
     }
 
-    public MaskSetup Setup(int who) => (Whole.FindGroup(who) ?? Whole.Groups[0]).SetupOf(who, Weights, Length);
+    public MaskSetup Setup(int who) => (Whole.FindGroup(who) ?? Whole.Groups[0]).SetupOf(who, Weights, (int)Agreement.UpdateLength);
 
     public ReadOnlyMemory<byte>? Read(Digest root) => _blobs.TryGetValue(root, out var bytes) ? bytes : (ReadOnlyMemory<byte>?)null;
 
@@ -244,7 +244,7 @@ internal sealed class MaskedLedger
         return fault is MaskFault.None ? sum.Lanes.ToArray() : null;
     }
 
-    public int[] PlainSum(IEnumerable<int> who) => [.. who.Select(i => Lanes[i]).Aggregate((IEnumerable<int>)new int[Length], (sum, lanes) => sum.Zip(lanes, (a, b) => a + b))];
+    public int[] PlainSum(IEnumerable<int> who) => [.. who.Select(i => Lanes[i]).Aggregate((IEnumerable<int>)new int[Agreement.UpdateLength], (sum, lanes) => sum.Zip(lanes, (a, b) => a + b))];
 
     // A shard with so many participants and their data sets.
     private static TestShard People(int count, bool isTrusting)
