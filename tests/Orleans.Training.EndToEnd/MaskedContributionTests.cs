@@ -55,7 +55,7 @@ public sealed class MaskedContributionTests : IDisposable
 
     private async Task Are(Phase phase, Func<int, ContributionState> expected)
     {
-        var reader = new FederationReader(_federation.Genesis, null!, _state);
+        var reader = new FederationReader(_federation.Genesis, null!, _state, null!);
         var contributions = (await new Round(reader, new RoundRecord(_terms.Digest, 1, 1, Digest.Zero, phase, 1, [], null, [], null)).Contributions()).ToList();
         Assert.Equal(_terms.Agreement.Datasets.Select(agreed => agreed.Participant.Name), contributions.Select(item => item.Participant.Name));
         Assert.Equal(Enumerable.Range(0, Count).Select(i => (expected(i), _state.Has(InputKey(i, 1)) ? Root(i) : (Digest?)null)), contributions.Select(item => (item.State, item.UpdateDigest)));

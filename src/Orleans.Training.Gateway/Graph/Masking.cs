@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using Orleans.Training.Gateway.Reading;
+using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Privacy;
 
@@ -58,3 +59,22 @@ internal sealed class Grouping(FederationReader reader, AgreementRecord record, 
 
 [Description("Participants whose updates have one sum.")]
 internal sealed record ParticipantGroup(int Index, IEnumerable<Participant> Participants);
+
+[Description("Sums over all participants whose updates are in a model. With noise nobody tells more than that it takes part.")]
+internal sealed class TrainingMetrics(int updates, MaskTail tail)
+{
+    [Description("Updates in the model.")]
+    public int Updates => updates;
+
+    [Description("Rows that they were trained on; 0 with noise.")]
+    public int Samples => tail.Samples;
+
+    [Description("Mean loss over those rows, each when it was trained on last; null with noise.")]
+    public double? Loss => tail.Samples > 0 ? (double)tail.LossSum / MaskTail.LossUnit / tail.Samples : null;
+
+    [Description("On how many of those rows, from 0 to 1, the model that the round began with was right; null with noise.")]
+    public double? Accuracy => tail.Samples > 0 ? (double)tail.Correct / tail.Samples : null;
+
+    [Description("Updates that were not longer than the clip, and so came in whole; null with noise.")]
+    public int? Unclipped => tail.Samples > 0 ? tail.NormBit : null;
+}

@@ -139,6 +139,9 @@ internal sealed class ModelVersion(FederationReader reader, ModelRecord record) 
     [Description("The model as bytes: the digest of its specification, then its parameters as flat little-endian float32.")]
     public DownloadLink Download => new($"/blobs/{record.Root}?model={Id}", record.Root);
 
+    [Description("What participants have told of their training, each only under masks; null without masks.")]
+    public async Task<TrainingMetrics?> Metrics() => await reader.Metrics(record) is var (count, tail) ? new TrainingMetrics(count, tail) : null;
+
     internal static async Task<ModelVersion?> Find(FederationReader reader, Digest agreement, int round) =>
         round >= 1 && await reader.Find<ModelRecord>(ModelRecord.Key(agreement, round)) is { } model ? new ModelVersion(reader, model) : null;
 }

@@ -1,14 +1,16 @@
 using Orleans.Training.Gateway.Graph;
 using Orleans.Training.Gateway.Transport;
+using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Contracts;
 using Orleans.Training.Grains.Ledger;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
 
 namespace Orleans.Training.Gateway.Reading;
 
 /// <summary>Reads one federation's ledger and the state of its contracts.</summary>
-internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerShardGrain grain, IContractsGrain contracts)
+internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerShardGrain grain, IContractsGrain contracts, IBlobStore blobs)
 {
     public Protocol.Ledger.Genesis Genesis => genesis;
 
@@ -47,6 +49,23 @@ internal sealed class FederationReader(Protocol.Ledger.Genesis genesis, ILedgerS
             if (items.Length < GatewayLimits.Page) return records;
             after = items[^1].Key;
         }
+    }
+
+    /// <summary>What participants have told of their training with the sum of a published model, read from its tails alone; null without masks, and where the sum is not here.</summary>
+    public async Task<(int Count, MaskTail Tail)?> Metrics(ModelRecord model)
+    {
+        if (await Find<AgreementRecord>(AgreementRecord.Key(model.Agreement)) is not { Agreement.Masks: true } terms || await blobs.Find(model.SumRoot, CancellationToken.None) is not { } sum) return null;
+        var tails = new List<ReadOnlyMemory<byte>>();
+        // A tail may begin in one chunk and end in the next.
+        var chunks = new byte[2 * Limits.ChunkBytes];
+        foreach (var offset in MaskedAggregate.TailOffsets(terms, sum.Length))
+        {
+            var first = (int)(offset / Limits.ChunkBytes);
+            await blobs.Read(model.SumRoot, first, chunks, CancellationToken.None);
+            tails.Add(chunks.AsSpan((int)(offset - ((long)first * Limits.ChunkBytes)), LaneLayout.TailBytes).ToArray());
+        }
+
+        return MaskedAggregate.ReadMetrics(tails);
     }
 
     /// <summary>A page of the ledger's leaves, in ledger order.</summary>

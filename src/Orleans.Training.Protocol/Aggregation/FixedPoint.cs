@@ -87,12 +87,10 @@ public sealed record FixedPoint
     {
         RequireWeight(weight);
         lanes = null;
-        var squares = 0.0;
-        foreach (var value in delta) squares += (double)value * value;
+        var norm = NormOf(delta);
         // An infinity or a NaN survives every sum, and squares of floats do not overflow a double.
-        if (!double.IsFinite(squares)) return false;
+        if (!double.IsFinite(norm)) return false;
 
-        var norm = Math.Sqrt(squares);
         var scale = norm > Clip ? Clip / norm : 1.0;
         scale *= (double)weight / WeightOne;
         var (bound, perLevel) = (Bound, Levels / Bound);
@@ -107,6 +105,9 @@ public sealed record FixedPoint
 
         return true;
     }
+
+    /// <summary>Whether an update is not longer than C.</summary>
+    public bool IsWithinClip(ReadOnlySpan<float> delta) => !(NormOf(delta) > Clip);
 
     /// <summary>What a lane stands for: lane · (B ÷ L).</summary>
     public double Decode(int lane) => lane * Step;
@@ -157,6 +158,13 @@ public sealed record FixedPoint
         writer.WriteInt32(Levels);
         writer.WriteInt32(Participants);
         writer.WriteEndArray();
+    }
+
+    private static double NormOf(ReadOnlySpan<float> delta)
+    {
+        var squares = 0.0;
+        foreach (var value in delta) squares += (double)value * value;
+        return Math.Sqrt(squares);
     }
 
     internal static void RequireWeight(int weight)

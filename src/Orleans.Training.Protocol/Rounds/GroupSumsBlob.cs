@@ -41,17 +41,8 @@ public static class GroupSumsBlob
         return Enumerable.Range(0, GroupSums.MaximumGroups).Where(group => (groups >> group & 1) != 0);
     }
 
-    internal static (int Count, MaskTail Tail)? ReadMetrics(ReadOnlySpan<byte> sum, int lanes)
+    internal static IEnumerable<long> TailOffsets(long length, long lanes)
     {
-        var part = lanes + LaneLayout.TailBytes;
-        if (sum.Length < Head + part || sum.Length != Head + (long)part * System.Numerics.BitOperations.PopCount(BinaryPrimitives.ReadUInt64LittleEndian(sum))) return null;
-        var (count, total) = (0, default(MaskTail));
-        for (var rest = sum[Head..]; rest.Length > 0; rest = rest[part..])
-        {
-            if (MaskedAggregate.ReadTail(rest[lanes..part]) is not { } group) return null;
-            (count, total) = (count + group.Count, total.Plus(group.Tail));
-        }
-
-        return (count, total);
+        for (var offset = Head + lanes; offset < length; offset += lanes + LaneLayout.TailBytes) yield return offset;
     }
 }

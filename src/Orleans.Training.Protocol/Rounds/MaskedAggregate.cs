@@ -76,20 +76,34 @@ public static class MaskedAggregate
     /// <summary>Whether a fault of the sum is proved to be one participant's: a dealer's or holder's own signed words show it.</summary>
     public static bool NamesCulprit(MaskFault fault) => fault is MaskFault.DealerFault or MaskFault.HolderFault;
 
-    /// <summary>The metrics of a published sum: how many updates are in it and the tail, of all groups together; null where the bytes are no such sum of an agreement.</summary>
-    public static (int Count, MaskTail Tail)? ReadMetrics(AgreementRecord terms, ReadOnlySpan<byte> sum)
+    /// <summary>Where in the bytes of a published sum the tails lie, of <see cref="LaneLayout.TailBytes"/> each: one, or with groups one for each; empty for bytes of a length that no sum of the agreement has, and without masks.</summary>
+    /// <param name="terms">The agreement.</param>
+    /// <param name="length">Bytes of the sum.</param>
+    public static IReadOnlyList<long> TailOffsets(AgreementRecord terms, long length)
     {
-        var lanes = (int)RoundAggregate.UpdateBytes(terms);
-        if (!terms.Agreement.Masks) return null;
-        if (terms.Agreement.Groups is not null) return GroupSumsBlob.ReadMetrics(sum, lanes);
-        return sum.Length == lanes + LaneLayout.TailBytes ? ReadTail(sum[lanes..]) : null;
+        if (!terms.Agreement.Masks) return [];
+        var lanes = RoundAggregate.UpdateBytes(terms);
+        long[] offsets = [.. terms.Agreement.Groups is null ? [lanes] : GroupSumsBlob.TailOffsets(length, lanes)];
+        return offsets.Length is > 0 and <= GroupSums.MaximumGroups && offsets[^1] + LaneLayout.TailBytes == length ? offsets : [];
     }
 
-    internal static (int Count, MaskTail Tail)? ReadTail(ReadOnlySpan<byte> tail)
+    /// <summary>The metrics of a published sum from its tails: how many updates are in it, and the tail of all of them together; null where one of them is none, or there are none.</summary>
+    public static (int Count, MaskTail Tail)? ReadMetrics(IReadOnlyList<ReadOnlyMemory<byte>> tails)
     {
-        var count = BinaryPrimitives.ReadInt32LittleEndian(tail);
-        return MaskTail.TryReadSum(tail, count, out var sum) is MaskFault.None ? (count, sum) : null;
+        var (count, total) = (0, default(MaskTail));
+        foreach (var bytes in tails)
+        {
+            var updates = BinaryPrimitives.ReadInt32LittleEndian(bytes.Span);
+            if (MaskTail.TryReadSum(bytes.Span, updates, out var tail) is not MaskFault.None) return null;
+            (count, total) = (count + updates, total.Plus(tail));
+        }
+
+        return tails.Count > 0 ? (count, total) : null;
     }
+
+    /// <summary>The same from the whole sum.</summary>
+    public static (int Count, MaskTail Tail)? ReadMetrics(AgreementRecord terms, ReadOnlyMemory<byte> sum) =>
+        ReadMetrics([.. TailOffsets(terms, sum.Length).Select(offset => sum.Slice((int)offset, LaneLayout.TailBytes))]);
 
     private static MaskFault TryOpen(MaskedGroup group, GroupReader read, out OpenedSum? opened, out ushort culprit)
     {

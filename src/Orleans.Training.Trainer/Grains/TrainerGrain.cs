@@ -97,7 +97,10 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         // Each number is bounded by what as many participants may add up to.
         var limit = int.MaxValue / parameters.Participants;
         int Bounded(double value) => (int)Math.Clamp(Math.Round(value), -limit, limit);
-        return MaskTail.Of(weight) with { LossSum = Bounded(update.Loss * update.Samples * MaskTail.LossUnit), Samples = Bounded(update.Samples) };
+        return MaskTail.Of(weight) with
+        {
+            LossSum = Bounded(update.Loss * update.Samples * MaskTail.LossUnit), Correct = Bounded(update.Correct), Samples = Bounded(update.Samples), NormBit = parameters.IsWithinClip(update.Delta) ? 1 : 0,
+        };
     }
 
     private async Task<LocalUpdate> Train(AgreementRecord terms, RoundRecord round, int position, TrainingStart start, CancellationToken cancellationToken)

@@ -30,10 +30,11 @@ public static class LocalTrainer
         try
         {
             using var network = Network.Create(spec, global, settings.Device);
+            var correct = (int)Math.Round(Scoring.Of(spec, Outputs(network, spec, data, cancellationToken), data.Labels).Accuracy * data.Count);
             var loss = Descend(network, global, drift, data, settings, cancellationToken);
             network.Export(delta);
             for (var i = 0; i < delta.Length; i++) delta[i] -= global[i];
-            return new LocalUpdate(delta, loss / data.Count, data.Count);
+            return new LocalUpdate(delta, loss / data.Count, data.Count, correct);
         }
         catch (ExternalException exception)
         {
@@ -48,25 +49,15 @@ public static class LocalTrainer
         ModelSpec spec, ReadOnlySpan<float> parameters, LabelledData data, TrainingDevice device = TrainingDevice.Cpu, CancellationToken cancellationToken = default)
     {
         RequireFit(spec, data);
-        var outputs = new float[(long)data.Count * spec.Outputs];
-        var rows = new int[data.Count];
-        for (var i = 0; i < rows.Length; i++) rows[i] = i;
         try
         {
             using var network = Network.Create(spec, parameters, device);
-            for (var start = 0; start < rows.Length; start += EvaluationBatch)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                var batch = rows.AsSpan(start, Math.Min(EvaluationBatch, rows.Length - start));
-                network.Forward(data, batch, outputs.AsSpan(start * spec.Outputs, batch.Length * spec.Outputs));
-            }
+            return Scoring.Of(spec, Outputs(network, spec, data, cancellationToken), data.Labels);
         }
         catch (ExternalException exception)
         {
             throw Network.Failed(exception);
         }
-
-        return Scoring.Of(spec, outputs, data.Labels);
     }
 
     /// <summary>The gradient of the mean loss over these rows, by automatic differentiation.</summary>
@@ -83,6 +74,21 @@ public static class LocalTrainer
         {
             throw Network.Failed(exception);
         }
+    }
+
+    private static float[] Outputs(Network network, ModelSpec spec, LabelledData data, CancellationToken cancellationToken)
+    {
+        var outputs = new float[(long)data.Count * spec.Outputs];
+        var rows = new int[data.Count];
+        for (var i = 0; i < rows.Length; i++) rows[i] = i;
+        for (var start = 0; start < rows.Length; start += EvaluationBatch)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var batch = rows.AsSpan(start, Math.Min(EvaluationBatch, rows.Length - start));
+            network.Forward(data, batch, outputs.AsSpan(start * spec.Outputs, batch.Length * spec.Outputs));
+        }
+
+        return outputs;
     }
 
     private static double Descend(Network network, ReadOnlySpan<float> global, ReadOnlySpan<float> drift, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken)

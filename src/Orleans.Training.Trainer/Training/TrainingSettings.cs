@@ -35,7 +35,8 @@ public sealed record TrainingSettings(int Epochs, int BatchSize, float LearningR
 /// <param name="Delta">Local minus global parameters.</param>
 /// <param name="Loss">Mean loss over the rows of the last epoch, each at the moment it was trained on.</param>
 /// <param name="Samples">Rows trained on.</param>
-public sealed record LocalUpdate(float[] Delta, double Loss, int Samples);
+/// <param name="Correct">Rows on which the global parameters were right, before the training.</param>
+public sealed record LocalUpdate(float[] Delta, double Loss, int Samples, int Correct);
 
 /// <summary>How well a model does on rows that it was not trained on.</summary>
 /// <param name="Accuracy">Part of the rows whose label has the largest output.</param>

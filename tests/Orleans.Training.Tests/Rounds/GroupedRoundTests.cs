@@ -96,7 +96,7 @@ public sealed class GroupedRoundTests
         foreach (var (group, place) in groups.Where(group => group.Index != 1).Select((group, place) => (group, place)))
             Assert.Equal(UpdateBlob.Write(ledger.PlainSum(group.Everybody)), aggregate.Sum.AsSpan(8 + (place * part), sizeof(int) * MaskedLedger.Length).ToArray());
         Assert.Equal((9, MaskTail.Of(9 * FixedPoint.WeightOne)), MaskedAggregate.ReadMetrics(ledger.Terms, aggregate.Sum));
-        Assert.Null(MaskedAggregate.ReadMetrics(ledger.Terms, aggregate.Sum.AsSpan(1)));
+        Assert.Null(MaskedAggregate.ReadMetrics(ledger.Terms, aggregate.Sum.AsMemory(1)));
         Assert.Null(MaskedAggregate.ReadMetrics(ledger.Terms, new byte[aggregate.Sum.Length]));
         Assert.Null(MaskedAggregate.ReadMetrics(ledger.Terms, new byte[8]));
         // Nothing is asked for but what the groups in it named, and nobody of the other has said a word that could open it.

@@ -37,7 +37,7 @@ public sealed class MaskedAggregateTests
         Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Whole, model, ledger.Read, out var aggregate, out _));
         var weight = ledger.Masked.Survivors.Positions.Sum(i => ledger.Masked.Terms.Weights[i]);
         Assert.Equal((6, new MaskTail(weight, 621, 210, 420, 6, 21, 18)), MaskedAggregate.ReadMetrics(ledger.Masked.Terms, aggregate!.Sum));
-        Assert.Null(MaskedAggregate.ReadMetrics(ledger.Masked.Terms, aggregate.Sum.AsSpan(4)));
+        Assert.Null(MaskedAggregate.ReadMetrics(ledger.Masked.Terms, aggregate.Sum.AsMemory(4)));
         Assert.Null(MaskedAggregate.ReadMetrics(ledger.Masked.Terms, new byte[aggregate.Sum.Length]));
     }
 
