@@ -1,14 +1,14 @@
 """What the ledger's entries say about training (docs/spec/contracts.md): keys, data sets, agreements, draws, and the words of every attempt. Entries that a contract refused say nothing."""
 import cbor
-from ledger import demand, id_of, sha256
+from ledger import Fault, demand, id_of, sha256
 
 SHARES, INPUT, OPENINGS, SILENT, REFERENCE = 1, 2, 3, 4, 5
 WEIGHT_ONE = 1 << 20
 
 
 class Agreement:
-    def __init__(self, items):
-        self.items, self.digest = items, sha256(cbor.write(items))
+    def __init__(self, items, file):
+        self.items, self.digest, self.file = items, sha256(cbor.write(items)), file
         (_, self.name, self.spec, self.seed, self.initial, strategy, fixed, _, self.rounds, self.minimum, _, _, members, self.masks) = items
         self.strategy = [strategy] if isinstance(strategy, str) else strategy
         _, self.clip, self.bound, self.levels, self.most = fixed
@@ -35,7 +35,7 @@ class Draw:
     def __init__(self):
         self.number, self.lots = 1, {}
 
-    def commit(self, agreement, number, key_id, commitment):
+    def commit(self, number, key_id, commitment):
         if number > self.number:
             self.number, self.lots = number, {}
         self.lots[key_id] = [commitment, None]
@@ -88,11 +88,14 @@ class State:
 
     def apply(self, entry):
         call = f"{entry.contract}.{entry.method}"
-        if call in WORDS:
-            attempt, position = self.said(entry)
-            getattr(attempt, WORDS[call])[position] = entry.arguments[3:]
-        elif call in CALLS:
-            CALLS[call](self, entry)
+        try:
+            if call in WORDS:
+                attempt, position = self.said(entry)
+                getattr(attempt, WORDS[call])[position] = entry.arguments[3:]
+            elif call in CALLS:
+                CALLS[call](self, entry)
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise Fault("BlockDoesNotExecute", f"{entry.file}: no contract takes the {call} by {entry.actor}")
 
     def admit(self, entry):
         name, _, _, key = entry.arguments
@@ -112,7 +115,7 @@ class State:
         self.datasets[entry.actor, name] = records
 
     def propose(self, entry):
-        agreement = Agreement(entry.arguments[0])
+        agreement = Agreement(entry.arguments[0], entry.file)
         self.agreements[agreement.digest] = agreement
 
     def accept(self, entry):
@@ -123,7 +126,7 @@ class State:
             agreement.activate([self.datasets[member] for member in agreement.members])
 
     def commit_lot(self, entry):
-        self.draws.setdefault(entry.arguments[0], Draw()).commit(*entry.arguments[:2], entry.key_id, entry.arguments[2])
+        self.draws.setdefault(entry.arguments[0], Draw()).commit(entry.arguments[1], entry.key_id, entry.arguments[2])
 
     def reveal_lot(self, entry):
         digest, number, value = entry.arguments

@@ -2,6 +2,7 @@
 import collections
 import hashlib
 import pathlib
+import re
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -12,6 +13,9 @@ import check
 import evidence
 
 CHUNK = 65_536
+KIBI = 1024
+# The most bytes of a file, by how its name begins.
+LIMITS = {"genesis.cbor": 64 * KIBI, "checkpoint.note": 64 * KIBI, "receipts/": 256 * KIBI, "blocks/": 5 * KIBI * KIBI, "statements/": KIBI * KIBI, "blobs/": KIBI ** 3, "model.safetensors": KIBI ** 3}
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 Entry = collections.namedtuple("Entry", "file index actor key_id contract method arguments result")
 
@@ -55,8 +59,16 @@ class Export:
 
     def read(self, name, fault="MissingFile"):
         demand(name in self.files, fault, name)
+        limit = next(limit for begin, limit in LIMITS.items() if name.startswith(begin))
+        demand(self.files[name].stat().st_size <= limit, "TooLarge", name)
         self.used.add(name)
         return self.files[name].read_bytes()
+
+    def text(self, name):
+        try:
+            return self.read(name).decode()
+        except UnicodeDecodeError:
+            raise Fault("Malformed", f"{name}: no text")
 
     def parse(self, name):
         try:
@@ -69,8 +81,9 @@ class Export:
         demand(root_of(content) == root, "BadBlob", f"blobs/{root.hex()}")
         return content
 
-    def finish(self):
-        statements = {name for name in self.files if name.startswith("statements/") and name.endswith(".sigstore.json")}
+    def finish(self, seats):
+        """Nothing is here that no page knows; statements of seats are for other tools (statement.md)."""
+        statements = {f"statements/{organisation}.sigstore.json" for organisation, *_ in seats}
         for name in sorted(self.files.keys() - self.used - statements):
             raise Fault("UnexpectedFile", name)
 
@@ -130,17 +143,21 @@ class Transaction:
 
 class Ledger:
     def __init__(self, export, policy):
-        self.export, self.notes, self.receipts = export, {}, 0
+        self.export, self.notes, self.roots, self.receipts = export, {}, {}, 0
         try:
             self.policy = check.Policy(policy)
             self.genesis = Genesis(export.read("genesis.cbor"))
         except (cbor.Refused, ValueError, TypeError, KeyError, IndexError) as why:
-            raise Fault("Malformed", f"trust policy or genesis: {why}")
-        self.roots = {}
+            raise Fault("Malformed", f"genesis.cbor: or the trust policy: {why}")
+        self.checkpoint = export.text("checkpoint.note")
+        try:
+            self.head = check.check_note(self.checkpoint, self.policy)
+        except (cbor.Refused, ValueError) as why:
+            raise Fault("CheckpointNotTrusted", f"checkpoint.note: {why}")
 
     def blocks(self, keys):
         """Every block's entries, its own rules and signatures checked; keys gives those that are registered before the next block."""
-        numbers = range(1, 1 + sum(name.startswith("blocks/") for name in self.export.files))
+        numbers = range(1, 1 + sum(re.fullmatch("blocks/[0-9]{9}.cbor", name) is not None for name in self.export.files))
         demand(len(numbers) > 0, "MissingFile", "blocks/000000001.cbor")
         self.parent, self.size, self.time = None, 1, self.genesis.time
         for height in numbers:
@@ -193,34 +210,31 @@ class Ledger:
     def leaf(self, index):
         """The leaf that a receipt proves under the trust policy."""
         file = f"receipts/{index:09}.tlog-proof"
-        text = self.export.read(file).decode()
+        head, _, note = self.export.text(file).partition("\n\n")
         try:
-            cbor.require("\n\n" in text, "no tlog-proof")
-            head, note = text.split("\n\n", 1)
             first, extra, number, *path = head.split("\n")
-            cbor.require((first, extra[:6], number) == ("c2sp.org/tlog-proof@v1", "extra ", f"index {index}"), "no tlog-proof of this leaf")
+            cbor.require((first, extra[:6], number[:6]) == ("c2sp.org/tlog-proof@v1", "extra ", "index ") and note, "no tlog-proof")
+            proven, leaf, path = check.number(number[6:]), check.decode(extra[6:]), [check.decode(line) for line in path]
+        except (cbor.Refused, ValueError) as why:
+            raise Fault("Malformed", f"{file}: {why}")
+        try:
             if note not in self.notes:
-                self.notes[note] = check.check_note(note, self.policy)
-            size, root = self.notes[note]
-            leaf = check.decode(extra[6:])
-            cbor.require(check.root_of(index, size, sha256(b"\0", leaf), [check.decode(line) for line in path]) == root, "another root")
+                self.notes[note] = (*check.check_note(note, self.policy), file)
+            size, root, _ = self.notes[note]
+            cbor.require(check.root_of(proven, size, sha256(b"\0", leaf), path) == root, "another root")
         except (cbor.Refused, ValueError) as why:
             raise Fault("BadReceipt", f"{file}: {why}")
+        demand(proven == index, "ReceiptDiffers", f"{file}: of another leaf")
         self.receipts += 1
         return leaf
 
     def close(self):
-        """The newest block's tree is the checkpoint's, and receipts are about trees that the blocks made; those of leaves that are no transaction's verify too."""
-        note = self.export.read("checkpoint.note").decode()
-        try:
-            size, root = check.check_note(note, self.policy)
-            cbor.require(note.split("\n", 1)[0] == self.genesis.origin, "another log")
-        except (cbor.Refused, ValueError) as why:
-            raise Fault("CheckpointNotTrusted", f"checkpoint.note: {why}")
-        demand((size, root) == (self.size, self.roots[self.size]), "CheckpointDiffers", "checkpoint.note: about another tree than the blocks make")
-        for size, root in self.notes.values():
-            demand(size > self.size or self.roots.get(size) == root, "ReceiptDiffers", f"a receipt of another tree of {size} leaves")
+        """The newest block's tree is the checkpoint's, and receipts of leaves that are no transaction's verify too."""
+        demand(self.checkpoint.split("\n", 1)[0] == self.genesis.origin, "CheckpointNotTrusted", "checkpoint.note: of another log")
+        demand(self.head == (self.size, self.roots[self.size]), "CheckpointDiffers", "checkpoint.note: about another tree than the blocks make")
         for name in sorted(name for name in self.export.files.keys() - self.export.used if name.startswith("receipts/")):
             index = int(name[9:18]) if name[9:18].isdigit() else -1
             demand(name == f"receipts/{index:09}.tlog-proof" and index < self.size, "UnexpectedFile", name)
-            cbor.require(cbor.read(self.leaf(index))[0] == 2, f"{name}: a transaction's leaf where there is none")
+            demand(cbor.read(self.leaf(index))[0] == 2, "ReceiptDiffers", f"{name}: a transaction's leaf where there is none")
+        for size, root, file in self.notes.values():
+            demand(size > self.size or self.roots.get(size) == root, "ReceiptDiffers", f"{file}: of a tree that the blocks do not make")

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import cbor
 import contracts
-from ledger import Fault, demand, sha256
+from ledger import demand, sha256
 
 TAIL = 16
 LARGEST_COMPLETE = 128
@@ -44,10 +44,11 @@ def hkdf(key, salt, info):
 
 
 def exchange(secret, public):
+    """X25519, or None where the public key is of small order."""
     try:
         return X25519PrivateKey.from_private_bytes(secret).exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError:
-        raise Fault("WeakKey", public.hex())
+        return None
 
 
 def mask_secret(seed):
@@ -142,7 +143,7 @@ class Group:
         self.failure = None
 
     def require(self, condition, name, what):
-        demand(condition, name, f"{self.attempt.file}: {what} of {self.attempt.where()}" + (f", group {self.number}" if self.agreement.groups else ""))
+        demand(condition, name, f"{self.attempt.file}: {what} ({self.attempt.where()}{f', group {self.number}' if self.agreement.groups else ''})")
 
     def fix(self):
         """What each phase fixed (contracts.md, Rounds with masks), up to whose openings count; the group fails where too few are left."""
@@ -155,15 +156,14 @@ class Group:
         roster = digest("fedmask/1/roster", *map(sha256, sorted(self.attempt.roster)))
         self.ctx = digest("fedmask/1/ctx", self.genesis.chain, agreement.digest, u64(self.attempt.round), u64(self.attempt.number), self.attempt.base, self.attempt.configuration, roster)
         for i in self.cohort:
-            self.require(adverts[i][0] == self.ctx, "WrongContext", f"the keys of {agreement.names[i]}, in the attempt,")
+            self.require(adverts[i][0] == self.ctx, "WrongContext", f"the keys of {agreement.names[i]} are about another attempt")
         if n < max(3, agreement.minimum, 3 * c + 1) or n > agreement.most or agreement.minimum < c + 3 or c > (n - 1) // 3:
             return "TooFewKeys"
-        self.require(n <= LARGEST_COMPLETE, "CohortTooLarge", "the graph")
+        self.require(n <= LARGEST_COMPLETE, "CohortTooLarge", "there is no graph for so many")
         keys = [key for i in self.cohort for key in adverts[i][1:3]]
-        self.require(len(set(keys)) == len(keys), "DuplicateKey", "the keys")
+        self.require(len(set(keys)) == len(keys), "DuplicateKey", "a key is advertised twice")
         for key in keys:
-            self.require(int.from_bytes(key, "little") < PRIME, "WeakKey", "a key")
-            exchange(bytes(32), key)
+            self.require(int.from_bytes(key, "little") < PRIME and exchange(bytes(32), key), "WeakKey", "a key is of small order, or not in its one encoding")
         beacon = digest("fedmask/1/beacon", self.ctx, u64(0), *(adverts[i][3] for i in self.cohort))
         self.ctx1 = digest("fedmask/1/ctx1", self.ctx, sha256(positions(self.cohort)), beacon)
         self.threshold = min(2 * n // 3 + 1, n - 1)
@@ -176,7 +176,7 @@ class Group:
     def fix_shares(self):
         shares = self.attempt.shares
         for i in self.cohort:
-            self.require(i not in shares or shares[i][0] == self.ctx1, "WrongContext", f"the shares of {self.agreement.names[i]}, in the cohort,")
+            self.require(i not in shares or shares[i][0] == self.ctx1, "WrongContext", f"the shares of {self.agreement.names[i]} are about another cohort")
         self.dealers = [i for i in self.cohort if i in self.attempt.held(contracts.SHARES, self.genesis.faulty + 1)]
         return "TooFewShares" if len(self.dealers) < self.agreement.minimum else None
 
@@ -196,13 +196,13 @@ class Group:
         if i not in self.attempt.acks:
             return set()
         context, bits = self.attempt.acks[i]
-        self.require(context == self.ctx1, "WrongContext", f"the acknowledgement of {self.agreement.names[i]}, in the cohort,")
+        self.require(context == self.ctx1, "WrongContext", f"the acknowledgement of {self.agreement.names[i]} is about another cohort")
         return {j for at, j in enumerate(self.around(i)) if bits[at // 8] >> at % 8 & 1}
 
     def fix_order(self):
         inputs, held = self.attempt.inputs, self.attempt.held(contracts.INPUT, self.genesis.quorum)
         for i in self.edges:
-            self.require(i not in inputs or inputs[i][0] == self.ctx2, "WrongContext", f"the masked update of {self.agreement.names[i]}, in the graph,")
+            self.require(i not in inputs or inputs[i][0] == self.ctx2, "WrongContext", f"the masked update of {self.agreement.names[i]} is about another graph")
         self.survivors = {i for i in self.edges if i in held}
         self.dropped = self.edges.keys() - self.survivors
         if len(self.survivors) < self.agreement.minimum:
@@ -214,7 +214,7 @@ class Group:
         self.order = digest("order", self.ctx2, u64(len(self.survivors)), positions(self.survivors), u64(len(self.dropped)), positions(self.dropped))
         confirms = {i: order for i, (order,) in self.attempt.confirms.items() if i in self.members}
         for i, order in confirms.items():
-            self.require(i in self.survivors and order == self.order, "WrongOrder", f"what {self.agreement.names[i]} confirmed, the order,")
+            self.require(i in self.survivors and order == self.order, "WrongOrder", f"{self.agreement.names[i]} confirmed another order")
         return "ConfirmsMissing" if len(confirms) < (len(self.cohort) + self.agreement.corrupt) // 2 + 1 else None
 
     def connected(self):
@@ -228,8 +228,8 @@ class Group:
     def fix_reveals(self):
         revealing = {i: self.attempt.reveals[i] for i in self.survivors if i in self.attempt.reveals}
         for i, (order, b, _) in revealing.items():
-            self.require(order == self.order, "WrongOrder", f"what {self.agreement.names[i]} revealed about, the order,")
-            self.require(self.commitment(i, b) == self.attempt.shares[i][1], "WrongSecret", f"b of {self.agreement.names[i]}, by its hB,")
+            self.require(order == self.order, "WrongOrder", f"{self.agreement.names[i]} revealed about another order")
+            self.require(self.commitment(i, b) == self.attempt.shares[i][1], "WrongSecret", f"b of {self.agreement.names[i]} misses its hB")
         opened = self.attempt.held(contracts.OPENINGS, self.genesis.faulty + 1)
         self.revealed = {i: reveal for i, reveal in revealing.items() if i in opened}
         self.silent = self.survivors - self.revealed.keys()
@@ -238,7 +238,7 @@ class Group:
         opened = self.attempt.held(contracts.SILENT, self.genesis.faulty + 1) if self.silent else set()
         self.late = {i: self.attempt.silents[i] for i in self.revealed if i in opened}
         for i, (order, _) in self.late.items():
-            self.require(order == self.order, "WrongOrder", f"what {self.agreement.names[i]} opened the silent about, the order,")
+            self.require(order == self.order, "WrongOrder", f"{self.agreement.names[i]} opened the silent about another order")
         return "RevealsMissing" if any(len(self.edges[i] & self.late.keys()) < self.threshold for i in self.silent) else None
 
     def commitment(self, i, b):
@@ -249,13 +249,13 @@ class Group:
         lists = [content[at:at + 51] for at in range(3, len(content), 51)]
         asked = sorted(self.edges[holder] & whose)
         head = content[:3] == bytes([kind]) + u16(len(asked)) and len(content) == 3 + 51 * len(asked)
-        self.require(head and [int.from_bytes(item[:2], "little") for item in lists] == asked, "HolderFault", f"the dealers that {self.agreement.names[holder]} opens, in a round")
+        self.require(head and [int.from_bytes(item[:2], "little") for item in lists] == asked, "HolderFault", f"{self.agreement.names[holder]} opens shares of others than it must")
         for dealer, item in zip(asked, lists):
             place = self.around(dealer).index(holder)
             leaf = digest("ls" if kind == 1 else "lb", self.ctx1, u16(dealer), u16(holder), item[2:])
             at = 177 * place + (0 if kind == 1 else 32)
             good = item[2] == place + 1 and leaf == self.dealt[dealer][at:at + 32]
-            self.require(good, "HolderFault", f"the share of {self.agreement.names[dealer]} that {self.agreement.names[holder]} opens, by its leaf,")
+            self.require(good, "HolderFault", f"the share of {self.agreement.names[dealer]} that {self.agreement.names[holder]} opens misses its leaf")
             yield dealer, (item[2], item[3:35])
 
     def recover(self, kind, opened, whose, blob):
@@ -268,7 +268,7 @@ class Group:
         for dealer, points in shares.items():
             secrets[dealer] = secret = interpolate(points[:self.threshold])
             good = mask_public(secret) == self.attempt.adverts[dealer][1] if kind == 1 else self.commitment(dealer, secret) == self.attempt.shares[dealer][1]
-            self.require(good, "DealerFault", f"the secret that {self.agreement.names[dealer]} shared, by its commitment,")
+            self.require(good, "DealerFault", f"the secret that {self.agreement.names[dealer]} shared is not the one that it committed to")
         return secrets
 
     def masks(self, blob):
@@ -276,7 +276,7 @@ class Group:
         self.dealt = {}
         for dealer in self.dropped | self.silent:
             self.dealt[dealer] = blob(self.attempt.shares[dealer][2])
-            self.require(len(self.dealt[dealer]) == 177 * (len(self.cohort) - 1), "WrongLength", f"the shares that {self.agreement.names[dealer]} dealt, as a blob,")
+            self.require(len(self.dealt[dealer]) == 177 * (len(self.cohort) - 1), "WrongLength", f"the blob of the shares that {self.agreement.names[dealer]} dealt has another length")
         seeds = self.recover(1, self.revealed, self.dropped, blob)
         own = {i: reveal[1] for i, reveal in self.revealed.items()} | self.recover(2, self.late, self.silent, blob)
         for i in sorted(self.survivors):
@@ -292,19 +292,19 @@ class Group:
         total = Total(self.layout)
         for i in sorted(self.survivors):
             content = blob(self.attempt.inputs[i][1])
-            self.require(len(content) == self.layout.bytes, "WrongLength", f"the masked update of {self.agreement.names[i]}")
+            self.require(len(content) == self.layout.bytes, "WrongLength", f"the masked update of {self.agreement.names[i]} has another length")
             total.add(content)
         for key, sign in self.masks(blob):
             total.add(keystream(key, self.layout.bytes), -sign)
         m, tail = len(self.survivors), total.tail.view("<i4")
         clean = (tail[:3] == m).all() and not tail[10:].any() and not total.payload[self.layout.words:].any()
-        self.require(clean, "CanaryMismatch", "the sum")
+        self.require(clean, "CanaryMismatch", "the sum still holds masks, or something that is no update")
         self.weight = sum(self.agreement.weights[i] for i in self.survivors)
-        self.require(tail[3] == self.weight, "WeightOutOfRange", "the weights in the sum")
+        self.require(tail[3] == self.weight, "WeightOutOfRange", "the weight in the sum is not that of its survivors")
         lanes = self.layout.lanes(total.payload)
         reach = 100 * m * self.agreement.noise
         limit = m * self.agreement.levels + (math.isqrt(reach - 1) + 1 if reach else 0)
-        self.require(numpy.abs(lanes).max() <= limit, "LaneOutOfRange", "a lane in the sum")
+        self.require(numpy.abs(lanes).max() <= limit, "LaneOutOfRange", "a lane of the sum is beyond what updates give")
         return lanes.astype("<i4"), total.tail.tobytes()
 
     def inputs(self):

@@ -57,18 +57,14 @@ class Model:
         return Model(spec, [spec.initial(agreement.seed), *(numpy.full(spec.length, numpy.float32(value)) for value in state + carried)])
 
     def check_file(self, content):
-        """model.safetensors holds these parameters under PyTorch's names, and names both digests."""
-        length = int.from_bytes(content[:8], "little")
-        try:
-            header = json.loads(content[8:8 + length])
-        except ValueError:
-            header = {}
-        digests, at, expected = header.pop("__metadata__", {}), 0, {}
+        """model.safetensors holds the parameters under PyTorch's names (§3)."""
+        parameters = self.vectors[0].astype("<f4").tobytes()
+        expected, at = {"__metadata__": {"format": "pt", "model": sha256(self.spec.digest, parameters).hex(), "spec": self.spec.digest.hex()}}, 0
         for name, shape, _ in self.spec.tensors:
             expected[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at := at + 4 * math.prod(shape)]}
-        good = header == expected and content[8 + length:] == self.vectors[0].astype("<f4").tobytes()
-        good = good and {self.digest.hex(), self.spec.digest.hex()} <= set(digests.values())
-        demand(good, "ModelFileDiffers", "model.safetensors")
+        head = json.dumps(expected, separators=(",", ":")).encode()
+        head += b" " * (-len(head) % 8)
+        demand(content == len(head).to_bytes(8, "little") + head + parameters, "ModelFileDiffers", "model.safetensors")
 
 
 def rule_of(agreement):

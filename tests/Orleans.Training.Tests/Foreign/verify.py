@@ -28,7 +28,7 @@ class Round:
         self.attempt, self.agreement, self.genesis, self.export = attempt, attempt.agreement, genesis, export
 
     def require(self, condition, name, what):
-        demand(condition, name, f"{self.attempt.file}: {what} of {self.attempt.where()}")
+        demand(condition, name, f"{self.attempt.file}: {what} ({self.attempt.where()})")
 
     def compute(self, model):
         """Digest of the inputs, the bytes of the sum, the next model, and a few words about it."""
@@ -40,7 +40,7 @@ class Round:
             group.fix()
         standing = [group for group in groups if not group.failure]
         if not self.agreement.groups:
-            self.require(standing, groups[0].failure, "the published attempt")
+            self.require(standing, groups[0].failure, "an attempt that had failed was published")
             return self.whole(model, standing[0])
         return self.grouped(model, groups, standing)
 
@@ -67,7 +67,7 @@ class Round:
         reference = self.reference(model.spec.length) if self.agreement.trusted is not None else None
         for group in groups:
             try:
-                demand(not group.failure, group.failure, "")
+                self.require(not group.failure, group.failure, f"group {group.number} had failed")
                 sums[group] = group.sum(self.export.blob)
                 said.append(f"group {group.number}: {told(group)}")
             except Fault as fault:
@@ -90,17 +90,17 @@ class Round:
 
     def reference(self, length):
         held = self.agreement.trusted in self.attempt.held(REFERENCE, self.genesis.quorum)
-        self.require(held, "ReferenceMissing", "the trusted participant's update")
+        self.require(held, "ReferenceMissing", "no quorum holds the trusted participant's update")
         return self.admissible(self.export.blob(self.attempt.reference), length, WEIGHT_ONE).astype(numpy.int64)
 
     def admissible(self, content, length, weight):
         """Lanes that may enter a sum as they are (aggregation.md §3)."""
-        self.require(len(content) == 4 * length, "WrongLength", "an update")
+        self.require(len(content) == 4 * length, "WrongLength", "an update has another length")
         lanes, agreement = numpy.frombuffer(content, "<i4"), self.agreement
         square = robust.norm2(lanes.astype(numpy.int64))
         norm = numpy.sqrt((float(square >> 64) * 2.0 ** 32 + float(square >> 32 & 0xFFFFFFFF)) * 2.0 ** 32 + float(square & 0xFFFFFFFF))
         most = agreement.clip * 2.0 ** -32 * (weight * 2.0 ** -20) / (agreement.bound * 2.0 ** -32 / agreement.levels) * (1 + 2.0 ** -20) + numpy.sqrt(float(length))
-        self.require(numpy.abs(lanes.astype(numpy.int64)).max() <= agreement.levels and norm <= most, "ModelDiffers", "an update that may not be added, in the sum")
+        self.require(numpy.abs(lanes.astype(numpy.int64)).max() <= agreement.levels and norm <= most, "ModelDiffers", "an update may not be added")
         return lanes
 
     def plain(self, model):
@@ -117,19 +117,18 @@ class Round:
         return inputs, total.astype("<i4").tobytes(), following, f"{len(held)} updates without masks"
 
     def check(self, model):
-        """Everything again, and compared with what was published; gives the next model."""
-        self.require(model.digest == self.attempt.base, "WrongBaseModel", "the base model")
+        """Everything again, and compared with what was published; gives the next model, and what to say about the round."""
+        self.require(model.digest == self.attempt.base, "WrongBaseModel", "the round begins from another model")
         inputs, content, following, words = self.compute(model)
         (named, sum_root, digest, root), verdicts = self.attempt.published
-        self.require(named == inputs, "WrongInputs", "what the proposal names, the inputs,")
-        self.require(root_of(content) == sum_root, "SumDiffers", "the sum")
-        self.require(following is not None and following.digest == digest and root_of(following.content) == root, "ModelDiffers", "the model")
+        self.require(named == inputs, "WrongInputs", "the proposal names other inputs")
+        self.require(root_of(content) == sum_root, "ModelDiffers", "the updates give another sum")
+        self.require(following is not None and following.digest == digest and root_of(following.content) == root, "ModelDiffers", "the sum gives another model")
         self.export.blob(sum_root)
         self.export.blob(root)
         done = [actor for actor, work in verdicts if work == sha256(b"FLv1-work\0", actor.encode(), b"\0", content)]
-        self.require(len(done) >= self.genesis.quorum - self.genesis.faulty, "WorkNotDone", "the work digests")
-        print(f"round {self.attempt.round} of {self.agreement.digest.hex()[:16]}: {words}; model {digest.hex()[:16]} as on the ledger", flush=True)
-        return following
+        self.require(len(done) >= self.genesis.quorum - self.genesis.faulty, "WorkNotDone", "too few of those who attested had the sum")
+        return following, f"round {self.attempt.round} of {self.agreement.digest.hex()[:16]}: {words}; model {digest.hex()[:16]} as on the ledger"
 
 
 def told(group):
@@ -147,7 +146,8 @@ def shuffle(count, key):
     return order
 
 
-def verify(folder, policy):
+def verify(folder, policy, say):
+    """Says a line for each round, and returns the last one."""
     export = Export(folder)
     ledger = Ledger(export, policy)
     state, entries = State(ledger.genesis), 0
@@ -161,11 +161,16 @@ def verify(folder, policy):
         agreement = attempt.agreement
         if agreement.digest not in current:
             current[agreement.digest] = models.Model.first(agreement)
-            demand(current[agreement.digest].digest == agreement.initial, "InitialModelDiffers", agreement.name)
-        current[agreement.digest] = newest = Round(attempt, ledger.genesis, export).check(current[agreement.digest])
+            demand(current[agreement.digest].digest == agreement.initial, "InitialModelDiffers", f"{agreement.file}: {agreement.name}")
+        try:
+            newest, line = Round(attempt, ledger.genesis, export).check(current[agreement.digest])
+        except (KeyError, IndexError, ValueError, TypeError) as why:
+            raise Fault("ModelDiffers", f"{attempt.file}: what {attempt.where()} follows from is not on the ledger: {why!r}")
+        current[agreement.digest] = newest
+        say(line)
     if state.published:
         newest.check_file(export.read("model.safetensors"))
-    export.finish()
+    export.finish(ledger.genesis.seats)
     return f"{entries} transactions with good signatures, {ledger.receipts} receipts, {len(state.published)} rounds computed again"
 
 
@@ -176,7 +181,7 @@ def main():
     arguments = parser.parse_args()
     start = time.perf_counter()
     try:
-        print(verify(arguments.export, pathlib.Path(arguments.trust).read_text()))
+        print(verify(arguments.export, pathlib.Path(arguments.trust).read_text(), lambda line: print(line, flush=True)))
         print(f"VERIFIED in {time.perf_counter() - start:.1f} s")
     except Fault as fault:
         print(f"NOT VERIFIED\n  {fault}")
