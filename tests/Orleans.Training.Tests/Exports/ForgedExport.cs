@@ -7,11 +7,11 @@ using Orleans.Training.Tests.Ledger;
 
 namespace Orleans.Training.Tests.Exports;
 
-/// <summary>What the validators of an export say if all of them lie together: a call has other arguments than were executed, and everything behind it is hashed and signed anew.</summary>
+/// <summary>What the validators of an export say if all of them lie together: a call has other arguments or another result than when it was executed, and everything behind it is hashed and signed anew.</summary>
 internal static class ForgedExport
 {
-    /// <summary>Changes arguments of calls; null leaves a call as it is.</summary>
-    public delegate byte[]? Lie(TransactionPayload call);
+    /// <summary>Other arguments and another result of a call; null leaves it as it is.</summary>
+    public delegate (byte[] Arguments, Rejection Result)? Lie(TransactionPayload call);
 
     /// <summary>Changes a bit of the <paramref name="at"/>-th call of a method, so many bytes before the end of its arguments; <paramref name="about"/> leaves out calls.</summary>
     public static Lie Flip(string method, int at, int fromEnd, Predicate<byte[]>? about = null) => Change(method, at, arguments => arguments[^fromEnd] ^= 1, about);
@@ -19,7 +19,10 @@ internal static class ForgedExport
     /// <summary>Puts these bytes into the <paramref name="at"/>-th call of a method, so many before the end of its arguments.</summary>
     public static Lie Put(string method, int at, int fromEnd, params IEnumerable<byte> bytes) => Change(method, at, arguments => bytes.ToArray().CopyTo(arguments, arguments.Length - fromEnd), about: null);
 
-    private static Lie Change(string method, int at, Action<byte[]> change, Predicate<byte[]>? about)
+    /// <summary>Says of the <paramref name="at"/>-th call of a method that its contract refused it.</summary>
+    public static Lie Refuse(string method, int at, Predicate<byte[]>? about = null) => Change(method, at, _ => { }, about, Rejection.Late);
+
+    private static Lie Change(string method, int at, Action<byte[]> change, Predicate<byte[]>? about, Rejection result = Rejection.None)
     {
         var seen = 0;
         return call =>
@@ -27,15 +30,15 @@ internal static class ForgedExport
             var arguments = call.Arguments.ToArray();
             if (Name(call) != method || (about is not null && !about(arguments)) || seen++ != at) return null;
             change(arguments);
-            return arguments;
+            return (arguments, result);
         };
     }
 
     /// <summary>The export with these lies in it.</summary>
-    public static TestExport With(this TestExport export, params Lie[] lies) => export.With(signer: null, lies);
+    public static TestExport With(this TestExport export, params Lie[] lies) => export.With(signer: null, isStale: false, lies);
 
-    /// <summary>The same, where somebody else signs the changed calls in their actors' names.</summary>
-    public static TestExport With(this TestExport export, string? signer, params Lie[] lies)
+    /// <summary>The same, where somebody else signs the changed calls in their actors' names, or leaves are about the calls as they were.</summary>
+    public static TestExport With(this TestExport export, string? signer, bool isStale, params Lie[] lies)
     {
         var (shard, tree, parent, forged) = (export.Shard, new MerkleTree(), export.Shard.Genesis.Chain, new List<byte[]>());
         var lied = 0;
@@ -43,17 +46,20 @@ internal static class ForgedExport
         {
             var (block, leaves) = (executed.Block, LedgerState.Of(executed).Leaves);
             Transaction[] transactions = [.. block.Transactions.Select(Parse)];
+            Entry[] entries = [.. leaves.Skip(1).Select(leaf => Read<Entry>(leaf))];
             for (var i = 0; i < transactions.Length; i++)
             {
                 // Each is asked about every call, since each counts them.
-                byte[][] others = [.. lies.Select(lie => lie(transactions[i].Payload)).OfType<byte[]>()];
+                var others = lies.Select(lie => lie(transactions[i].Payload)).Where(other => other is not null).ToArray();
                 lied += others.Length;
-                if (others.Length > 0) transactions[i] = Sign(shard.KeyOf(signer ?? transactions[i].Payload.Actor.Name), transactions[i], others[0]);
+                if (others.FirstOrDefault() is not { } other) continue;
+                transactions[i] = Sign(shard.KeyOf(signer ?? transactions[i].Payload.Actor.Name), transactions[i], other.Arguments);
+                entries[i] = isStale ? entries[i] : entries[i] with { TransactionDigest = transactions[i].Digest, Result = other.Result };
             }
 
             var isGenesis = block.Header.Height == 0;
             forged.Add(isGenesis ? [.. leaves[0]] : (Read<BlockLeaf>(leaves[0]) with { Parent = parent }).Encode());
-            foreach (var (transaction, position) in transactions.Select((transaction, position) => (transaction, position))) forged.Add((Read<Entry>(leaves[position + 1]) with { TransactionDigest = transaction.Digest }).Encode());
+            forged.AddRange(entries.Select(entry => entry.Encode()));
             foreach (var leaf in forged.Skip((int)tree.Size)) tree.Append(MerkleHash.Leaf(leaf));
             var body = Block.EncodeBody([.. transactions.Select(transaction => transaction.Encoded)]);
             block = isGenesis ? block : Block.Create(block.Header with { Parent = parent, TreeRoot = tree.Root(tree.Size), BodyHash = Digest.Of(body) }, body);

@@ -107,18 +107,41 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void EveryBitOfTheLedger_IsBoundToTheRest()
+    {
+        var seed = Environment.TickCount;
+        output.WriteLine($"seed {seed}");
+        var (random, export) = (new Random(seed), new TestExport());
+        var flipped = new Dictionary<string, (string Name, TestExport Export, string What)>();
+        foreach (var file in export.Names.Where(name => !name.StartsWith("statements/", StringComparison.Ordinal) && (!name.StartsWith("receipts/", StringComparison.Ordinal) || random.Next(5) == 0)))
+        {
+            for (var again = 0; again < (file.StartsWith("blocks/", StringComparison.Ordinal) ? 4 : 1); again++)
+            {
+                var (copy, at, bit) = (export.Copy(), random.Next(export.Files[file].Length), random.Next(8));
+                copy.Files[file] = [.. export.Files[file]];
+                copy.Files[file][at] ^= (byte)(1 << bit);
+                flipped.Add($"{flipped.Count}", ($"{flipped.Count}", copy, $"bit {bit} of byte {at} of {file}"));
+            }
+        }
+
+        var python = Verify(flipped.Values.Select(item => (item.Name, item.Export, PolicyOf(export))));
+        foreach (var (name, _, what) in flipped.Values) Assert.False(python[name].StartsWith("VERIFIED", StringComparison.Ordinal), $"seed {seed}, {what}: {python[name]}");
+    }
+
+    [Fact]
     public void LiesOfAllValidators_AreFound_ByTheirNames()
     {
         var lies = Lies().ToArray();
         var python = Verify(lies.Select(item => (item.Name, item.Export, PolicyOf(item.Export))));
-        foreach (var (name, _, fault, about) in lies)
+        foreach (var (name, export, fault, about) in lies)
         {
             output.WriteLine($"{name}: {python[name]}");
+            Assert.Throws<ExportException>(() => export.Verify());
             Assert.True(python[name].StartsWith(fault + " ", StringComparison.Ordinal) && python[name].Contains(about, StringComparison.Ordinal), $"{name}: {fault} about '{about}', but Python says {python[name]}");
         }
     }
 
-    private static IEnumerable<(string Name, TestExport Export, string Fault, string About)> Lies() => [.. Words(), .. Openings(), .. Results(), .. Spoils()];
+    private static IEnumerable<(string Name, TestExport Export, string Fault, string About)> Lies() => [.. Words(), .. Openings(), .. Results(), .. Spoils(), .. Groups()];
 
     // One word on the ledger is another. Nine participants: p000 dropped out before the order, p004 confirmed it and fell silent.
     private static IEnumerable<(string, TestExport, string, string)> Words()
@@ -129,20 +152,26 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         yield return ("seed-of-the-dropped", Copy().With(ForgedExport.Flip("round.KeyAdvert", 0, (2 * Digest32) + 1)), "DealerFault", "the secret that p000 shared");
         yield return ("copied-key", Copy().With(ForgedExport.Put("round.KeyAdvert", 3, (3 * Digest32) - 2, state.All<MaskAdvertRecord>(MaskAdvertRecord.Prefix).ElementAt(2).MaskKey.ToArray())), "DuplicateKey", "a key is advertised twice");
         yield return ("weak-key", Copy().With(ForgedExport.Put("round.KeyAdvert", 3, (3 * Digest32) - 2, new byte[32])), "WeakKey", "a key is of small order");
+        yield return ("key-beyond-the-prime", Copy().With(ForgedExport.Put("round.KeyAdvert", 3, (3 * Digest32) - 2, Enumerable.Repeat((byte)255, 32))), "WeakKey", "not in its one encoding");
         yield return ("nonce", Copy().With(ForgedExport.Flip("round.KeyAdvert", 5, 1)), "WrongContext", "the shares of p000");
         yield return ("commitment-to-b", Copy().With(ForgedExport.Flip("round.ShareCommit", 1, Digest32 + 1)), "WrongSecret", "b of p001");
         yield return ("commitment-to-b-of-the-silent", Copy().With(ForgedExport.Flip("round.ShareCommit", 4, Digest32 + 1)), "DealerFault", "the secret that p004 shared");
         yield return ("acknowledgement", Copy().With(ForgedExport.Flip("round.ShareAck", 1, 1)), "WrongContext", "the masked update of p001 is about another graph");
+        yield return ("acknowledgement-in-another-cohort", Copy().With(ForgedExport.Flip("round.ShareAck", 1, 3)), "WrongContext", "the acknowledgement of p001 is about another cohort");
         yield return ("records", Copy().With(ForgedExport.Flip("dataset.Register", 8, 5)), "WrongContext", "the keys of p000");
         yield return ("survivor-added", Copy().With([.. Enumerable.Range(0, 3).Select(seat => Held(MaskBlobKind.Input, seat, fromEnd: 1))]), "WrongOrder", "p001 confirmed another order");
         yield return ("survivor-left-out", Copy().With(Held(MaskBlobKind.Input, 0, fromEnd: 2)), "TooManyDropped", "an attempt that had failed was published");
         yield return ("confirm", Copy().With(ForgedExport.Flip("round.Confirm", 6, 1)), "WrongOrder", "p007 confirmed another order");
+        yield return ("too-few-confirms", Copy().With([.. Enumerable.Range(0, 4).Select(at => ForgedExport.Refuse("round.Confirm", at))]), "ConfirmsMissing", "an attempt that had failed was published");
+        yield return ("refused-reveal", Copy().With(ForgedExport.Refuse("round.Reveal", 2)), "RevealsMissing", "an attempt that had failed was published");
+        yield return ("silent-about-another-order", Copy().With(ForgedExport.Flip("round.RevealSilent", 1, Digest32 + 1)), "WrongOrder", "p002 opened the silent about another order");
         yield return ("revealed-secret", Copy().With(ForgedExport.Flip("round.Reveal", 1, Digest32 + 1)), "WrongSecret", "b of p002");
         yield return ("reveal-about-another-order", Copy().With(ForgedExport.Flip("round.Reveal", 1, (2 * Digest32) + 1)), "WrongOrder", "p002 revealed about another order");
         yield return ("too-few-openings", Copy().With([.. Enumerable.Range(0, 2).Select(seat => Held(MaskBlobKind.Openings, seat, fromEnd: 2))]), "RevealsMissing", "an attempt that had failed was published");
         yield return ("dropped-vector", WithCopy(), "CanaryMismatch", "the sum");
         yield return ("base-model", Copy().With(ForgedExport.Flip("round.Open", 0, 1)), "WrongBaseModel", "the round begins from another model");
-        yield return ("signature", Copy().With("stranger", ForgedExport.Flip("round.Confirm", 0, 1)), "BadSignature", "round.Confirm by p001");
+        yield return ("signature", Copy().With("stranger", isStale: false, ForgedExport.Flip("round.Confirm", 0, 1)), "BadSignature", "round.Confirm by p001");
+        yield return ("leaf", Copy().With(signer: null, isStale: true, ForgedExport.Flip("round.Confirm", 0, 1)), "ReceiptDiffers", "another leaf than blocks/000000047.cbor has");
         yield return ("inputs", WithInputs(), "WrongInputs", "the proposal names other inputs");
         yield return ("a-word-about-nothing", Copy().With(ForgedExport.Flip("round.Attest", 0, 40)), "BlockDoesNotExecute", "round.Attest");
     }
@@ -194,6 +223,19 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
             var (ledger, model) = MaskedAggregateTests.Bring(11, 12, [.. Enumerable.Range(0, 10)], -1, spoilInput: y => BitConverter.TryWriteBytes(y.AsSpan(at == 63 ? 62 : at), unchecked((short)(BitConverter.ToInt16(y, at == 63 ? 62 : at) + added))));
             yield return ($"spoilt-{name}", MaskedExportTests.Publish(ledger, MaskedExportTests.Invented(model)), fault, "the sum");
         }
+    }
+
+    // Two groups in four are spoilt, and the rule needs three; or nobody holds the update that all trust.
+    private static IEnumerable<(string, TestExport, string, string)> Groups()
+    {
+        var ledger = GroupedRoundTests.Begun(4, 12, GroupedRoundTests.Median);
+        ledger.Bring(Phase.Input, ledger.Everybody);
+        foreach (var group in ledger.Whole.Groups.Take(2).ToArray()) GroupedRoundTests.SendSpoilt(ledger, group.Everybody.First(), 72);
+        ledger.Bring(Phase.Aggregate, ledger.Everybody);
+        yield return ("too-few-groups", MaskedExportTests.Publish(ledger, MaskedExportTests.Invented(RoundAggregate.InitialModelOf(ledger.Agreement))), "CanaryMismatch", "group 1");
+        var trusting = Publish(GroupedRoundTests.TrustingExample());
+        yield return ("trusted-update", trusting.With(ForgedExport.Refuse("round.HeldMasked", 0, arguments => arguments[^18] == (byte)MaskBlobKind.Reference)), "ReferenceMissing", "no quorum holds");
+        yield return ("drawn-number", Publish(GroupedRoundTests.Example()).With(ForgedExport.Flip("draw.Reveal", 0, 1)), "WrongSecret", "a number of a draw");
     }
 
     private static TestExport Published(out MaskedLedger ledger, out RoundAggregate aggregate)
