@@ -290,6 +290,19 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         Assert.EndsWith("\nNOT VERIFIED\n  MissingFile model.safetensors\n", ForeignTool.PythonProgram(1, "verify.py", folder["run"], "--trust", folder["federation.policy"]), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void VectorsOfThePages_AreComputedByIt()
+    {
+        var lines = ForeignTool.PythonProgram(0, "vectors.py").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        foreach (var line in lines)
+        {
+            var (page, value) = (line.Split(' ', 2)[0], line.Split(' ', 2)[1]);
+            Assert.True(Tidy.Repository.Read($"docs/spec/{page}.md").Contains(value, StringComparison.Ordinal), $"docs/spec/{page}.md does not have {value}");
+        }
+
+        Assert.Equal(28, lines.Length);
+    }
+
     private static string PolicyOf(TestExport export) => TrustPolicy.Text(export.Shard.Genesis.Origin, export.Shard.Genesis.Validators);
 
     private static Dictionary<string, string> Verify(IEnumerable<(string Name, TestExport Export, string Policy)> exports)

@@ -51,10 +51,8 @@ class Model:
     @staticmethod
     def first(agreement):
         spec = Spec(agreement.spec)
-        tau = agreement.strategy[4] / MILLION if len(agreement.strategy) > 1 else 0.0
-        state = [0.0] if agreement.strategy[0] == "fedavgm" else [] if agreement.strategy[0] == "fedavg" else [0.0, tau * tau]
         carried = [0.0] if rule_of(agreement)[0] == "clipping" else []
-        return Model(spec, [spec.initial(agreement.seed), *(numpy.full(spec.length, numpy.float32(value)) for value in state + carried)])
+        return Model(spec, [spec.initial(agreement.seed), *(numpy.full(spec.length, numpy.float32(value)) for value in first_state(agreement) + carried)])
 
     def check_file(self, content):
         """model.safetensors holds the parameters under PyTorch's names (§3)."""
@@ -65,6 +63,15 @@ class Model:
         head = json.dumps(expected, separators=(",", ":")).encode()
         head += b" " * (-len(head) % 8)
         demand(content == len(head).to_bytes(8, "little") + head + parameters, "ModelFileDiffers", "model.safetensors")
+
+
+def first_state(agreement):
+    """What a strategy's vectors m and v begin with."""
+    name, *constants = agreement.strategy
+    if name in ("fedavg", "fedavgm"):
+        return [0.0] if name == "fedavgm" else []
+    tau = constants[3] / MILLION
+    return [0.0, tau * tau]
 
 
 def rule_of(agreement):
