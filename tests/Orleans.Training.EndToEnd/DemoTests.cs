@@ -37,6 +37,7 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         Assert.True(Accuracy("federated") > Accuracy("va alone"));
 
         await VerifyWithoutOrleans(folder["alone"], Path.Combine(root, "export"), policy);
+        VerifyByPython(root, Rounds);
         Assert.True(TrustPolicy.TryParse(await File.ReadAllTextAsync(policy), out var trust, out var problem), problem);
         var receipts = Directory.GetFiles(Path.Combine(root, "export", "receipts")).Order(StringComparer.Ordinal).Select(File.ReadAllText).ToArray();
         CheckReceipts(folder["receipts"], receipts, policy, trust!);
@@ -75,6 +76,7 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         Assert.InRange(spent[^1], 1.99, 2);
         Assert.Contains(lines, line => line.TryGetProperty("say", out var said) && Regex.IsMatch(said.GetString()!, $@"^one round more would come to ε = 2\.\d+ of 2: refused, OT-{(int)Rejection.BudgetExceeded} BudgetExceeded$"));
         Assert.True(lines[^1].GetProperty("verified").GetBoolean());
+        VerifyByPython(folder["demo"], 3);
     }
 
     [Fact]
@@ -90,6 +92,7 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         Assert.Equal([9, 9], lines.Where(line => line.TryGetProperty("round", out _)).Select(line => line.GetProperty("updates").GetInt32()));
         Assert.Contains(lines, line => line.TryGetProperty("say", out var said) && said.GetString()!.Contains("3 groups of 3 or more, drawn by the validators; fltrust over their means, compared with the update of org-0", StringComparison.Ordinal));
         Assert.Equal((true, 2), (lines[^1].GetProperty("verified").GetBoolean(), lines[^1].GetProperty("rounds").GetInt32()));
+        VerifyByPython(folder["demo"], 2);
         // One bit of one group's published sum, and it is no longer the sum.
         var files = new ShardFiles(folder["demo"]);
         var genesis = files.Genesis(Assert.Single(files.Shards));
@@ -105,6 +108,16 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         await verify.WaitForExitAsync();
         Assert.NotEqual(0, verify.ExitCode);
         Assert.Contains(Path.GetFileName(sum), said, StringComparison.Ordinal);
+        Assert.EndsWith($"NOT VERIFIED\n  BadBlob blobs/{Path.GetFileName(sum)}\n", ForeignTool.PythonProgram(1, "verify.py", folder["demo/export"], "--trust", folder["demo/federation.policy"]), StringComparison.Ordinal);
+    }
+
+    // Another program, in another language, adds up the same rounds.
+    private void VerifyByPython(string root, int rounds)
+    {
+        var said = ForeignTool.PythonProgram(0, "verify.py", Path.Combine(root, "export"), "--trust", Path.Combine(root, "federation.policy"));
+        output.WriteLine(said);
+        Assert.Equal(rounds, said.Split('\n').Count(line => line.EndsWith(" as on the ledger", StringComparison.Ordinal)));
+        Assert.Contains("\nVERIFIED in ", said, StringComparison.Ordinal);
     }
 
     // Each validator's own word about the model, and the same with another key, another payload, another file.

@@ -106,17 +106,17 @@ public sealed class MaskedExportTests
         Assert.Contains("OT-5223 CanaryMismatch", found.Message, StringComparison.Ordinal);
     }
 
-    private static (MaskedLedger Ledger, byte[] Model) Attempt() => MaskedAggregateTests.Bring(5, 9, [.. Enumerable.Range(1, 8)], 4);
+    internal static (MaskedLedger Ledger, byte[] Model) Attempt() => MaskedAggregateTests.Bring(5, 9, [.. Enumerable.Range(1, 8)], 4);
 
-    private static RoundAggregate Compute(MaskedLedger ledger, byte[] model)
+    internal static RoundAggregate Compute(MaskedLedger ledger, byte[] model)
     {
         Assert.Equal(MaskFault.None, MaskedAggregate.TryCompute(ledger.Whole, model, ledger.Read, out var aggregate, out _));
         return aggregate!;
     }
 
-    private static RoundAggregate Invented(byte[] model) => new([1], ChunkedBlob.Root([1]), model, Digest.Of(model), ChunkedBlob.Root(model));
+    internal static RoundAggregate Invented(byte[] model) => new([1], ChunkedBlob.Root([1]), model, Digest.Of(model), ChunkedBlob.Root(model));
 
-    private static TestExport Publish(MaskedLedger ledger, RoundAggregate aggregate)
+    internal static TestExport Publish(MaskedLedger ledger, RoundAggregate aggregate)
     {
         var agreement = ledger.Agreement.ComputeDigest();
         var proposal = new AggregateProposal(agreement, 1, ledger.Attempt, ledger.Round.InputsDigest!.Value, aggregate.SumRoot, aggregate.Model, aggregate.ModelRoot);

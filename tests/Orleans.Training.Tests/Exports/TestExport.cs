@@ -77,7 +77,15 @@ internal sealed class TestExport : IExportFiles
     public TrustPolicy Policy { get; }
 
     /// <summary>The files, to be changed at will.</summary>
-    public SortedDictionary<string, byte[]> Files { get; } = new(StringComparer.Ordinal);
+    public SortedDictionary<string, byte[]> Files { get; private set; } = new(StringComparer.Ordinal);
+
+    /// <summary>The same, with files of its own.</summary>
+    public TestExport Copy()
+    {
+        var copy = (TestExport)MemberwiseClone();
+        copy.Files = new(Files, StringComparer.Ordinal);
+        return copy;
+    }
 
     public IEnumerable<string> Names => Files.Keys;
 

@@ -6,7 +6,7 @@ namespace Orleans.Training.Tests.Foreign;
 /// <summary>Programs that are not ours, and what they say about files.</summary>
 internal static class ForeignTool
 {
-    private const string Install = "apt-get install --no-install-recommends golang-go golang-golang-x-mod-dev python3-cryptography (tests/run-tests does it when it runs as root)";
+    private const string Install = "apt-get install --no-install-recommends golang-go golang-golang-x-mod-dev python3-cryptography python3-numpy (tests/run-tests does it when it runs as root)";
     private const string GoPath = "/usr/share/gocode";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
@@ -24,11 +24,14 @@ internal static class ForeignTool
     }
 
     /// <summary>Verdicts of Python's cryptography on the files in a folder, by name.</summary>
-    public static Dictionary<string, string> Python(string folder, string source = "check.py")
+    public static Dictionary<string, string> Python(string folder, string source = "check.py") => Verdicts(PythonProgram(0, source, folder));
+
+    /// <summary>What a Python program of this folder prints. It ends with 0, or with another number that means that it has found something.</summary>
+    public static string PythonProgram(int found, string source, params string[] arguments)
     {
         // The system's own Python has the system's packages; another may be first on the path.
         Assert.True(File.Exists("/usr/bin/python3"), $"/usr/bin/python3 is missing: {Install}");
-        return Verdicts(Run("/usr/bin/python3", [Tidy.Repository.Full("tests/Orleans.Training.Tests/Foreign/" + source), folder], []));
+        return Run("/usr/bin/python3", [Tidy.Repository.Full("tests/Orleans.Training.Tests/Foreign/" + source), .. arguments], [], found);
     }
 
     /// <summary>What the SDK, or a tool of this repository's manifest, prints. It ends with 0, or with another number that means that it has found something.</summary>

@@ -13,14 +13,7 @@ import sys
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-
-class Refused(Exception):
-    pass
-
-
-def require(condition, why):
-    if not condition:
-        raise Refused(why)
+from cbor import Refused, require
 
 
 def decode(text):
@@ -142,9 +135,10 @@ def check(proof, policy):
     require(root_of(number(lines[2][6:]), size, leaf_hash, path) == root, "another root")
 
 
-for file in sorted(pathlib.Path(sys.argv[1]).glob("*.proof")):
-    try:
-        check(file.read_bytes().decode(), file.with_suffix(".policy").read_bytes().decode())
-        print(f"{file.stem} accepted")
-    except (Refused, ValueError, KeyError, IndexError) as problem:
-        print(f"{file.stem} refused: {problem}")
+if __name__ == "__main__":
+    for file in sorted(pathlib.Path(sys.argv[1]).glob("*.proof")):
+        try:
+            check(file.read_bytes().decode(), file.with_suffix(".policy").read_bytes().decode())
+            print(f"{file.stem} accepted")
+        except (Refused, ValueError, KeyError, IndexError) as problem:
+            print(f"{file.stem} refused: {problem}")

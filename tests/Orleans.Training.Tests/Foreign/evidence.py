@@ -12,52 +12,9 @@ import sys
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from cbor import Cbor, Refused, require
+
 NOTARIZE, NULLIFY, FINALIZE = 1, 2, 3
-
-
-class Refused(Exception):
-    pass
-
-
-def require(condition, why):
-    if not condition:
-        raise Refused(why)
-
-
-class Cbor:
-    """Arrays, numbers, byte strings, text and null, each in its one shortest form (RFC 8949 §4.2.1)."""
-
-    def __init__(self, content):
-        self.content, self.at = content, 0
-
-    def take(self, count):
-        require(self.at + count <= len(self.content), "cut short")
-        self.at += count
-        return self.content[self.at - count:self.at]
-
-    def item(self):
-        head = self.take(1)[0]
-        if head == 0xF6:
-            return None
-        kind, number = head >> 5, head & 31
-        if number >= 24:
-            require(number <= 27, "no number")
-            width = 1 << number - 24
-            number = int.from_bytes(self.take(width), "big")
-            require(number >= (24 if width == 1 else 1 << 4 * width), "not the shortest form")
-        if kind == 0:
-            return number
-        if kind == 1:
-            return -1 - number
-        if kind == 2:
-            return self.take(number)
-        if kind == 3:
-            try:
-                return self.take(number).decode()
-            except UnicodeDecodeError:
-                raise Refused("no text")
-        require(kind == 4 and number < 1000, "another kind of item")
-        return [self.item() for _ in range(number)]
 
 
 def signed(key, signature, message):
@@ -206,8 +163,9 @@ def check(content):
     return (check_votes if kind == 1 else check_fork)(*items[1:])
 
 
-for path in sorted(pathlib.Path(sys.argv[1]).glob("*.evidence")):
-    try:
-        print(path.stem, "proven", *(key.hex() for key in check(path.read_bytes())))
-    except (Refused, ValueError, TypeError) as why:
-        print(path.stem, f"refused: {why}")
+if __name__ == "__main__":
+    for path in sorted(pathlib.Path(sys.argv[1]).glob("*.evidence")):
+        try:
+            print(path.stem, "proven", *(key.hex() for key in check(path.read_bytes())))
+        except (Refused, ValueError, TypeError) as why:
+            print(path.stem, f"refused: {why}")

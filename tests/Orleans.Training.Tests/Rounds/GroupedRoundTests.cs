@@ -10,7 +10,7 @@ namespace Orleans.Training.Tests.Rounds;
 /// <summary>Rounds whose participants are divided: each group is an instance of FedMask, one that fails is left out, and a robust rule makes the model of the others' means.</summary>
 public sealed class GroupedRoundTests
 {
-    private static readonly GroupTerms Median = new(4, 3, new CoordinateMedian());
+    internal static readonly GroupTerms Median = new(4, 3, new CoordinateMedian());
 
     /// <summary>Four groups of three; in one of them somebody has dropped out and it is left out, in the others everybody has revealed.</summary>
     internal static MaskedLedger Example()
@@ -22,7 +22,7 @@ public sealed class GroupedRoundTests
     }
 
     // An attempt with a real initial model and random updates within the lanes.
-    private static MaskedLedger Begun(ulong seed, int count, GroupTerms groups, int minimum = 3, long noise = 0)
+    internal static MaskedLedger Begun(ulong seed, int count, GroupTerms groups, int minimum = 3, long noise = 0)
     {
         var ledger = new MaskedLedger(count, seed, minimum: minimum, activate: false, noise: noise, groups: groups);
         ledger.Follow(ledger.Agreement with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(ledger.Agreement)) });
@@ -349,7 +349,7 @@ public sealed class GroupedRoundTests
         Assert.Equal(sound, TrainingAgreement.TryParse(new MaskedLedger(13, activate: false, groups: new GroupTerms(4, 1, new FlTrust(), trusted)).Agreement.Encode(), out _));
 
     // The participant's host lies: what it commits is not what its state machine made.
-    private static void SendSpoilt(MaskedLedger ledger, int who, int at)
+    internal static void SendSpoilt(MaskedLedger ledger, int who, int at)
     {
         var y = ((CommitInput)ledger.Step(who)!).Bytes!.Value.ToArray();
         BitConverter.TryWriteBytes(y.AsSpan(at), unchecked((short)(BitConverter.ToInt16(y, at) + 1)));

@@ -1,0 +1,192 @@
+"""Verifies an exported run from docs/spec alone, with Python's cryptography and numpy and nothing of ours.
+
+    verify.py EXPORT --trust POLICY
+
+The trust policy (C2SP tlog-policy) comes from elsewhere than the export. Every block's hashes, signatures and finalization are checked, every transaction's result by its receipt under the policy; then each published round is
+computed again from what participants said on the ledger: contexts, graphs, who is in the order to unmask, the secrets that were revealed, all masks, the sum, and the model step. Prints a line for each round, and ends with 1
+and the name of what is wrong (docs/spec/errors.md). What a contract decided is taken from the leaf that a quorum has cosigned; exports that span a change of validators are refused (LaterEra).
+"""
+import argparse
+import pathlib
+import sys
+import time
+
+import numpy
+
+import cbor
+import masks
+import models
+import robust
+from contracts import REFERENCE, WEIGHT_ONE, State
+from ledger import Export, Fault, Ledger, demand, root_of, sha256
+
+
+class Round:
+    """One published round: from the ledger's words to sum and model."""
+
+    def __init__(self, attempt, genesis, export):
+        self.attempt, self.agreement, self.genesis, self.export = attempt, attempt.agreement, genesis, export
+
+    def require(self, condition, name, what):
+        demand(condition, name, f"{self.attempt.file}: {what} ({self.attempt.where()})")
+
+    def compute(self, model):
+        """Digest of the inputs, the bytes of the sum, the next model, and a few words about it."""
+        if not self.agreement.masks:
+            return self.plain(model)
+        layout = masks.Layout(self.agreement.most, self.agreement.levels, model.spec.length)
+        groups = [masks.Group(self.attempt, members, number, self.genesis, layout) for number, members in enumerate(self.divide())]
+        for group in groups:
+            group.fix()
+        standing = [group for group in groups if not group.failure]
+        if not self.agreement.groups:
+            self.require(standing, groups[0].failure, "an attempt that had failed was published")
+            return self.whole(model, standing[0])
+        return self.grouped(model, groups, standing)
+
+    def divide(self):
+        """Who is in which group (contracts.md, the draw)."""
+        everybody = [position for position in range(len(self.agreement.members)) if position != self.agreement.trusted]
+        if not self.agreement.groups:
+            return [everybody]
+        order = shuffle(len(everybody), self.agreement.draw)
+        count, start, pieces = self.agreement.groups[0], 0, []
+        for number in range(count):
+            size = len(everybody) // count + (number < len(everybody) % count)
+            pieces.append([everybody[place] for place in order[start:start + size]])
+            start += size
+        return pieces
+
+    def whole(self, model, group):
+        lanes, tail = group.sum(self.export.blob)
+        following = models.step(self.agreement, model, models.mean_of_sum(self.agreement, lanes, group.weight))
+        return group.inputs(), lanes.tobytes() + tail, following, told(group)
+
+    def grouped(self, model, groups, standing):
+        sums, said, last = {}, [], None
+        reference = self.reference(model.spec.length) if self.agreement.trusted is not None else None
+        for group in groups:
+            try:
+                self.require(not group.failure, group.failure, f"group {group.number} had failed")
+                sums[group] = group.sum(self.export.blob)
+                said.append(f"group {group.number}: {told(group)}")
+            except Fault as fault:
+                # A sum that is spoilt is left out like a group that failed; a blob that is not here is no verdict.
+                if fault.name in ("MissingBlob", "BadBlob"):
+                    raise
+                last = fault
+                said.append(f"group {group.number} left out: {fault.name}")
+        if len(sums) < self.agreement.groups[1]:
+            raise last
+        name, constants = models.rule_of(self.agreement)
+        if name == "clipping":
+            reference = model.vectors[-1].astype(numpy.int64)
+        denominator, numerators = robust.apply(name, constants, [lanes for lanes, _ in sums.values()], [len(group.survivors) for group in sums], reference)
+        carried = models.rounded(numerators, denominator) if name == "clipping" else None
+        following = models.step(self.agreement, model, models.mean_of_rule(self.agreement, numerators, denominator), carried)
+        content = sum(1 << group.number for group in sums).to_bytes(8, "little") + b"".join(lanes.tobytes() + tail for lanes, tail in sums.values())
+        named = b"".join(group.number.to_bytes(2, "big") + group.inputs() for group in standing)
+        return sha256(b"FLv1-groups\0", named, self.attempt.reference or b""), content, following, f"{name} of {len(sums)} groups; " + "; ".join(said)
+
+    def reference(self, length):
+        held = self.agreement.trusted in self.attempt.held(REFERENCE, self.genesis.quorum)
+        self.require(held, "ReferenceMissing", "no quorum holds the trusted participant's update")
+        return self.admissible(self.export.blob(self.attempt.reference), length, WEIGHT_ONE).astype(numpy.int64)
+
+    def admissible(self, content, length, weight):
+        """Lanes that may enter a sum as they are (aggregation.md §3)."""
+        self.require(len(content) == 4 * length, "WrongLength", "an update has another length")
+        lanes, agreement = numpy.frombuffer(content, "<i4"), self.agreement
+        square = robust.norm2(lanes.astype(numpy.int64))
+        norm = numpy.sqrt((float(square >> 64) * 2.0 ** 32 + float(square >> 32 & 0xFFFFFFFF)) * 2.0 ** 32 + float(square & 0xFFFFFFFF))
+        most = agreement.clip * 2.0 ** -32 * (weight * 2.0 ** -20) / (agreement.bound * 2.0 ** -32 / agreement.levels) * (1 + 2.0 ** -20) + numpy.sqrt(float(length))
+        self.require(numpy.abs(lanes.astype(numpy.int64)).max() <= agreement.levels and norm <= most, "ModelDiffers", "an update may not be added")
+        return lanes
+
+    def plain(self, model):
+        """Without masks: the updates that a quorum holds, added up."""
+        held = sorted(self.attempt.held(0, self.genesis.quorum) & self.attempt.commits.keys())
+        total, named = numpy.zeros(model.spec.length, numpy.int64), []
+        for position in held:
+            root = self.attempt.commits[position][1]
+            total += self.admissible(self.export.blob(root), model.spec.length, self.agreement.weights[position])
+            named.append([position, root])
+        weight = sum(self.agreement.weights[position] for position in held)
+        following = models.step(self.agreement, model, models.mean_of_sum(self.agreement, total, weight))
+        inputs = sha256(b"FLv1-inputs\0", cbor.write([self.agreement.digest, self.attempt.round, self.attempt.number, self.attempt.base, named]))
+        return inputs, total.astype("<i4").tobytes(), following, f"{len(held)} updates without masks"
+
+    def check(self, model):
+        """Everything again, and compared with what was published; gives the next model, and what to say about the round."""
+        self.require(model.digest == self.attempt.base, "WrongBaseModel", "the round begins from another model")
+        inputs, content, following, words = self.compute(model)
+        (named, sum_root, digest, root), verdicts = self.attempt.published
+        self.require(named == inputs, "WrongInputs", "the proposal names other inputs")
+        self.require(root_of(content) == sum_root, "ModelDiffers", "the updates give another sum")
+        self.require(following is not None and following.digest == digest and root_of(following.content) == root, "ModelDiffers", "the sum gives another model")
+        self.export.blob(sum_root)
+        self.export.blob(root)
+        done = [actor for actor, work in verdicts if work == sha256(b"FLv1-work\0", actor.encode(), b"\0", content)]
+        self.require(len(done) >= self.genesis.quorum - self.genesis.faulty, "WorkNotDone", "too few of those who attested had the sum")
+        return following, f"round {self.attempt.round} of {self.agreement.digest.hex()[:16]}: {words}; model {digest.hex()[:16]} as on the ledger"
+
+
+def told(group):
+    return f"{len(group.survivors)} of {len(group.members)} in the sum, {len(group.dropped)} dropped out, {len(group.silent)} silent"
+
+
+def shuffle(count, key):
+    """Fisher and Yates, by the keystream read as 32-bit numbers (fedmask.md §5)."""
+    numbers = iter(numpy.frombuffer(masks.keystream(key, 64 * count + 4096), "<u4").tolist())
+    order = list(range(count))
+    for last in range(count - 1, 0, -1):
+        least = (1 << 32) // (last + 1) * (last + 1)
+        place = next(number for number in numbers if number < least) % (last + 1)
+        order[last], order[place] = order[place], order[last]
+    return order
+
+
+def verify(folder, policy, say):
+    """Says a line for each round, and returns the last one."""
+    export = Export(folder)
+    ledger = Ledger(export, policy)
+    state, entries = State(ledger.genesis), 0
+    for block in ledger.blocks(lambda: dict(state.keys)):
+        for entry in block:
+            entries += 1
+            if entry.result == 0:
+                state.apply(entry)
+    current = {}
+    for attempt in state.published:
+        agreement = attempt.agreement
+        if agreement.digest not in current:
+            current[agreement.digest] = models.Model.first(agreement)
+            demand(current[agreement.digest].digest == agreement.initial, "InitialModelDiffers", f"{agreement.file}: {agreement.name}")
+        try:
+            newest, line = Round(attempt, ledger.genesis, export).check(current[agreement.digest])
+        except (KeyError, IndexError, ValueError, TypeError) as why:
+            raise Fault("ModelDiffers", f"{attempt.file}: what {attempt.where()} follows from is not on the ledger: {why!r}")
+        current[agreement.digest] = newest
+        say(line)
+    if state.published:
+        newest.check_file(export.read("model.safetensors"))
+    export.finish(ledger.genesis.seats)
+    return f"{entries} transactions with good signatures, {ledger.receipts} receipts, {len(state.published)} rounds computed again"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Verifies an exported run.")
+    parser.add_argument("export")
+    parser.add_argument("--trust", required=True, help="the trust policy, a C2SP tlog-policy from elsewhere")
+    arguments = parser.parse_args()
+    start = time.perf_counter()
+    try:
+        print(verify(arguments.export, pathlib.Path(arguments.trust).read_text(), lambda line: print(line, flush=True)))
+        print(f"VERIFIED in {time.perf_counter() - start:.1f} s")
+    except Fault as fault:
+        print(f"NOT VERIFIED\n  {fault}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
