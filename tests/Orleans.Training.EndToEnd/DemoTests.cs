@@ -56,6 +56,7 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         Assert.True(demo.ExitCode == 0, await problems);
         double Accuracy(string model) => lines.First(line => line.TryGetProperty("model", out var name) && name.GetString() == model).GetProperty("accuracy").GetDouble();
         Assert.InRange(Accuracy("federated") - Accuracy("federated without ledger"), -0.02, 0.02);
+        VerifyByPython(folder["demo"], 4);
         Assert.True(lines[^1].GetProperty("verified").GetBoolean());
         // With masks and, to compare, without: each participant has kept the variate that counts, and that of the last round.
         string[] variates = [.. Directory.GetFiles(folder["demo"], "00000*-1", SearchOption.AllDirectories).Where(path => path.Contains("variates", StringComparison.Ordinal)).Select(Path.GetFileName).Order(StringComparer.Ordinal)!];

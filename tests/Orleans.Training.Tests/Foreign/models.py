@@ -68,8 +68,8 @@ class Model:
 def first_state(agreement):
     """What a strategy's vectors m and v begin with."""
     name, *constants = agreement.strategy
-    if name in ("fedavg", "fedavgm"):
-        return [0.0] if name == "fedavgm" else []
+    if name in ("fedavg", "fedavgm", "scaffold"):
+        return [] if name == "fedavg" else [0.0]
     tau = constants[3] / MILLION
     return [0.0, tau * tau]
 
@@ -100,8 +100,24 @@ def rounded(numerators, denominator):
     return numpy.clip(nearest, -1 << 31, (1 << 31) - 1).astype(numpy.float64).astype("<f4")
 
 
+def update_length(agreement, spec):
+    """Lanes of an update: of SCAFFOLD those of a control variate stand behind those of the parameters."""
+    return spec.length * (2 if agreement.strategy[0] == "scaffold" else 1)
+
+
+def step_of_sum(agreement, model, lanes, weight):
+    """The next model from the sum of weighted updates."""
+    if agreement.strategy[0] != "scaffold":
+        return step(agreement, model, mean_of_sum(agreement, lanes, weight))
+    w, v = (vector.astype(numpy.float64) for vector in model.vectors)
+    with numpy.errstate(over="ignore", invalid="ignore"):
+        vectors = [w + agreement.strategy[1] / MILLION * mean_of_sum(agreement, lanes[:len(w)], weight), v + mean_of_sum(agreement, lanes[len(w):], sum(agreement.weights))]
+        vectors = [vector.astype("<f4") for vector in vectors]
+    return Model(model.spec, vectors) if all(numpy.isfinite(vector).all() for vector in vectors) else None
+
+
 def step(agreement, model, delta, carried=None):
-    """The next model, every vector rounded to binary32 once; None if a number in it is not finite."""
+    """The next model from a mean update, every vector rounded to binary32 once; None if a number in it is not finite."""
     name, *constants = agreement.strategy
     eta, beta1, beta2, tau = (constant / MILLION for constant in constants) if constants else (1.0, 0.0, 0.0, 0.0)
     w, *state = (vector.astype(numpy.float64) for vector in model.vectors[:len(model.vectors) - (carried is not None)])

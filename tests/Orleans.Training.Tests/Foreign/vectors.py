@@ -22,13 +22,16 @@ def aggregation():
         yield stepped([name, 37_000, beta1, beta2, tau], [0.1, -2.5, 0.001], [[1, -1_000_000, 2 ** 31 - 1], [2 ** 31 - 1, -5, 77]])
 
 
-def stepped(strategy, parameters, sums):
-    agreement = types.SimpleNamespace(strategy=strategy, bound=3 << 32, levels=536_870_911)
+    yield stepped(["scaffold", 37_000, 0, 0, 0], [0.1, -2.5, 0.001], [[1, -1_000_000, 2 ** 31 - 1, 2 ** 31 - 1, -5, 77], [2 ** 31 - 1, -5, 77, 1, -1_000_000, 2 ** 31 - 1]], [2_999_999, 1_000_000])
+
+
+def stepped(strategy, parameters, sums, weights=()):
+    agreement = types.SimpleNamespace(strategy=strategy, weights=weights, bound=3 << 32, levels=536_870_911)
     spec = types.SimpleNamespace(digest=b"")
     state = models.first_state(agreement)
     model = models.Model(spec, [numpy.array(parameters, "<f4"), *(numpy.full(len(parameters), numpy.float32(value)) for value in state)])
     for lanes in sums:
-        model = models.step(agreement, model, models.mean_of_sum(agreement, numpy.array(lanes), 2_999_999))
+        model = models.step_of_sum(agreement, model, numpy.array(lanes), 2_999_999)
     return model.content.hex()
 
 

@@ -34,7 +34,7 @@ class Round:
         """Digest of the inputs, the bytes of the sum, the next model, and a few words about it."""
         if not self.agreement.masks:
             return self.plain(model)
-        layout = masks.Layout(self.agreement.most, self.agreement.levels, model.spec.length)
+        layout = masks.Layout(self.agreement.most, self.agreement.levels, models.update_length(self.agreement, model.spec))
         groups = [masks.Group(self.attempt, members, number, self.genesis, layout) for number, members in enumerate(self.divide())]
         for group in groups:
             group.fix()
@@ -59,7 +59,7 @@ class Round:
 
     def whole(self, model, group):
         lanes, tail = group.sum(self.export.blob)
-        following = models.step(self.agreement, model, models.mean_of_sum(self.agreement, lanes, group.weight))
+        following = models.step_of_sum(self.agreement, model, lanes, group.weight)
         return group.inputs(), lanes.tobytes() + tail, following, told(group)
 
     def grouped(self, model, groups, standing):
@@ -106,13 +106,14 @@ class Round:
     def plain(self, model):
         """Without masks: the updates that a quorum holds, added up."""
         held = sorted(self.attempt.held(0, self.genesis.quorum) & self.attempt.commits.keys())
-        total, named = numpy.zeros(model.spec.length, numpy.int64), []
+        length = models.update_length(self.agreement, model.spec)
+        total, named = numpy.zeros(length, numpy.int64), []
         for position in held:
             root = self.attempt.commits[position][1]
-            total += self.admissible(self.export.blob(root), model.spec.length, self.agreement.weights[position])
+            total += self.admissible(self.export.blob(root), length, self.agreement.weights[position])
             named.append([position, root])
         weight = sum(self.agreement.weights[position] for position in held)
-        following = models.step(self.agreement, model, models.mean_of_sum(self.agreement, total, weight))
+        following = models.step_of_sum(self.agreement, model, total, weight)
         inputs = sha256(b"FLv1-inputs\0", cbor.write([self.agreement.digest, self.attempt.round, self.attempt.number, self.attempt.base, named]))
         return inputs, total.astype("<i4").tobytes(), following, f"{len(held)} updates without masks"
 
