@@ -26,7 +26,7 @@ public static class LocalTrainer
         try
         {
             using var network = Network.Create(spec, global, settings.Device);
-            var loss = Descend(network, global, data, settings, cancellationToken);
+            var loss = settings.Private is null ? Descend(network, global, data, settings, cancellationToken) : PrivateDescent.Run(network, global, data, settings, cancellationToken);
             network.Export(delta);
             for (var i = 0; i < delta.Length; i++) delta[i] -= global[i];
             return new LocalUpdate(delta, loss / data.Count, data.Count);
@@ -79,6 +79,17 @@ public static class LocalTrainer
         {
             throw Network.Failed(exception);
         }
+    }
+
+    /// <summary>Adds up the gradients of each row's loss, each cut to a norm.</summary>
+    /// <exception cref="TrainerException">Data and model do not fit, or there is no backend.</exception>
+    internal static float[] ClippedGradient(ModelSpec spec, ReadOnlySpan<float> parameters, LabelledData data, double clip)
+    {
+        RequireFit(spec, data);
+        using var network = Network.Create(spec, parameters, TrainingDevice.Cpu);
+        var sum = new float[spec.ParameterCount];
+        network.AddClipped(data, [.. Enumerable.Range(0, data.Count)], clip, sum);
+        return sum;
     }
 
     private static double Descend(Network network, ReadOnlySpan<float> global, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken)

@@ -73,6 +73,11 @@ public class AgreementTests
         var normalised = plan with { Training = plan.Training with { IsNormalised = true } };
         Assert.True(TrainingAgreement.TryParse(normalised.Encode(), out parsed));
         Assert.Equal(normalised.Training, parsed!.Training);
+        var hidden = plan with { Training = plan.Training with { RecordNoise = new(1_000_000, 1_100_000) } };
+        Assert.True(TrainingAgreement.TryParse(hidden.Encode(), out parsed));
+        Assert.Equal(hidden.Training, parsed!.Training);
+        Assert.NotEqual(plan.ComputeDigest(), hidden.ComputeDigest());
+        Assert.True(hidden.Encode().AsSpan().IndexOf((ReadOnlySpan<byte>)[0x86, 0x19, 0xc3, 0x50, 0x08, 0x03, 0x00, 0xf4, 0x82, 0x1a, 0x00, 0x0f, 0x42, 0x40, 0x1a, 0x00, 0x10, 0xc8, 0xe0]) > 0);
         // Neither has one form, the short one.
         var (with, at) = (proximal.Encode(), 0);
         while (!with.AsSpan(at).StartsWith((ReadOnlySpan<byte>)[0x85, 0x19, 0xc3, 0x50, 0x08, 0x03, 0x1a])) at++;
@@ -92,6 +97,7 @@ public class AgreementTests
             plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
             plan with { Datasets = [.. plan.Datasets.Reverse()] }, plan with { Datasets = [plan.Datasets[0], plan.Datasets[0]] }, plan with { Masks = true }, plan with { InputWindowMs = 0 },
             plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = FixedPoint.Create(10, 3) },
+            plan with { Training = plan.Training with { RecordNoise = new(0, 1) } }, plan with { Training = plan.Training with { RecordNoise = new(1, 0) } },
             plan with { Training = plan.Training with { ProximalMicro = -1 } }, plan with { Training = plan.Training with { ProximalMicro = 20_000_001 } },
             plan with { Rounds = Limits.Rounds + 1 }, plan with { Name = "a/b" }, plan with { ModelSpec = new byte[] { 0x80 } },
         ];
