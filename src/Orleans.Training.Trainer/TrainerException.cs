@@ -43,6 +43,8 @@ public enum TrainerFault
     BackendFailed = 5093,
     /// <summary>The device is not there: built without CUDA, no driver, or no GPU.</summary>
     NoDevice = 5094,
+    /// <summary>Training would cost single rows more than their owner allows, or what they have lost cannot be read.</summary>
+    RecordBudgetExceeded = 5095,
 }
 
 /// <summary>Data, a model file or a setting that the trainer cannot use; the message begins with the number.</summary>

@@ -28,6 +28,9 @@ public static class ParticipantSecrets
     /// <summary>The context of the noise of one update.</summary>
     public static string NoiseContext(Digest agreement, int round, int attempt) => $"noise/{agreement}/{round}/{attempt}";
 
+    /// <summary>The context of who is in which batch, and of the noise on single rows' gradients.</summary>
+    public static string RecordsContext(Digest agreement, int round, int attempt) => $"records/{agreement}/{round}/{attempt}";
+
     /// <summary>The context of the rounding of one update.</summary>
     public static string RoundingContext(Digest agreement, int round, int attempt) => $"rounding/{agreement}/{round}/{attempt}";
 }

@@ -6,38 +6,64 @@ namespace Orleans.Training.Protocol.Contracts;
 
 /// <summary>
 /// How each participant trains: learning rate in millionths, batch size, passes over its data, and μ in millionths, by which its loss grows with the distance from the round's model:
-/// (μ ÷ 2) ‖w − x‖² (FedProx: Li et al. 2020, eq. 2); 0 for none, and at most 1 ÷ learning rate, since a step that is pulled further goes beyond x; and whether updates are normalised by their steps (<see cref="NormalisedUpdate"/>). Three items on the wire, or five when one of the last two is used.
+/// (μ ÷ 2) ‖w − x‖² (FedProx: Li et al. 2020, eq. 2); 0 for none, and at most 1 ÷ learning rate, since a step that is pulled further goes beyond x; and whether updates are normalised by their steps (<see cref="NormalisedUpdate"/>). And how single rows are hidden, null if they are not. Three items on the wire, or five when one of the next two is used, or six with the last.
 /// </summary>
-public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs, int ProximalMicro = 0, bool IsNormalised = false)
+public sealed record TrainingTerms(long LearningRateMicro, int BatchSize, int LocalEpochs, int ProximalMicro = 0, bool IsNormalised = false, RecordNoise? RecordNoise = null)
 {
     private const long Million = 1_000_000;
 
     internal void Write(CborWriter writer)
     {
         var isPlain = ProximalMicro == 0 && !IsNormalised;
-        writer.WriteStartArray(isPlain ? 3 : 5);
+        writer.WriteStartArray(RecordNoise is not null ? 6 : isPlain ? 3 : 5);
         writer.WriteInt64(LearningRateMicro);
         writer.WriteInt32(BatchSize);
         writer.WriteInt32(LocalEpochs);
-        if (!isPlain)
+        if (!isPlain || RecordNoise is not null)
         {
             writer.WriteInt32(ProximalMicro);
             writer.WriteBoolean(IsNormalised);
         }
 
+        RecordNoise?.Write(writer);
         writer.WriteEndArray();
     }
 
     internal static TrainingTerms Read(CborReader reader)
     {
         var items = reader.ReadStartArray();
-        Wire.Require(items is 3 or 5);
+        Wire.Require(items is 3 or 5 or 6);
         var terms = new TrainingTerms(reader.ReadNumber(int.MaxValue), reader.ReadNumber(1 << 20), reader.ReadNumber(10_000));
-        if (items == 5) terms = terms with { ProximalMicro = reader.ReadNumber(1_000_000_000), IsNormalised = reader.ReadBoolean() };
-        Wire.Require(items == 3 || terms.ProximalMicro > 0 || terms.IsNormalised);
+        if (items > 3) terms = terms with { ProximalMicro = reader.ReadNumber(1_000_000_000), IsNormalised = reader.ReadBoolean() };
+        if (items == 6) terms = terms with { RecordNoise = RecordNoise.Read(reader) };
+        Wire.Require(items != 5 || terms.ProximalMicro > 0 || terms.IsNormalised);
         Wire.Require(terms.LearningRateMicro * terms.ProximalMicro <= Million * Million);
         reader.ReadEndArray();
         return terms;
+    }
+}
+
+/// <summary>
+/// How each participant hides single rows while it trains (DP-SGD: Abadi et al. 2016): the Euclidean norm that one row's gradient is cut to, and the noise on their sum in such norms, both in millionths and above 0
+/// (docs/spec/privacy.md §8).
+/// </summary>
+public sealed record RecordNoise(long ClipMicro, long MultiplierMicro)
+{
+    internal void Write(CborWriter writer)
+    {
+        writer.WriteStartArray(2);
+        writer.WriteInt64(ClipMicro);
+        writer.WriteInt64(MultiplierMicro);
+        writer.WriteEndArray();
+    }
+
+    internal static RecordNoise Read(CborReader reader)
+    {
+        reader.ReadArrayHead(2);
+        var noise = new RecordNoise(reader.ReadNumber(int.MaxValue), reader.ReadNumber(int.MaxValue));
+        Wire.Require(noise is { ClipMicro: > 0, MultiplierMicro: > 0 });
+        reader.ReadEndArray();
+        return noise;
     }
 }
 
@@ -189,7 +215,7 @@ public sealed record TrainingAgreement
             && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) && (long)sizeof(float) * spec.ParameterCount * (1 + StateVectors) <= ModelBlob.MaximumBytes - Digest.Size
             && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= LargestSum
             && Groups?.IsSound(Datasets.Count, MinParticipants) is not false
-            && (Strategy.Rule is not ServerRule.Scaffold || (Groups is null && Training is { ProximalMicro: 0, IsNormalised: false } && UpdateLength <= Limits.Parameters));
+            && (Strategy.Rule is not ServerRule.Scaffold || (Groups is null && Training is { ProximalMicro: 0, IsNormalised: false, RecordNoise: null } && UpdateLength <= Limits.Parameters));
     }
 
     private static bool ReadMasks(CborReader reader, out MaskingTerms? masking)

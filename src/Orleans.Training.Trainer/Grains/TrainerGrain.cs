@@ -81,7 +81,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         if (terms.Agreement.NoiseVariance == 0 || position == terms.Agreement.Groups?.Trusted)
         {
             LogMasked(logger, participant.Name, round.Number, update.Samples);
-            return new TrainedUpdate(lanes, TailOf(parameters, weight, update));
+            return new TrainedUpdate(lanes, terms.Agreement.Training.RecordNoise is null ? TailOf(parameters, weight, update) : MaskTail.Of(weight));
         }
 
         // Without noise nothing of the data leaves the machine: no loss, no number of right answers.
@@ -105,9 +105,12 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
 
     private async Task<LocalUpdate> Train(AgreementRecord terms, RoundRecord round, int position, TrainingStart start, CancellationToken cancellationToken)
     {
-        var data = Rows(terms.Agreement.Datasets[position].Participant, terms.Agreement.Datasets[position].Dataset);
+        var (participant, dataset) = terms.Agreement.Datasets[position];
+        var data = Rows(participant, dataset);
         var seed = BinaryPrimitives.ReadUInt64LittleEndian(terms.Agreement.Seed.ToArray());
         var training = new TrainingSettings(terms.Agreement.Training.LocalEpochs, terms.Agreement.Training.BatchSize, terms.Agreement.Training.LearningRateMicro / 1e6f, SeededRandom.Derive(seed, round.Number, position), settings.Device, terms.Agreement.Training.ProximalMicro / 1e6f);
+        if (terms.Agreement.Training.RecordNoise is { } noise) training = training with { Private = new(noise.ClipMicro / 1e6, noise.MultiplierMicro / 1e6, await Derive(participant, ParticipantSecrets.RecordsContext(round.Agreement, round.Number, round.Attempt))) };
+        LocalDataset.Find(settings.Root, participant, dataset).Charge(settings.Root, participant, $"{round.Agreement}/{round.Number}/{round.Attempt}", training, data.Count);
         var update = await pool.Run(stop => LocalTrainer.Train(SpecOf(terms), start.Parameters, start.Control?.Drift, data, training, stop), cancellationToken);
         return start.Finish(update);
     }

@@ -25,13 +25,14 @@ public static class LocalTrainer
     public static LocalUpdate Train(ModelSpec spec, ReadOnlySpan<float> global, ReadOnlySpan<float> drift, LabelledData data, TrainingSettings settings, CancellationToken cancellationToken = default)
     {
         settings.Validate();
+        if (settings.Private is not null && !drift.IsEmpty) throw new TrainerException(TrainerFault.BadSetting, "control variates do not go with noise on single rows");
         RequireFit(spec, data);
         var delta = new float[spec.ParameterCount];
         try
         {
             using var network = Network.Create(spec, global, settings.Device);
-            var correct = (int)Math.Round(Scoring.Of(spec, Outputs(network, spec, data, cancellationToken), data.Labels).Accuracy * data.Count);
-            var loss = Descend(network, global, drift, data, settings, cancellationToken);
+            var correct = settings.Private is null ? (int)Math.Round(Scoring.Of(spec, Outputs(network, spec, data, cancellationToken), data.Labels).Accuracy * data.Count) : 0;
+            var loss = settings.Private is null ? Descend(network, global, drift, data, settings, cancellationToken) : PrivateDescent.Run(network, global, data, settings, cancellationToken);
             network.Export(delta);
             for (var i = 0; i < delta.Length; i++) delta[i] -= global[i];
             return new LocalUpdate(delta, loss / data.Count, data.Count, correct);
@@ -74,6 +75,17 @@ public static class LocalTrainer
         {
             throw Network.Failed(exception);
         }
+    }
+
+    /// <summary>Adds up the gradients of each row's loss, each cut to a norm.</summary>
+    /// <exception cref="TrainerException">Data and model do not fit, or there is no backend.</exception>
+    internal static float[] ClippedGradient(ModelSpec spec, ReadOnlySpan<float> parameters, LabelledData data, double clip)
+    {
+        RequireFit(spec, data);
+        using var network = Network.Create(spec, parameters, TrainingDevice.Cpu);
+        var sum = new float[spec.ParameterCount];
+        network.AddClipped(data, [.. Enumerable.Range(0, data.Count)], clip, sum);
+        return sum;
     }
 
     private static float[] Outputs(Network network, ModelSpec spec, LabelledData data, CancellationToken cancellationToken)

@@ -39,6 +39,12 @@ internal abstract class Network : IDisposable
     /// <param name="drift">u, flat; empty for none.</param>
     public abstract float Step(LabelledData data, ReadOnlySpan<int> rows, float learningRate, float proximal, ReadOnlySpan<float> origin, ReadOnlySpan<float> drift);
 
+    /// <summary>Adds the gradients of the rows' losses, each cut to a norm, and returns the sum of their losses.</summary>
+    public abstract double AddClipped(LabelledData data, ReadOnlySpan<int> rows, double clip, Span<float> sum);
+
+    /// <summary>One step w ← w − η (g + μ (w − x)) with a flat gradient g that is given.</summary>
+    public abstract void Descend(ReadOnlySpan<float> gradient, float learningRate, float proximal, ReadOnlySpan<float> origin);
+
     /// <summary>The outputs for these rows, before sigmoid or softmax.</summary>
     public abstract void Forward(LabelledData data, ReadOnlySpan<int> rows, Span<float> outputs);
 

@@ -11,7 +11,7 @@ namespace Orleans.Training.Trainer;
 /// A model in libtorch. Rules of this file: one scope per step, so that native memory stays flat; no operation that takes a C# number
 /// (TorchSharp's Scalar can be collected during the native call); no await; parameters move as spans, and the step is ours.
 /// </summary>
-internal sealed class TorchNetwork : Network
+internal sealed partial class TorchNetwork : Network
 {
     private static readonly Lazy<bool> Runtime = new(() =>
     {
@@ -143,7 +143,7 @@ internal sealed class TorchNetwork : Network
         return inputs.to(_device);
     }
 
-    private Tensor Output(Tensor input)
+    private Tensor Output(Tensor input, List<Activation>? activations = null)
     {
         var (value, next) = (input, 0);
         for (var i = 0; i < _spec.Layers.Count; i++)
@@ -156,29 +156,32 @@ internal sealed class TorchNetwork : Network
             }
 
             var (weight, bias) = (_parameters[next], _parameters[next + 1]);
-            next += 2;
+            if (layer.Kind is LayerKind.Linear && value.dim() > 2) value = value.flatten(1);
+            var before = value;
             if (layer.Kind is LayerKind.Convolution) value = nn.functional.conv2d(value, weight, bias, padding: [layer.Padding, layer.Padding]);
-            else value = nn.functional.linear(value.dim() > 2 ? value.flatten(1) : value, weight, bias);
+            else value = nn.functional.linear(value, weight, bias);
+            activations?.Add(new(layer, next, before, value));
+            next += 2;
             if (i < _spec.Layers.Count - 1) value = value.relu();
         }
 
         return value;
     }
 
-    private Tensor Loss(Tensor output, ReadOnlySpan<int> labels, ReadOnlySpan<int> rows)
+    private Tensor Loss(Tensor output, ReadOnlySpan<int> labels, ReadOnlySpan<int> rows, nn.Reduction reduction = nn.Reduction.Mean)
     {
         if (_spec.Loss is ModelLoss.BinaryCrossEntropy)
         {
             var targets = empty([rows.Length, 1], float32);
             var values = Floats(targets);
             for (var i = 0; i < rows.Length; i++) values[i] = labels[rows[i]];
-            return nn.functional.binary_cross_entropy_with_logits(output, targets.to(_device));
+            return nn.functional.binary_cross_entropy_with_logits(output, targets.to(_device), reduction: reduction);
         }
 
         var classes = empty([rows.Length], int64);
         var indices = MemoryMarshal.Cast<byte, long>(classes.bytes);
         for (var i = 0; i < rows.Length; i++) indices[i] = labels[rows[i]];
-        return nn.functional.cross_entropy(output, classes.to(_device));
+        return nn.functional.cross_entropy(output, classes.to(_device), reduction: reduction);
     }
 
     private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);

@@ -76,6 +76,11 @@ public class AgreementTests
         var controlled = plan with { Strategy = new(ServerRule.Scaffold, 500_000) };
         Assert.True(TrainingAgreement.TryParse(controlled.Encode(), out parsed));
         Assert.Equal((controlled.Strategy, 2 * plan.UpdateLength), (parsed!.Strategy, parsed.UpdateLength));
+        var hidden = plan with { Training = plan.Training with { RecordNoise = new(1_000_000, 1_100_000) } };
+        Assert.True(TrainingAgreement.TryParse(hidden.Encode(), out parsed));
+        Assert.Equal(hidden.Training, parsed!.Training);
+        Assert.NotEqual(plan.ComputeDigest(), hidden.ComputeDigest());
+        Assert.True(hidden.Encode().AsSpan().IndexOf((ReadOnlySpan<byte>)[0x86, 0x19, 0xc3, 0x50, 0x08, 0x03, 0x00, 0xf4, 0x82, 0x1a, 0x00, 0x0f, 0x42, 0x40, 0x1a, 0x00, 0x10, 0xc8, 0xe0]) > 0);
         // Neither has one form, the short one.
         var (with, at) = (proximal.Encode(), 0);
         while (!with.AsSpan(at).StartsWith((ReadOnlySpan<byte>)[0x85, 0x19, 0xc3, 0x50, 0x08, 0x03, 0x1a])) at++;
@@ -94,9 +99,11 @@ public class AgreementTests
             plan with { Strategy = new(ServerRule.FedYogi, DecayMicro: 1_000_000, AdaptivityMicro: 1) }, plan with { Strategy = new(ServerRule.FedAdam, 1_000_000_001, AdaptivityMicro: 1) },
             plan with { Strategy = new(ServerRule.Scaffold, MomentumMicro: 1) }, plan with { Strategy = new(ServerRule.Scaffold, AdaptivityMicro: 1) }, plan with { Strategy = new(ServerRule.Scaffold, 0) },
             plan with { Strategy = new(ServerRule.Scaffold), Training = plan.Training with { ProximalMicro = 1 } }, plan with { Strategy = new(ServerRule.Scaffold), Training = plan.Training with { IsNormalised = true } },
+            plan with { Strategy = new(ServerRule.Scaffold), Training = plan.Training with { RecordNoise = new(1, 1) } },
             plan with { Rounds = 0 }, plan with { MinParticipants = 5 }, plan with { MinParticipants = 0 }, plan with { Datasets = [] },
             plan with { Datasets = [.. plan.Datasets.Reverse()] }, plan with { Datasets = [plan.Datasets[0], plan.Datasets[0]] }, plan with { Masks = true }, plan with { InputWindowMs = 0 },
             plan with { AggregateWindowMs = 0 }, plan with { Training = plan.Training with { BatchSize = 0 } }, plan with { FixedPoint = FixedPoint.Create(10, 3) },
+            plan with { Training = plan.Training with { RecordNoise = new(0, 1) } }, plan with { Training = plan.Training with { RecordNoise = new(1, 0) } },
             plan with { Training = plan.Training with { ProximalMicro = -1 } }, plan with { Training = plan.Training with { ProximalMicro = 20_000_001 } },
             plan with { Rounds = Limits.Rounds + 1 }, plan with { Name = "a/b" }, plan with { ModelSpec = new byte[] { 0x80 } },
         ];

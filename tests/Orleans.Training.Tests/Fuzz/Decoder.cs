@@ -103,7 +103,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
         var agreement = Transactions.Select(transaction => transaction.Payload).First(payload => payload is { Contract: "agreement", Method: "Propose" });
         ContractCalls.TryRead("agreement", "Propose", agreement.Arguments, out var propose);
-        yield return new("TrainingAgreement", [((ProposeAgreement)propose!).Agreement.Encode(), Masked.Agreement.Encode(), Noisy.Agreement.Encode(), Grouped.Agreement.Encode(), Trusting.Agreement.Encode()], bytes => TrainingAgreement.TryParse(bytes, out var read) ? read!.Encode() : null);
+        yield return new("TrainingAgreement", [((ProposeAgreement)propose!).Agreement.Encode(), (Masked.Agreement with { Training = Masked.Agreement.Training with { RecordNoise = new(1_000_000, 1_100_000) } }).Encode(), Masked.Agreement.Encode(), Noisy.Agreement.Encode(), Grouped.Agreement.Encode(), Trusting.Agreement.Encode()], bytes => TrainingAgreement.TryParse(bytes, out var read) ? read!.Encode() : null);
         yield return Cbor("Policy", 128, Policy.Read, (writer, value) => value.Write(writer), Protocol.Contracts.Policy.Open, new Policy(3, 5, 3, 2_000_000_000_000, true));
         yield return Cbor<RobustRule>("RobustRule", 64, RobustRule.Read, (writer, value) => value.Write(writer), new CoordinateMedian(), new CentredClipping(4000, 3), new MultiKrum(1, 2));
         yield return Cbor("FixedPoint", 128, FixedPoint.Read, (writer, value) => value.Write(writer), FixedPoint.Create(1, 4), FixedPoint.Create(10, 1000));
