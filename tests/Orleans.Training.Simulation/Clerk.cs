@@ -9,6 +9,8 @@ namespace Orleans.Training.Simulation;
 /// <summary>What a host on the real ledger does beside the core: it cosigns, takes snapshots and attests them, shows the ledger proofs of faults, joins at a snapshot and fetches its past. What is decided, real code decides.</summary>
 internal sealed class Clerk
 {
+    // The chains of seeds are short.
+    private const ulong FarBehind = 6;
     private const long AskAgainMs = 60_000, AnswerPatienceMs = 2_000, SayAgainMs = 5_000;
 
     private readonly World _world;
@@ -46,11 +48,11 @@ internal sealed class Clerk
     private bool IsOnTheWay => _fetching || (_awaitingSinceMs is { } since && _world.ElapsedMs - since < AnswerPatienceMs);
 
     /// <summary>A start, before the journal is replayed: the chain is what was kept.</summary>
-    public void Open(ExecutedBlock? joined, IEnumerable<(ExecutedBlock Executed, Certificate Final)> known)
+    public void Open(FinalBlocks kept)
     {
-        _chain = joined is null ? new CommittedChain(_ledger.First) : CommittedChain.After(joined);
-        foreach (var (executed, final) in known) _chain.Append(executed, final);
-        _past = joined is null ? null : new PastRun(_ledger.Genesis, new CommittedChain(_ledger.First), _target!);
+        _chain = kept.Root is { } root ? CommittedChain.After(root) : new CommittedChain(_ledger.First);
+        foreach (var (executed, final) in kept.Known) _chain.Append(executed, final);
+        _past = kept.Root is null ? null : new PastRun(_ledger.Genesis, new CommittedChain(_ledger.First), _target!);
         _filled.Clear();
         _asked.Clear();
         (_newest, _awaitingSinceMs, _fetching, _question) = (null, null, false, null);
@@ -105,7 +107,7 @@ internal sealed class Clerk
             case BlocksMessage blocks when _question is { } question && question.Node == from && blocks.Blocks is [var first, ..] && first.Header.Height == question.From:
                 TakePast(blocks);
                 return true;
-            case StatusMessage or EraProof when MayJoin && !IsOnTheWay && SnapshotJoining.IsFarAhead(message, (ulong)_host.Height) && _world.ElapsedMs - _asked.GetValueOrDefault(from, -AskAgainMs) >= AskAgainMs:
+            case StatusMessage or EraProof when MayJoin && !IsOnTheWay && SnapshotJoining.IsFarAhead(message, (ulong)_host.Height, FarBehind) && _world.ElapsedMs - _asked.GetValueOrDefault(from, -AskAgainMs) >= AskAgainMs:
                 _awaitingSinceMs = _asked[from] = _world.ElapsedMs;
                 _world.Send(_host, from, new GetSnapshot(_host.Setup.Validators.Era, (ulong)_host.Height));
                 return true;
@@ -168,7 +170,7 @@ internal sealed class Clerk
         {
             if (_question is not null) _past.Forget();
             var question = _past.Question;
-            _question = (World.NodeOf(_world.Chance.Pick(_host.Setup.Validators.Seats)), question.Above + 1);
+            _question = (SimulatedSeat.NodeOf(_world.Chance.Pick(_host.Setup.Validators.Seats)), question.Above + 1);
             _world.Send(_host, _question.Value.Node, question);
         }
 
@@ -186,13 +188,13 @@ internal sealed class Clerk
     // What finalizes the last of the past is in the next block.
     private void Complete()
     {
-        if (_host.Finals is not [var final, ..]) return;
+        if (_host.Final.Known is not [(_, var final), ..]) return;
         var past = _past!.Finish();
         var finals = new Certificate[_filled.Count];
         for (var i = finals.Length - 1; i >= 0; i--) finals[i] = final = past[i + 1].Finalization ?? final;
         _chain.Complete(past);
         _past = null;
-        _host.Complete([.. _filled.Zip(finals)]);
+        _host.Final.Complete(_filled.Zip(finals));
         _world.Watch!.Filled++;
     }
 
@@ -220,7 +222,7 @@ internal sealed class Clerk
     {
         for (var seat = 0; seat < _host.Setup.Validators.Count; seat++)
         {
-            if (seat != _host.Seat) _world.Send(_host, World.NodeOf(_host.Setup.Validators.Seats[seat]), line);
+            if (seat != _host.Seat) _world.Send(_host, SimulatedSeat.NodeOf(_host.Setup.Validators.Seats[seat]), line);
         }
     }
 

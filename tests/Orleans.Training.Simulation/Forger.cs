@@ -28,6 +28,7 @@ internal sealed class Forger
         switch (message)
         {
             case GetSnapshot ask: Answer(from, ask); break;
+            case StatusMessage { WantsReply: true } status: _world.Send(Node, from, new StatusMessage(status.Era, status.View, status.FinalView, status.FinalHeight + 100, [], false)); break;
             case VoteMessage { Vote: { Vote.Kind: VoteKind.Notarize } vote } when !_world.IsStable && _world.Chance.Percent(2): Accuse(vote); break;
         }
     }
@@ -46,7 +47,7 @@ internal sealed class Forger
     {
         _world.After(_world.Chance.Between(20_000, 200_000), KeepAttesting);
         var head = _world.Watch?.Tip;
-        for (; head is not null && _looked < head.Block.Header.Height; )
+        while (head is not null && _looked < head.Block.Header.Height)
         {
             var executed = _world.Watch!.At(++_looked);
             if (!Snapshot.IsDue(executed, LedgerShard.Interval)) continue;

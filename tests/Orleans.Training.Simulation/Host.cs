@@ -17,12 +17,6 @@ internal sealed class Host
     private Journal _journal;
     private long _owner;
     private readonly Queue<ConsensusInput> _inbox = new();
-    private List<Certificate> _finals = [];
-    private List<Block> _committed = [];
-    private List<ExecutedBlock> _states = [];
-    // Where it has joined; of what lies at and below the height of _base it has nothing.
-    private ExecutedBlock? _joined;
-    private int _base;
     private readonly long _clockSkewMs;
     private readonly int _timerSkewPercent;
     private ConsensusCore _core;
@@ -66,13 +60,10 @@ internal sealed class Host
     public ConsensusSetup Setup => _core.Setup;
     public ConsensusCore Core => _core;
     public long ClockMs => _world.NowMs + _clockSkewMs;
-    public int Height => _base + _committed.Count;
+    public int Height => Final.Height;
     /// <summary>What it does beside the core on the real ledger.</summary>
     public Clerk? Clerk { get; }
-    /// <summary>For each committed block what finalizes it or a descendant.</summary>
-    public IReadOnlyList<Certificate> Finals => _finals;
-    /// <summary>Final blocks, from height 1.</summary>
-    public IReadOnlyList<Block> Committed => _committed;
+    public FinalBlocks Final { get; } = new();
 
     public void Start()
     {
@@ -92,17 +83,15 @@ internal sealed class Host
             return;
         }
 
-        var before = _committed.ToList();
+        var before = Final.Blocks.ToList();
         if (!FromSnapshot(opening.Records))
         {
             Forget(0);
             _core = ConsensusCore.Restore(_first with { Seat = SeatIn(_world.Validators) }, opening.Records, Commit);
         }
 
-        for (var i = 0; i < before.Count && IsHonest; i++)
-        {
-            if (i >= _committed.Count || _committed[i].Digest != before[i].Digest) throw new InvariantException($"I5: node {Node} lost height {i + 1} in a crash");
-        }
+        var lost = before.Zip(Final.Blocks).TakeWhile(pair => pair.First.Digest == pair.Second.Digest).Count();
+        if (lost < before.Count && IsHonest) throw new InvariantException($"I5: node {Node} lost height {before[lost].Header.Height} in a crash");
 
         IsUp = true;
         _busy = false;
@@ -115,26 +104,22 @@ internal sealed class Host
     // Every other life begins at the state after one of its final blocks, if the journal still holds that as final, with what of the journal is needed then.
     private bool FromSnapshot(IEnumerable<JournalRecord> records)
     {
-        if (((_life + Node) % 2 == 0 || _states.Count == 0) && _joined is null) return false;
-        var state = _states.Count == 0 ? _joined! : _states[(_life * 31 + Node) % _states.Count];
-        if (_joined is not null && (state.Seals is not null || state.Block.Header.Height < _joined.Block.Header.Height)) state = _joined;
+        if (Final.Joined is null && (_life + Node) % 2 == 0 || Final.Beginning(_life * 31 + Node) is not { } state) return false;
         var tail = new JournalTail(state.Block);
         tail.Add(records);
         if (state.Seals is not null || !tail.Reached) return false;
         EraLink[] past = [.. Setup.Past.Where(link => link.Era < state.Block.Header.Era)];
         var validators = past.Length == 0 ? _first.Validators : past[^1].Next;
-        Forget((int)state.Block.Header.Height - _base);
+        Forget((int)state.Block.Header.Height);
         _world.FromSnapshots++;
         _core = ConsensusCore.Restore(_first with { Genesis = state, Validators = validators, Seat = SeatIn(validators), Past = past }, tail.Records, Commit);
         return true;
     }
 
-    private void Forget(int from)
+    private void Forget(int height)
     {
-        _committed.RemoveRange(from, _committed.Count - from);
-        _finals.RemoveRange(from, _finals.Count - from);
-        _states.RemoveRange(from, _states.Count - from);
-        Clerk?.Open(_base > 0 ? _joined : null, _states.Zip(_finals));
+        Final.Forget(height);
+        Clerk?.Open(Final);
     }
 
     /// <summary>Goes on from a snapshot, once the journal says so.</summary>
@@ -147,23 +132,12 @@ internal sealed class Host
         }
 
         if (Seat >= 0 || DiesHere() || !_journal.Append(_owner, [new JournalRecord(JournalRecordKind.Joined, offer.Encode())]) || !_journal.Sync(_owner, _journal.Written)) return;
-        var known = _states;
-        (_joined, _base) = (executed, (int)executed.Block.Header.Height);
-        (_committed, _states, _finals) = ([], [], []);
+        var past = Final.LeapTo(executed);
         _first = _first with { Machine = _world.Ledger!.NewMachine() };
         _core = _core.From(SnapshotJoining.SetupAt(_core.Setup, executed, offer, SeatIn) with { Machine = _first.Machine });
-        _world.Trace($"node {Node} joins at height {_base}");
-        Clerk!.Joined(offer, executed, known);
+        _world.Trace($"node {Node} joins at height {Height}");
+        Clerk!.Joined(offer, executed, past);
         Give(new Started(ClockMs));
-    }
-
-    /// <summary>The past is here.</summary>
-    public void Complete(IReadOnlyList<(ExecutedBlock Executed, Certificate Final)> past)
-    {
-        _base = 0;
-        _committed.InsertRange(0, past.Select(block => block.Executed.Block));
-        _states.InsertRange(0, past.Select(block => block.Executed));
-        _finals.InsertRange(0, past.Select(block => block.Final));
     }
 
     public void Crash()
@@ -236,7 +210,7 @@ internal sealed class Host
 
     public int PeerOf(int node) => Setup.Validators.SeatOf(_world.Entry(node, 0).TransactionKey.Id) is >= 0 and var seat ? seat : Setup.Validators.Count + node;
 
-    private int NodeOf(int peer) => peer < Setup.Validators.Count ? World.NodeOf(Setup.Validators.Seats[peer]) : peer - Setup.Validators.Count;
+    private int NodeOf(int peer) => peer < Setup.Validators.Count ? SimulatedSeat.NodeOf(Setup.Validators.Seats[peer]) : peer - Setup.Validators.Count;
 
     private void Give(ConsensusInput input)
     {
@@ -313,7 +287,7 @@ internal sealed class Host
                     Clerk?.Cosign();
                     break;
                 case EraEnded: Succeed(); break;
-                case ServeBlocks serve: Serve(serve); break;
+                case ServeBlocks serve when Final.From(serve.FirstHeight) is { } blocks: _world.Send(this, NodeOf(serve.To), blocks); break;
                 // The newer activation has voted; this one just ends.
                 case GuardLost when _owner != _journal.Owner: Fence(); break;
                 case GuardLost when !IsHonest: _world.GuardsLost++; break;
@@ -380,28 +354,14 @@ internal sealed class Host
     {
         var block = committed.Executed.Block;
         if ((int)block.Header.Height != Height + 1) throw new InvariantException($"I5: node {Node} commits height {block.Header.Height} after {Height}");
-        _committed.Add(block);
-        _states.Add(committed.Executed);
-        _finals.Add(committed.Finalization);
+        Final.Add(committed);
         Clerk?.Append(committed.Executed, committed.Finalization);
         _world.Commits++;
         _world.Trace($"node {Node} commits height {block.Header.Height} {block.Digest.ToString()[..8]} with {block.Transactions.Count}");
         if (!IsHonest || _world.IsOverBudget) return;
         _world.Witness.Certified(committed.Finalization);
         _world.Witness.Committed(Node, committed.Executed, committed.Finalization, _world.NowMs + _world.Profile.ClockSkewMs);
-        if (_joined is not null) _world.Watch!.Same(Node, committed.Executed);
-    }
-
-    // What a real host does from its store: final blocks upwards, as many as fit, with a finalization of the last.
-    private void Serve(ServeBlocks serve)
-    {
-        var first = (int)serve.FirstHeight - 1 - _base;
-        if (first < 0) return;
-        var last = Math.Min(first + 8, _committed.Count) - 1;
-        while (last >= first && _finals[last].Digest != _committed[last].Digest && last + 1 < _committed.Count) last++;
-        var sealing = _committed.FindIndex(first, block => block.IsSealing);
-        if (sealing >= 0) last = Math.Min(last, sealing);
-        if (last >= first) _world.Send(this, NodeOf(serve.To), new BlocksMessage(_finals[last], [.. _committed[first..(last + 1)]]));
+        if (Final.Joined is not null) _world.Watch!.Same(Node, committed.Executed);
     }
 
     public Action WhileAlive(Action action)

@@ -44,7 +44,7 @@ internal sealed class LedgerShard
     /// <summary>A machine that remembers nothing: for those whose state may be another one.</summary>
     public LedgerMachine NewMachine() => new(Genesis, _verified.Verify) { Rules = _rules };
 
-    public static Validator Entry(int node) => new(ParticipantId.Parse($"validator-{node}"), Signer(node, KeyRole.Transaction).PublicKey, Signer(node, KeyRole.Vote).PublicKey, Signer(node, KeyRole.Cosign).PublicKey, Signer(node, KeyRole.Log).PublicKey);
+    public static Validator Entry(int node) => new(SimulatedSeat.NameOf(node), Signer(node, KeyRole.Transaction).PublicKey, Signer(node, KeyRole.Vote).PublicKey, Signer(node, KeyRole.Cosign).PublicKey, Signer(node, KeyRole.Log).PublicKey);
 
     public CheckpointKeeper Keeper(int node, ConsensusSetup setup, Grains.History.CommittedChain chain) => new(Genesis, setup.Validators, setup.Seat, Signer(node, KeyRole.Log), Signer(node, KeyRole.Cosign), chain);
 

@@ -54,7 +54,7 @@ internal sealed class LedgerWitness(World world)
 
         foreach (var record in LedgerState.Of(executed).Events.SelectMany(events => events).Select(item => item.Record).OfType<ConvictionRecord>())
         {
-            var node = World.NodeOf(record.Organisation);
+            var node = SimulatedSeat.NodeOf(record.Organisation);
             if (!world.MayLie(node)) throw new InvariantException($"I19: honest node {node} is convicted at height {executed.Block.Header.Height}");
             _convicted.Add(node);
         }
@@ -80,5 +80,5 @@ internal sealed class LedgerWitness(World world)
         if (!executed.Block.IsSealing && Snapshots.NameOf(executed) != Snapshots.NameOf(_states[height])) throw new InvariantException($"I20: node {node} has another state after height {height}");
     }
 
-    private static IEnumerable<int> Voters(ValidatorSet set) => set.Seats.Where(seat => seat.VoteKey is not null).Select(World.NodeOf);
+    private static IEnumerable<int> Voters(ValidatorSet set) => set.Seats.Where(seat => seat.VoteKey is not null).Select(SimulatedSeat.NodeOf);
 }

@@ -64,7 +64,7 @@ internal sealed class Profile
             Changes = 0;
             Behaviours = new Behaviour[Seats];
             var liars = chance.Percent(85) ? (Seats - 1) / 3 : 0;
-            for (var i = 0; i < liars; i++) Behaviours[chance.Below(Seats)] = chance.Pick([Behaviour.Liar, Behaviour.Twins, Behaviour.Forger, Behaviour.Forger]);
+            for (var i = 0; i < liars; i++) Behaviours[chance.Below(Seats)] = chance.Pick([Behaviour.Liar, Behaviour.Twins, Behaviour.Forger, Behaviour.Forger, Behaviour.Forger]);
             Transactions = 90 + chance.Below(40);
             Newcomers = 1 + chance.Below(2);
         }

@@ -12,7 +12,6 @@ internal sealed class World
     private const long LivenessBoundMs = 120_000;
     private const long QuietMs = 5_000;
     private const int CodecSample = 97;
-    private static readonly byte[][] SeatSignatures = [.. Enumerable.Range(0, Limits.Validators).Select(seat => Enumerable.Repeat((byte)(seat + 1), Signatures.Size).ToArray())];
 
     private readonly PriorityQueue<Action, (long At, long Order)> _events = new();
     private readonly List<Host> _hosts = [];
@@ -39,7 +38,7 @@ internal sealed class World
         _plan = PlannedChange.Draw(Chance, Profile);
         Nodes = Profile.Seats + _plan.Count + Profile.Newcomers;
         _side = new int[Nodes];
-        Validators = new ValidatorSet(1, [.. Enumerable.Range(0, Profile.Seats).Select(node => onLedger ? LedgerShard.Entry(node) : Entry(node, 0))]);
+        Validators = new ValidatorSet(1, [.. Enumerable.Range(0, Profile.Seats).Select(node => onLedger ? LedgerShard.Entry(node) : SimulatedSeat.Entry(node, 0))]);
         if (onLedger)
         {
             Ledger = new LedgerShard(Validators, EpochMs, mutant.Contracts ?? LedgerRules.Correct);
@@ -92,7 +91,7 @@ internal sealed class World
     /// <summary>A node's disk has lost what was said to be durable: from now on it may contradict itself.</summary>
     public void Forgot(int node) => _forgotten.Add(node);
 
-    public ReadOnlyMemory<byte> Sign(int node, int seat, Vote vote) => Ledger?.Sign(node, vote) ?? SeatSignatures[seat];
+    public ReadOnlyMemory<byte> Sign(int node, int seat, Vote vote) => Ledger?.Sign(node, vote) ?? SimulatedSeat.SignatureOf(seat);
 
     public ConsensusSetup Setup(Func<ValidatorSet, int> seatIn, ConsensusRules rules) => new()
     {
@@ -375,25 +374,8 @@ internal sealed class World
         return parsed;
     }
 
-    /// <summary>The entry of a node in a validator set; a version has another vote key and the same others.</summary>
-    public Validator Entry(int node, int version) => Ledger is not null ? LedgerShard.Entry(node) : Entries.GetOrAdd((node, version), static name =>
-    {
-        PublicKey Key(int role)
-        {
-            byte[] bytes = [.. Enumerable.Repeat((byte)(name.Node * 4 + role), 31), (byte)(role == 1 ? name.Version : 0)];
-            _ = PublicKey.TryCreate(SignatureAlgorithm.Ed25519, bytes, out var key);
-            return key!;
-        }
-
-        return new Validator(ParticipantId.Parse($"validator-{name.Node}"), Key(0), Key(1), Key(2), Key(3));
-    });
-
-    /// <summary>The node whose entry this is.</summary>
-    public static int NodeOf(Validator entry) => NodeOf(entry.Organisation);
-
-    public static int NodeOf(ParticipantId organisation) => int.Parse(organisation.Name.AsSpan("validator-".Length), System.Globalization.CultureInfo.InvariantCulture);
-
-    private static readonly System.Collections.Concurrent.ConcurrentDictionary<(int Node, int Version), Validator> Entries = [];
+    /// <summary>The entry of a node in a validator set; a version has another vote key and the same others. On the real ledger there is one version.</summary>
+    public Validator Entry(int node, int version) => Ledger is null ? SimulatedSeat.Entry(node, version) : LedgerShard.Entry(node);
 
     /// <summary>Nodes that somebody has proven to lie.</summary>
     public int Convicted => _convicted.Count;

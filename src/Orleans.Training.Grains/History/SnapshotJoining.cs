@@ -9,11 +9,11 @@ namespace Orleans.Training.Grains.History;
 /// <summary>What is decided when somebody joins at a snapshot (docs/spec/consensus.md §8.1), without clock, disk or network: hosts and the simulator decide by it.</summary>
 internal static class SnapshotJoining
 {
-    // Blocks that somebody must be behind before he asks for a snapshot.
-    private const ulong FarBehind = 32;
+    /// <summary>Blocks that somebody must be behind before he asks for a snapshot.</summary>
+    public const ulong FarBehind = 32;
 
     /// <summary>Whether a message says that its sender is so far ahead of a height that a snapshot is worth asking for. Who hears that its era is over is not told how far the others are.</summary>
-    public static bool IsFarAhead(ConsensusMessage message, ulong height) => message is EraProof || (message is StatusMessage status && status.FinalHeight > height + FarBehind);
+    public static bool IsFarAhead(ConsensusMessage message, ulong height, ulong blocks = FarBehind) => message is EraProof || (message is StatusMessage status && status.FinalHeight > height + blocks);
 
     /// <summary>The way to the newest attested snapshot for somebody who believes in the validators of an era; null when there is none above a height, or it cannot be shown.</summary>
     /// <param name="ask">What was asked.</param>
