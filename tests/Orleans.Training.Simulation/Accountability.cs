@@ -34,7 +34,7 @@ internal sealed record Accountability(bool Forked, int Needed, ForkProof? Proof)
         return verdict;
     }
 
-    private static bool AreForked(Host one, Host other) => one.Committed.Zip(other.Committed).Any(pair => pair.First.Digest != pair.Second.Digest);
+    private static bool AreForked(Host one, Host other) => one.Final.Blocks.Zip(other.Final.Blocks).Any(pair => pair.First.Digest != pair.Second.Digest);
 
     private static IEnumerable<Certificate> Stored(Host host)
     {

@@ -1,3 +1,4 @@
+using Orleans.Training.Grains.History;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 
@@ -11,14 +12,11 @@ internal sealed class Host
 {
     private readonly World _world;
     private readonly HashSet<int> _keys = [0];
-    private readonly ConsensusSetup _first;
+    private ConsensusSetup _first;
     private readonly SharedGuard? _sharedGuard;
     private Journal _journal;
     private long _owner;
     private readonly Queue<ConsensusInput> _inbox = new();
-    private readonly List<Certificate> _finals = [];
-    private readonly List<Block> _committed = [];
-    private readonly List<ExecutedBlock> _states = [];
     private readonly long _clockSkewMs;
     private readonly int _timerSkewPercent;
     private ConsensusCore _core;
@@ -45,6 +43,7 @@ internal sealed class Host
         _timerSkewPercent = (int)world.Chance.Between(-profile.TimerSkewPercent, profile.TimerSkewPercent);
         _first = world.Setup(SeatIn, world.Mutant.Rules with { DetectLostGuard = behaviour is not (Behaviour.Twins or Behaviour.SharesGuard) }) with { Seat = SeatIn(world.Validators), OtherPeers = SeatIn(world.Validators) < 0 ? world.Nodes : 0 };
         _core = new ConsensusCore(_first);
+        if (world.Ledger is not null) Clerk = new Clerk(world, this);
     }
 
     /// <summary>The machine's number, for ever; its seat is another one in each era.</summary>
@@ -61,9 +60,10 @@ internal sealed class Host
     public ConsensusSetup Setup => _core.Setup;
     public ConsensusCore Core => _core;
     public long ClockMs => _world.NowMs + _clockSkewMs;
-    public int Height => _committed.Count;
-    /// <summary>Final blocks, from height 1.</summary>
-    public IReadOnlyList<Block> Committed => _committed;
+    public int Height => Final.Height;
+    /// <summary>What it does beside the core on the real ledger.</summary>
+    public Clerk? Clerk { get; }
+    public FinalBlocks Final { get; } = new();
 
     public void Start()
     {
@@ -83,47 +83,61 @@ internal sealed class Host
             return;
         }
 
-        var before = _committed.ToList();
+        var before = Final.Blocks.ToList();
         if (!FromSnapshot(opening.Records))
         {
             Forget(0);
             _core = ConsensusCore.Restore(_first with { Seat = SeatIn(_world.Validators) }, opening.Records, Commit);
         }
 
-        for (var i = 0; i < before.Count && IsHonest; i++)
-        {
-            if (i >= _committed.Count || _committed[i].Digest != before[i].Digest) throw new InvariantException($"I5: node {Node} lost height {i + 1} in a crash");
-        }
+        var lost = before.Zip(Final.Blocks).TakeWhile(pair => pair.First.Digest == pair.Second.Digest).Count();
+        if (lost < before.Count && IsHonest) throw new InvariantException($"I5: node {Node} lost height {before[lost].Header.Height} in a crash");
 
         IsUp = true;
         _busy = false;
         _inbox.Clear();
         _world.Trace($"node {Node} starts in view {_core.View}, height {Height}");
+        Clerk?.Begin();
         Give(new Started(ClockMs));
     }
 
     // Every other life begins at the state after one of its final blocks, if the journal still holds that as final, with what of the journal is needed then.
     private bool FromSnapshot(IEnumerable<JournalRecord> records)
     {
-        if ((_life + Node) % 2 == 0 || _states.Count == 0) return false;
-        var at = (_life * 31 + Node) % _states.Count;
-        var state = _states[at];
+        if (Final.Joined is null && (_life + Node) % 2 == 0 || Final.Beginning(_life * 31 + Node) is not { } state) return false;
         var tail = new JournalTail(state.Block);
         tail.Add(records);
         if (state.Seals is not null || !tail.Reached) return false;
         EraLink[] past = [.. Setup.Past.Where(link => link.Era < state.Block.Header.Era)];
         var validators = past.Length == 0 ? _first.Validators : past[^1].Next;
-        Forget(at + 1);
+        Forget((int)state.Block.Header.Height);
         _world.FromSnapshots++;
         _core = ConsensusCore.Restore(_first with { Genesis = state, Validators = validators, Seat = SeatIn(validators), Past = past }, tail.Records, Commit);
         return true;
     }
 
-    private void Forget(int from)
+    private void Forget(int height)
     {
-        _committed.RemoveRange(from, _committed.Count - from);
-        _finals.RemoveRange(from, _finals.Count - from);
-        _states.RemoveRange(from, _states.Count - from);
+        Final.Forget(height);
+        Clerk?.Open(Final);
+    }
+
+    /// <summary>Goes on from a snapshot, once the journal says so.</summary>
+    public void Join(SnapshotOffer offer, ExecutedBlock executed)
+    {
+        if (_busy)
+        {
+            _world.After(1_000, WhileAlive(() => Join(offer, executed)));
+            return;
+        }
+
+        if (Seat >= 0 || DiesHere() || !_journal.Append(_owner, [new JournalRecord(JournalRecordKind.Joined, offer.Encode())]) || !_journal.Sync(_owner, _journal.Written)) return;
+        var past = Final.LeapTo(executed);
+        _first = _first with { Machine = _world.Ledger!.NewMachine() };
+        _core = _core.From(SnapshotJoining.SetupAt(_core.Setup, executed, offer, SeatIn) with { Machine = _first.Machine });
+        _world.Trace($"node {Node} joins at height {Height}");
+        Clerk!.Joined(offer, executed, past);
+        Give(new Started(ClockMs));
     }
 
     public void Crash()
@@ -173,7 +187,7 @@ internal sealed class Host
 
     public void Receive(int fromNode, ConsensusMessage message)
     {
-        if (IsUp && _core.News(message) is { } news) Give(new MessageReceived(ClockMs, PeerOf(fromNode), news));
+        if (IsUp && Clerk?.Take(fromNode, message) is not true && _core.News(message) is { } news) Give(new MessageReceived(ClockMs, PeerOf(fromNode), news));
     }
 
     public void Submit(Transaction transaction)
@@ -187,16 +201,16 @@ internal sealed class Host
         if (!IsUp) return;
         var state = (SimulatedMachine.State)_core.Final.State;
         var entering = state.Pending.Select(change => change.Entering).Where(entry => entry is { } to && to.Node == Node).Select(entry => (int)entry!.Value.Version);
-        var staying = Seat >= 0 && state.Validators.Count <= 3 && state.Pending.Any(_world.IsExpected) ? _keys.Where(key => World.Entry(Node, key).VoteKey == Setup.Validators.Seats[Seat].VoteKey) : [];
+        var staying = Seat >= 0 && state.Validators.Count <= 3 && state.Pending.Any(_world.IsExpected) ? _keys.Where(key => _world.Entry(Node, key).VoteKey == Setup.Validators.Seats[Seat].VoteKey) : [];
         foreach (var version in entering.Concat(staying).Where(_keys.Contains)) _world.SubmitReady(Node, version, (int)state.Validators.Era + 1);
     }
 
     // The seat of this node's transaction key, if the vote key there is one that it has.
-    private int SeatIn(ValidatorSet validators) => validators.SeatOf(World.Entry(Node, 0).TransactionKey.Id) is >= 0 and var seat && _keys.Any(key => World.Entry(Node, key).VoteKey == validators.Seats[seat].VoteKey) ? seat : -1;
+    private int SeatIn(ValidatorSet validators) => validators.SeatOf(_world.Entry(Node, 0).TransactionKey.Id) is >= 0 and var seat && _keys.Any(key => _world.Entry(Node, key).VoteKey == validators.Seats[seat].VoteKey) ? seat : -1;
 
-    private int PeerOf(int node) => Setup.Validators.SeatOf(World.Entry(node, 0).TransactionKey.Id) is >= 0 and var seat ? seat : Setup.Validators.Count + node;
+    public int PeerOf(int node) => Setup.Validators.SeatOf(_world.Entry(node, 0).TransactionKey.Id) is >= 0 and var seat ? seat : Setup.Validators.Count + node;
 
-    private int NodeOf(int peer) => peer < Setup.Validators.Count ? World.NodeOf(Setup.Validators.Seats[peer]) : peer - Setup.Validators.Count;
+    private int NodeOf(int peer) => peer < Setup.Validators.Count ? SimulatedSeat.NodeOf(Setup.Validators.Seats[peer]) : peer - Setup.Validators.Count;
 
     private void Give(ConsensusInput input)
     {
@@ -268,14 +282,20 @@ internal sealed class Host
                 case BroadcastMessage broadcast: Broadcast(broadcast.Message); break;
                 case SetTimer timer: SetTimer(timer); break;
                 case SetDeadline { TimeMs: { } timeMs }: _world.After(Math.Max(0, timeMs - ClockMs) * 1000, WhileAlive(() => Give(new DeadlineReached(ClockMs)))); break;
-                case BlockCommitted committed: Commit(committed); break;
+                case BlockCommitted committed:
+                    Commit(committed);
+                    Clerk?.Cosign();
+                    break;
                 case EraEnded: Succeed(); break;
-                case ServeBlocks serve: Serve(serve); break;
+                case ServeBlocks serve when Final.From(serve.FirstHeight) is { } blocks: _world.Send(this, NodeOf(serve.To), blocks); break;
                 // The newer activation has voted; this one just ends.
                 case GuardLost when _owner != _journal.Owner: Fence(); break;
                 case GuardLost when !IsHonest: _world.GuardsLost++; break;
                 case GuardLost lost: throw new InvariantException($"node {Node} believes that its guard was lost: {lost.Evidence.Vote}");
-                case EvidenceFound found: _world.Convict(Setup.Validators.Seats[found.Seat], found.Evidence); break;
+                case EvidenceFound found:
+                    _world.Convict(Setup.Validators.Seats[found.Seat], found.Evidence);
+                    Clerk?.Keep(found.Evidence);
+                    break;
                 case RaiseAlarm alarm when IsHonest && !_world.IsOverBudget: throw new InvariantException($"node {Node} raises an alarm: {alarm.Text}");
             }
 
@@ -287,11 +307,11 @@ internal sealed class Host
     {
         if (_sharedGuard?.TryAdmit(vote) is false || vote.Era != Setup.Era) return;
         // I4: the fence ends an activation before it signs anything that the next one does not know.
-        if (IsHonest && (_owner != _journal.Owner || _journal.Guard?.Covers(vote, vote.PreimageDigest(SimulatedMachine.Chain, SimulatedMachine.Shard)) is not true)) throw new InvariantException($"I4: node {Node} signs {vote.Kind} for view {vote.View}, which no durable guard of its own covers");
+        if (IsHonest && (_owner != _journal.Owner || _journal.Guard?.Covers(vote, vote.PreimageDigest(Setup.Chain, Setup.Shard)) is not true)) throw new InvariantException($"I4: node {Node} signs {vote.Kind} for view {vote.View}, which no durable guard of its own covers");
         _world.Trace($"node {Node} signs {vote.Kind} {vote.Era}:{vote.View}/{vote.ParentView} {vote.Digest.ToString()[..8]}");
         if (IsHonest) _world.Witness.Signed(Node, Seat, vote);
         if (DiesHere()) return;
-        _inbox.Enqueue(new VoteSigned(ClockMs, new SignedVote(vote, Seat, World.SignatureOf(Seat))));
+        _inbox.Enqueue(new VoteSigned(ClockMs, new SignedVote(vote, Seat, _world.Sign(Node, Seat, vote))));
         _world.After(0, WhileAlive(() =>
         {
             while (IsUp && !_busy && _inbox.TryDequeue(out var next)) Handle(next);
@@ -301,6 +321,7 @@ internal sealed class Host
     private void Succeed()
     {
         _core = _core.Successor();
+        Clerk?.Begin();
         _sharedGuard?.Enter(Setup.Validators.Era);
         _world.Trace($"node {Node} begins era {Setup.Validators.Era} in node {Node} of {Setup.Validators.Count}");
         _inbox.Enqueue(new Started(ClockMs));
@@ -332,29 +353,18 @@ internal sealed class Host
     private void Commit(BlockCommitted committed)
     {
         var block = committed.Executed.Block;
-        if ((int)block.Header.Height != _committed.Count + 1) throw new InvariantException($"I5: node {Node} commits height {block.Header.Height} after {_committed.Count}");
-        _committed.Add(block);
-        _states.Add(committed.Executed);
-        _finals.Add(committed.Finalization);
+        if ((int)block.Header.Height != Height + 1) throw new InvariantException($"I5: node {Node} commits height {block.Header.Height} after {Height}");
+        Final.Add(committed);
+        Clerk?.Append(committed.Executed, committed.Finalization);
         _world.Commits++;
         _world.Trace($"node {Node} commits height {block.Header.Height} {block.Digest.ToString()[..8]} with {block.Transactions.Count}");
         if (!IsHonest || _world.IsOverBudget) return;
         _world.Witness.Certified(committed.Finalization);
         _world.Witness.Committed(Node, committed.Executed, committed.Finalization, _world.NowMs + _world.Profile.ClockSkewMs);
+        if (Final.Joined is not null) _world.Watch!.Same(Node, committed.Executed);
     }
 
-    // What a real host does from its store: final blocks upwards, as many as fit, with a finalization of the last.
-    private void Serve(ServeBlocks serve)
-    {
-        var first = (int)serve.FirstHeight - 1;
-        var last = Math.Min(first + 8, _committed.Count) - 1;
-        while (last >= first && _finals[last].Digest != _committed[last].Digest && last + 1 < _committed.Count) last++;
-        var sealing = _committed.FindIndex(first, block => block.IsSealing);
-        if (sealing >= 0) last = Math.Min(last, sealing);
-        if (last >= first) _world.Send(this, NodeOf(serve.To), new BlocksMessage(_finals[last], [.. _committed[first..(last + 1)]]));
-    }
-
-    private Action WhileAlive(Action action)
+    public Action WhileAlive(Action action)
     {
         var life = _life;
         return () =>

@@ -33,7 +33,8 @@ internal sealed class Liar(World world, int node)
 
     private bool IsTold(Lie lie) => world.Chance.Percent(_favourite == lie ? 90 : _favourite is null ? 20 : 5);
 
-    private int Seat => _set.SeatOf(World.Entry(node, 0).TransactionKey.Id);
+    // A seat that has lost its vote key has nothing to lie with.
+    private int Seat => _set.SeatOf(world.Entry(node, 0).TransactionKey.Id) is var seat && _set.CanVote(seat) ? seat : -1;
 
     public void Receive(int from, ConsensusMessage message)
     {
@@ -136,7 +137,7 @@ internal sealed class Liar(World world, int node)
             if (_nullifications.TryGetValue(view, out var nullification)) justification.Add(nullification);
         }
 
-        var message = new Propose(_view, parentView, block, World.SignatureOf(Seat), justification);
+        var message = new Propose(_view, parentView, block, world.Sign(node, Seat, Vote.Notarize(_set.Era, _view, parentView, block.Digest)), justification);
         ToSome(message, percent);
         VoteFor(_view, VoteKind.Notarize, parentView, block.Digest);
     }
@@ -150,7 +151,7 @@ internal sealed class Liar(World world, int node)
             VoteKind.Finalize => Vote.Finalize(_set.Era, view, digest),
             _ => Vote.Nullify(_set.Era, view),
         };
-        ToSome(new VoteMessage(new SignedVote(vote, Seat, World.SignatureOf(Seat))));
+        ToSome(new VoteMessage(new SignedVote(vote, Seat, world.Sign(node, Seat, vote))));
     }
 
     private void ToSome(ConsensusMessage message, int percent = 60)

@@ -1,3 +1,4 @@
+using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Simulation;
@@ -30,6 +31,18 @@ internal sealed record Mutant(string Name)
 
     /// <summary>Messages of this type are never sent.</summary>
     public Type? NeverSends { get; init; }
+
+    /// <summary>How the contracts are wrong; then the seeds run on the real ledger.</summary>
+    public LedgerRules? Contracts { get; init; }
+
+    /// <summary>Whoever joins believes an offer without its proof.</summary>
+    public bool BelievesOffers { get; init; }
+
+    /// <summary>Whoever joins takes bytes for a snapshot that do not have its name.</summary>
+    public bool BelievesBytes { get; init; }
+
+    /// <summary>What is broken is there on the real ledger only.</summary>
+    public bool OnLedger => Contracts is not null || BelievesOffers || BelievesBytes;
 
     /// <summary>Seeds within which it must die.</summary>
     public ulong Seeds { get; init; } = 100;
@@ -79,7 +92,21 @@ internal sealed record Mutant(string Name)
         new("recovery-skips-hashes") { Recovery = RecoveryFault.SkipsHashes },
         new("recovery-looks-for-next-frame-only") { Recovery = RecoveryFault.LooksForNextFrameOnly },
         new("recovery-skips-headers") { Recovery = RecoveryFault.SkipsHeaders },
+        // Snapshots and convictions.
+        new("snapshot-attested-by-f") { Contracts = LedgerRules.Correct with { Attesters = validators => validators.MaxFaulty } },
+        new("snapshot-offer-not-verified") { BelievesOffers = true },
+        new("snapshot-bytes-not-checked") { BelievesBytes = true },
+        new("convicts-by-first-signature") { Contracts = LedgerRules.Correct with { Proves = ByFirstSignature } },
+        new("convicted-stay") { Contracts = LedgerRules.Correct with { Expels = false } },
     ];
+
+    private static FaultKind ByFirstSignature(FaultProof proof)
+    {
+        if (proof is not Evidence { First: { } first } evidence) return proof.Check();
+        Span<byte> preimage = stackalloc byte[Vote.PreimageSize];
+        first.Vote.WritePreimage(evidence.Chain, evidence.Shard, preimage);
+        return Signatures.Verify(evidence.Key, preimage, first.Signature.Span) ? Evidence.FaultOf(first.Vote, evidence.Second.Vote) : FaultKind.None;
+    }
 
     private static Mutant Of(string name, Func<ConsensusRules, ConsensusRules> broken) => new(name) { Rules = broken(ConsensusRules.Correct) };
 }

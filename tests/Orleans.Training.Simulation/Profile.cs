@@ -16,6 +16,8 @@ internal enum Behaviour
     Liar,
     /// <summary>Byzantine: says nothing.</summary>
     Silent,
+    /// <summary>Byzantine: votes for nothing, and says wrong things about snapshots and about others.</summary>
+    Forger,
     /// <summary>Honest, on a disk that flips bits, reads and writes in wrong places, and loses what it said it had synced.</summary>
     BadDisk,
 }
@@ -25,7 +27,8 @@ internal sealed class Profile
 {
     /// <param name="chance">Where the numbers come from.</param>
     /// <param name="overBudget">One more lies than a shard of this size can bear.</param>
-    public Profile(Chance chance, bool overBudget = false)
+    /// <param name="onLedger">The real ledger, with those who join it late.</param>
+    public Profile(Chance chance, bool overBudget = false, bool onLedger = false)
     {
         Seats = chance.Pick([4, 4, 4, 4, 4, 5, 5, 6, 7, 7, 10, 3, 2, 1]);
         Behaviours = new Behaviour[Seats];
@@ -55,6 +58,17 @@ internal sealed class Profile
         Relays = chance.Percent(35) ? 2 + chance.Below(2) : 0;
         RelayedPercent = chance.Pick([15, 40, 100]);
         RelayFailures = chance.Below(4);
+        if (onLedger)
+        {
+            Seats = chance.Pick([4, 4, 4, 5, 7]);
+            Changes = 0;
+            Behaviours = new Behaviour[Seats];
+            var liars = chance.Percent(85) ? (Seats - 1) / 3 : 0;
+            for (var i = 0; i < liars; i++) Behaviours[chance.Below(Seats)] = chance.Pick([Behaviour.Liar, Behaviour.Twins, Behaviour.Forger, Behaviour.Forger, Behaviour.Forger]);
+            Transactions = 90 + chance.Below(40);
+            Newcomers = 1 + chance.Below(2);
+        }
+
         if (!overBudget) return;
         Seats = chance.Pick([4, 4, 5, 6, 7, 10]);
         Changes = Relays = 0;
@@ -90,6 +104,9 @@ internal sealed class Profile
     public int StabilizesAtMs { get; }
     /// <summary>Changes of the validator set, at most.</summary>
     public int Changes { get; }
+
+    /// <summary>Machines without a seat that come late.</summary>
+    public int Newcomers { get; }
 
     /// <summary>Relays, 0 for a seed in which everybody reaches everybody.</summary>
     public int Relays { get; }

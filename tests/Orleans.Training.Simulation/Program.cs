@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Orleans.Training.Simulation;
 
-/// <summary>./run simulate [--seeds N] [--from S] [--seed S] [--mutant NAME] [--mutants] [--over-budget]: runs seeds of the correct core, replays one with its trace, or shows in which seed each mutant dies first, or lets one more lie than can be borne and says whom the journals name.</summary>
+/// <summary>./run simulate [--seeds N] [--from S] [--seed S] [--mutant NAME] [--mutants] [--over-budget] [--ledger]: runs seeds of the correct core, replays one with its trace, or shows in which seed each mutant dies first, or lets one more lie than can be borne and says whom the journals name.</summary>
 internal static class Program
 {
     public static int Main(string[] arguments)
@@ -11,7 +11,7 @@ internal static class Program
         var seeds = 200UL;
         var from = 1UL;
         ulong? one = null;
-        var (hunts, overBudget) = (false, false);
+        var (hunts, overBudget, onLedger) = (false, false, false);
         var mutant = Mutant.None;
         for (var i = 0; i < arguments.Length; i++)
         {
@@ -24,18 +24,19 @@ internal static class Program
                 case "--mutant" when Mutant.All.FirstOrDefault(known => known.Name == value) is { } known: mutant = known; i++; break;
                 case "--mutants": hunts = true; break;
                 case "--over-budget": overBudget = true; break;
+                case "--ledger": onLedger = true; break;
                 default:
-                    Console.Error.WriteLine($"usage: simulate [--seeds N] [--from S] [--seed S] [--mutants] [--over-budget] [--mutant {string.Join('|', Mutant.All.Select(known => known.Name))}]");
+                    Console.Error.WriteLine($"usage: simulate [--seeds N] [--from S] [--seed S] [--mutants] [--over-budget] [--ledger] [--mutant {string.Join('|', Mutant.All.Select(known => known.Name))}]");
                     return 2;
             }
         }
 
-        return overBudget ? Fork(one ?? from, one is null ? seeds : 1, one is null ? null : Console.WriteLine) : hunts ? Hunt(from, seeds, mutant) : one is { } replayed ? Replay(replayed, mutant) : Batch(from, seeds, mutant);
+        return overBudget ? Fork(one ?? from, one is null ? seeds : 1, one is null ? null : Console.WriteLine) : hunts ? Hunt(from, seeds, mutant) : one is { } replayed ? Replay(replayed, mutant, onLedger) : Batch(from, seeds, mutant, onLedger);
     }
 
-    private static int Replay(ulong seed, Mutant mutant)
+    private static int Replay(ulong seed, Mutant mutant, bool onLedger)
     {
-        var failure = Seed.Run(seed, mutant, out _, Console.WriteLine);
+        var failure = Seed.Run(seed, mutant, out _, Console.WriteLine, onLedger);
         Console.WriteLine(failure is null ? $"seed {seed}: good" : $"seed {seed}: {failure}");
         return failure is null ? 0 : 1;
     }
@@ -84,18 +85,18 @@ internal static class Program
         return survivors == 0 ? 0 : 1;
     }
 
-    private static int Batch(ulong from, ulong seeds, Mutant mutant)
+    private static int Batch(ulong from, ulong seeds, Mutant mutant, bool onLedger)
     {
         var clock = Stopwatch.StartNew();
         var failures = 0;
-        long commits = 0, crashes = 0, virtualMs = 0, convicted = 0, liars = 0, torn = 0, refused = 0, forgotten = 0, noticed = 0, fenced = 0, snapshots = 0;
+        long commits = 0, crashes = 0, virtualMs = 0, convicted = 0, liars = 0, torn = 0, refused = 0, forgotten = 0, noticed = 0, fenced = 0, snapshots = 0, expelled = 0, joins = 0, filled = 0, refusals = 0;
         var recoveries = new List<long>();
         for (var seed = from; seed < from + seeds; seed++)
         {
-            if (Seed.Run(seed, mutant, out var world) is { } failure)
+            if (Seed.Run(seed, mutant, out var world, onLedger: onLedger) is { } failure)
             {
                 failures++;
-                Console.WriteLine($"seed {seed}: {failure} (replay with --seed {seed}{(mutant == Mutant.None ? "" : $" --mutant {mutant.Name}")})");
+                Console.WriteLine($"seed {seed}: {failure} (replay with --seed {seed}{(onLedger ? " --ledger" : "")}{(mutant == Mutant.None ? "" : $" --mutant {mutant.Name}")})");
             }
 
             recoveries.Add(world.RecoveryMs);
@@ -106,11 +107,13 @@ internal static class Program
             (torn, refused) = (torn + world.Recoveries.Torn, refused + world.Recoveries.Refused);
             (forgotten, noticed, fenced) = (forgotten + world.Forgotten, noticed + world.GuardsLost, fenced + world.Fenced);
             snapshots += world.FromSnapshots;
+            if (world.Watch is { } watch) (expelled, joins, filled, refusals) = (expelled + watch.Convicted, joins + watch.Joins, filled + watch.Filled, refusals + watch.Refusals);
         }
 
         recoveries.Sort();
         var seconds = clock.Elapsed.TotalSeconds;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seeds} seeds, {failures} failed, {seeds / seconds:F1} seeds/s, {commits} commits, {crashes} crashes, {convicted} of {liars} liars and twins named, {torn} torn journals mended, {refused} damaged ones refused, {forgotten} disks forgot votes and {noticed} validators noticed, {fenced} activations fenced off, {snapshots} starts from a snapshot, {virtualMs / 1000.0 / seconds:F0}x real time; all final after the last fault: p50 {recoveries[recoveries.Count / 2]} ms, p90 {recoveries[recoveries.Count * 9 / 10]} ms, max {recoveries[^1]} ms"));
+        if (onLedger) Console.WriteLine($"on the real ledger: {expelled} seats convicted, {joins} began at an attested snapshot, {filled} pasts fetched and executed, {refusals} times wrong bytes refused");
         return failures == 0 ? 0 : 1;
     }
 }
@@ -118,9 +121,9 @@ internal static class Program
 /// <summary>One seed, and what went wrong in it.</summary>
 internal static class Seed
 {
-    public static string? Run(ulong seed, Mutant mutant, out World world, Action<string>? trace = null)
+    public static string? Run(ulong seed, Mutant mutant, out World world, Action<string>? trace = null, bool onLedger = false)
     {
-        world = new World(seed, mutant, trace);
+        world = new World(seed, mutant, trace, onLedger: onLedger || mutant.OnLedger);
         try
         {
             world.Run();

@@ -9,7 +9,7 @@ internal sealed class InvariantException(string text) : Exception(text);
 /// <summary>Sees everything, trusts nobody: checks the invariants after each thing that honest validators sign, certify or commit.</summary>
 internal sealed class Witness
 {
-    public Witness(ExecutedBlock genesis, ValidatorSet validators, SimulatedMachine machine) => (_eras[validators.Era], Era, _tip, _machine) = ((validators, genesis), validators.Era, genesis, machine);
+    public Witness(ExecutedBlock genesis, ValidatorSet validators, IStateMachine machine) => (_eras[validators.Era], Era, _tip, _machine) = ((validators, genesis), validators.Era, genesis, machine);
 
     private readonly Dictionary<(int Node, VoteKind Kind, ulong Era, ulong View), Vote> _signatures = [];
     private readonly Dictionary<(ulong Era, ulong View), Digest> _notarized = [];
@@ -17,9 +17,12 @@ internal sealed class Witness
     private readonly HashSet<(ulong Era, ulong View)> _finalized = [];
     private readonly Dictionary<ulong, (ValidatorSet Set, ExecutedBlock Root)> _eras = [];
     private readonly List<Block> _chain = [];
-    private readonly SimulatedMachine _machine;
+    private readonly IStateMachine _machine;
     private ExecutedBlock _tip;
     private readonly HashSet<(ParticipantId, Identifier)> _committed = [];
+
+    /// <summary>Is told of each block that nobody had committed before, with the state after it.</summary>
+    public Action<ExecutedBlock>? Grown { get; init; }
 
     /// <summary>Final blocks from height 1.</summary>
     public IReadOnlyList<Block> Chain => _chain;
@@ -82,6 +85,7 @@ internal sealed class Witness
         }
 
         _chain.Add(block);
+        Grown?.Invoke(_tip);
         foreach (var bytes in block.Transactions)
         {
             _ = Transaction.TryParse(bytes, out var transaction);

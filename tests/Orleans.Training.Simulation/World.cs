@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Simulation;
@@ -11,11 +12,11 @@ internal sealed class World
     private const long LivenessBoundMs = 120_000;
     private const long QuietMs = 5_000;
     private const int CodecSample = 97;
-    private static readonly byte[][] SeatSignatures = [.. Enumerable.Range(0, Limits.Validators).Select(seat => Enumerable.Repeat((byte)(seat + 1), Signatures.Size).ToArray())];
 
     private readonly PriorityQueue<Action, (long At, long Order)> _events = new();
     private readonly List<Host> _hosts = [];
     private readonly List<Liar> _liars = [];
+    private readonly List<Forger> _forgers = [];
     private readonly List<Transaction> _submitted = [];
     private readonly HashSet<int> _convicted = [];
     private readonly HashSet<int> _forgotten = [];
@@ -27,20 +28,26 @@ internal sealed class World
     private long _nowUs;
     private long _messages;
 
-    public World(ulong seed, Mutant mutant, Action<string>? trace = null, bool overBudget = false)
+    public World(ulong seed, Mutant mutant, Action<string>? trace = null, bool overBudget = false, bool onLedger = false)
     {
         Chance = new Chance(seed);
         IsOverBudget = overBudget;
-        Profile = new Profile(Chance, overBudget);
+        Profile = new Profile(Chance, overBudget, onLedger);
         Mutant = mutant;
         _trace = trace;
         _plan = PlannedChange.Draw(Chance, Profile);
-        Nodes = Profile.Seats + _plan.Count;
+        Nodes = Profile.Seats + _plan.Count + Profile.Newcomers;
         _side = new int[Nodes];
-        Validators = new ValidatorSet(1, [.. Enumerable.Range(0, Profile.Seats).Select(node => Entry(node, 0))]);
-        Genesis = SimulatedMachine.Genesis(Validators, EpochMs);
-        Machine = new SimulatedMachine(entryOf: Entry, sealsUnready: mutant.SealsUnready, believesHeaders: mutant.BelievesHeaders);
-        Witness = new Witness(Genesis, Validators, new SimulatedMachine(entryOf: Entry));
+        Validators = new ValidatorSet(1, [.. Enumerable.Range(0, Profile.Seats).Select(node => onLedger ? LedgerShard.Entry(node) : SimulatedSeat.Entry(node, 0))]);
+        if (onLedger)
+        {
+            Ledger = new LedgerShard(Validators, EpochMs, mutant.Contracts ?? LedgerRules.Correct);
+            Watch = new LedgerWitness(this);
+        }
+
+        Genesis = Ledger?.First ?? SimulatedMachine.Genesis(Validators, EpochMs);
+        Machine = Ledger?.Machine ?? new SimulatedMachine(entryOf: Entry, sealsUnready: mutant.SealsUnready, believesHeaders: mutant.BelievesHeaders);
+        Witness = new Witness(Genesis, Validators, Ledger?.NewMachine() ?? (IStateMachine)new SimulatedMachine(entryOf: Entry)) { Grown = Watch is null ? null : Watch.Committed };
         _relays = new Relays(this);
         Trace($"{Profile}; {string.Join(", ", _plan)}");
         AddValidators();
@@ -60,7 +67,10 @@ internal sealed class World
     public int Nodes { get; }
     public ValidatorSet Validators { get; }
     public ExecutedBlock Genesis { get; }
-    public SimulatedMachine Machine { get; }
+    public IStateMachine Machine { get; }
+    /// <summary>The real ledger with the judge of what is on it, or null for the small one.</summary>
+    public LedgerShard? Ledger { get; }
+    public LedgerWitness? Watch { get; }
     public long NowMs => EpochMs + _nowUs / 1000;
     public long ElapsedMs => _nowUs / 1000;
     public bool IsStable => ElapsedMs >= Profile.StabilizesAtMs;
@@ -81,11 +91,11 @@ internal sealed class World
     /// <summary>A node's disk has lost what was said to be durable: from now on it may contradict itself.</summary>
     public void Forgot(int node) => _forgotten.Add(node);
 
-    public static ReadOnlyMemory<byte> SignatureOf(int seat) => SeatSignatures[seat];
+    public ReadOnlyMemory<byte> Sign(int node, int seat, Vote vote) => Ledger?.Sign(node, vote) ?? SimulatedSeat.SignatureOf(seat);
 
     public ConsensusSetup Setup(Func<ValidatorSet, int> seatIn, ConsensusRules rules) => new()
     {
-        Chain = SimulatedMachine.Chain,
+        Chain = Ledger?.Genesis.Chain ?? SimulatedMachine.Chain,
         Shard = SimulatedMachine.Shard,
         Validators = Validators,
         Seat = -1,
@@ -156,6 +166,8 @@ internal sealed class World
             if (liar.Node == to) liar.Receive(from, message);
         }
 
+        _forgers.Find(forger => forger.Node == to)?.Receive(from, message);
+
         foreach (var host in _hosts)
         {
             if (side is not null && host.Side != side) continue;
@@ -175,8 +187,8 @@ internal sealed class World
     {
         if (_submitted.Count < Profile.Transactions + _plan.Count || !_submitted.All(Witness.IsCommitted)) return false;
         // All changes are made but those that must not be, and the last era has a block of its own.
-        if (Witness.Era != 1 + (ulong)_plan.Count(planned => !planned.NeverReady) || Witness.Chain is [.., { IsSealing: true }]) return false;
-        return _hosts.All(host => !host.IsNeeded || !IsMember(host) || (host.IsUp && host.Height == Witness.Chain.Count && host.Core.PoolCount == 0 && host.Core.Final.NextDeadlineMs is null));
+        if ((Ledger is null && Witness.Era != 1 + (ulong)_plan.Count(planned => !planned.NeverReady)) || Witness.Chain is [.., { IsSealing: true }] || Watch?.IsSettled is false) return false;
+        return _hosts.All(host => !host.IsNeeded || !(IsMember(host) || Ledger is not null) || (host.IsUp && host.Clerk?.IsFilling is not true && host.Height == Witness.Chain.Count && (host.Core.PoolCount == 0 || !IsMember(host)) && host.Core.Final.NextDeadlineMs is null));
     }
 
     // An idle shard passes no views: some time to settle, then nothing moves.
@@ -205,13 +217,14 @@ internal sealed class World
             var shared = behaviour is Behaviour.ActivatedTwice ? new Journal(this, seat) : null;
             var sharedGuard = behaviour is Behaviour.SharesGuard ? new SharedGuard(Validators.Era, Mutant.Rules) : null;
             if (behaviour is Behaviour.Liar) _liars.Add(new Liar(this, seat));
-            if (behaviour is Behaviour.Liar or Behaviour.Silent) continue;
+            if (behaviour is Behaviour.Forger) _forgers.Add(new Forger(this, seat));
+            if (behaviour is Behaviour.Liar or Behaviour.Silent or Behaviour.Forger) continue;
             for (var i = 0; i < (behaviour is Behaviour.Honest or Behaviour.BadDisk ? 1 : 2); i++) _hosts.Add(new Host(this, seat, behaviour, shared, sharedGuard, behaviour is Behaviour.Twins ? i : half++ % 2));
         }
 
         foreach (var host in _hosts)
         {
-            After(Chance.Between(0, host.Node < Profile.Seats ? 200_000 : Profile.StabilizesAtMs * 1000L), host.Start);
+            After(Chance.Between(Ledger is not null && host.Node >= Profile.Seats ? Profile.StabilizesAtMs * 600L : 0, host.Node < Profile.Seats ? 200_000 : Profile.StabilizesAtMs * 1000L), host.Start);
             if (_plan.Count > 0 && host.IsHonest) KeepSayingReady(host);
         }
 
@@ -302,8 +315,31 @@ internal sealed class World
         After(Chance.Between(500_000, 2_000_000), () => Submit(transaction));
     }
 
+    /// <summary>A transaction that nobody says again, to all.</summary>
+    public void SubmitToAll(Transaction transaction)
+    {
+        foreach (var host in _hosts) host.Submit(transaction);
+    }
+
+    /// <summary>What a node has or makes up as the bytes of a snapshot; null when it has none.</summary>
+    public byte[]? SnapshotAt(int node, SnapshotRecord snapshot)
+    {
+        var forger = _forgers.Find(forger => forger.Node == node);
+        var real = _hosts.Where(host => (host.Node == node && host.IsUp) || forger is not null).Select(host => host.Clerk!.Find(snapshot.Name)).FirstOrDefault(bytes => bytes is not null);
+        return forger is null ? real : forger.Serve(snapshot, real);
+    }
+
+    /// <summary>A node's transaction on the real ledger.</summary>
+    public Transaction Write(int node, ContractCall call)
+    {
+        var id = new byte[Identifier.Size];
+        Chance.Fill(id);
+        return Ledger!.Write(node, call, Identifier.From(id), NowMs);
+    }
+
     private Transaction NewTransaction(int number)
     {
+        if (Ledger is not null) return Write(number % Profile.Seats, new Admit(ParticipantId.Parse($"client-{number}"), "A client", Roles.Auditor, LedgerShard.Entry(1_000 + number).TransactionKey));
         var withDeadline = Profile.WithDeadlines && Chance.Percent(30);
         var arguments = new byte[4];
         BinaryPrimitives.WriteInt32BigEndian(arguments, (int)Chance.Between(100, 3_000));
@@ -338,23 +374,8 @@ internal sealed class World
         return parsed;
     }
 
-    /// <summary>The entry of a node in a validator set; a version has another vote key and the same others.</summary>
-    public static Validator Entry(int node, int version) => Entries.GetOrAdd((node, version), static name =>
-    {
-        PublicKey Key(int role)
-        {
-            byte[] bytes = [.. Enumerable.Repeat((byte)(name.Node * 4 + role), 31), (byte)(role == 1 ? name.Version : 0)];
-            _ = PublicKey.TryCreate(SignatureAlgorithm.Ed25519, bytes, out var key);
-            return key!;
-        }
-
-        return new Validator(ParticipantId.Parse($"validator-{name.Node}"), Key(0), Key(1), Key(2), Key(3));
-    });
-
-    /// <summary>The node whose entry this is.</summary>
-    public static int NodeOf(Validator entry) => int.Parse(entry.Organisation.Name.AsSpan("validator-".Length), System.Globalization.CultureInfo.InvariantCulture);
-
-    private static readonly System.Collections.Concurrent.ConcurrentDictionary<(int Node, int Version), Validator> Entries = [];
+    /// <summary>The entry of a node in a validator set; a version has another vote key and the same others. On the real ledger there is one version.</summary>
+    public Validator Entry(int node, int version) => Ledger is null ? SimulatedSeat.Entry(node, version) : LedgerShard.Entry(node);
 
     /// <summary>Nodes that somebody has proven to lie.</summary>
     public int Convicted => _convicted.Count;
@@ -362,14 +383,17 @@ internal sealed class World
     /// <summary>Nodes that may sign what contradicts itself.</summary>
     public int Liars => Profile.Behaviours.Count(behaviour => behaviour is Behaviour.Liar or Behaviour.Twins);
 
+    /// <summary>Whether a node may sign what contradicts itself.</summary>
+    public bool MayLie(int node) => _forgotten.Contains(node) || BehaviourOf(node) is Behaviour.Liar or Behaviour.Twins;
+
     /// <summary>I10: whoever is named has lied; I4 makes sure that no honest node can be.</summary>
     public void Convict(Validator seat, Evidence evidence)
     {
         var node = Enumerable.Range(0, Nodes).First(candidate => Entry(candidate, 0).TransactionKey.Id == seat.TransactionKey.Id);
-        if (!_forgotten.Contains(node) && (node >= Profile.Seats || Profile.Behaviours[node] is not (Behaviour.Liar or Behaviour.Twins))) throw new InvariantException($"I10: honest node {node} is named for {evidence.First.Vote} and {evidence.Second.Vote}");
+        if (!MayLie(node)) throw new InvariantException($"I10: honest node {node} is named for {evidence.First.Vote} and {evidence.Second.Vote}");
         if (Evidence.FaultOf(evidence.First.Vote, evidence.Second.Vote) is FaultKind.None) throw new InvariantException($"I10: {evidence.First.Vote} and {evidence.Second.Vote} prove nothing");
         _convicted.Add(node);
     }
 
-    private string Describe() => $"{_submitted.Count(Witness.IsCommitted)}/{_submitted.Count} committed, era {Witness.Era} of {1 + _plan.Count(planned => !planned.NeverReady)}; {string.Join("; ", _hosts.Where(host => host.IsHonest).Select(host => $"node {host.Node} {(host.IsUp ? "up" : "down")} era {host.Setup.Validators.Era} seat {host.Seat} view {host.Core.View} final {host.Core.FinalView} height {host.Height} pool {host.Core.PoolCount}"))}";
+    private string Describe() => $"{_submitted.Count(Witness.IsCommitted)}/{_submitted.Count} committed, era {Witness.Era} of {1 + _plan.Count(planned => !planned.NeverReady)}; {string.Join("; ", _hosts.Where(host => host.IsHonest).Select(host => $"node {host.Node} {(host.IsUp ? "up" : "down")} era {host.Setup.Validators.Era} seat {host.Seat} view {host.Core.View} final {host.Core.FinalView} height {host.Height} pool {host.Core.PoolCount}{(host.Clerk?.IsFilling is true ? " filling" : "")}"))}{Watch?.Describe()}";
 }

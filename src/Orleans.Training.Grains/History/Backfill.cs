@@ -15,8 +15,7 @@ internal sealed partial class Backfill : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private readonly FinalRun _run;
-    private readonly CommittedChain _past;
+    private readonly PastRun _run;
     private readonly SnapshotRecord _target;
     private readonly Func<IReadOnlyList<ParticipantId>> _peers;
     private readonly ITransport _transport;
@@ -38,7 +37,7 @@ internal sealed partial class Backfill : IAsyncDisposable
     /// <param name="logger">Where to log.</param>
     public Backfill(Genesis genesis, CommittedChain past, SnapshotRecord target, Func<IReadOnlyList<ParticipantId>> peers, ITransport transport, TimeProvider time, ILogger logger)
     {
-        (_run, _past, _target, _peers, _transport, _time, _logger) = (new FinalRun(genesis, new LedgerMachine(genesis, new VerifiedSignatures(1).Verify)), past, target, peers, transport, time, logger);
+        (_run, _target, _peers, _transport, _time, _logger) = (new PastRun(genesis, past, target), target, peers, transport, time, logger);
         Done = Task.Run(Work);
     }
 
@@ -64,31 +63,26 @@ internal sealed partial class Backfill : IAsyncDisposable
     private async Task<CommittedChain> Work()
     {
         var (attempt, started) = (0, _time.GetTimestamp());
-        while (_past.Head.Block.Header.Height < _target.Height)
+        while (!_run.IsWhole)
         {
             var peers = _peers();
-            if (peers.Count == 0 || await Ask(peers[attempt % peers.Count]) is not { } answer || !Take(answer))
-            {
-                attempt++;
-                _run.Forget();
-            }
+            var answer = peers.Count == 0 ? null : await Ask(peers[attempt % peers.Count]);
+            if (answer is null) _run.Forget();
+            if (answer is null || _run.Take(answer) is null) attempt++;
 
             if (peers.Count == 0) await Task.Delay(Patience, _time, _stop.Token);
         }
 
-        var head = _past.Head;
-        if (head.Block.Digest != _target.Block || Snapshots.NameOf(head) != _target.Name)
-            throw new LedgerCorruptException("OT-4015", $"A quorum has attested the snapshot {_target.Name} of block {_target.Height}, and its blocks give another state: more validators lie than the ledger bears. This validator stops. Show the ledger's entries of 'snapshot.Attest' to the others.");
+        var past = _run.Finish();
         LogDone(_logger, _target.Height, (long)_time.GetElapsedTime(started).TotalMilliseconds);
-        return _past;
+        return past;
     }
 
     private async ValueTask<BlocksMessage?> Ask(ParticipantId peer)
     {
-        var next = (ulong)_run.Next(_past.Head);
-        _asked = new Question(peer, next);
-        // Of a block that nobody has: so that the answer comes from what is final, with its finalization.
-        _transport.Send(peer, new GetBlocks(next - 1, Digest.Zero).Encode());
+        var question = _run.Question;
+        _asked = new Question(peer, question.Above + 1);
+        _transport.Send(peer, question.Encode());
         using var patience = new CancellationTokenSource(Patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _stop.Token);
         try
@@ -105,13 +99,6 @@ internal sealed partial class Backfill : IAsyncDisposable
             // One that came too late.
             _answers.Reader.TryRead(out _);
         }
-    }
-
-    private bool Take(BlocksMessage answer)
-    {
-        if (_run.Take(_past.Head, answer.Blocks, answer.Final, _target.Height) is not { } executed) return false;
-        foreach (var block in executed) _past.Append(block, block.Block.Digest == answer.Final!.Digest ? answer.Final : null);
-        return true;
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The past up to block {Height} is here, and gives the state that a quorum has attested: {Milliseconds} ms")]

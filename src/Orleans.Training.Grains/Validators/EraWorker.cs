@@ -104,14 +104,14 @@ internal sealed partial class EraWorker : IAsyncDisposable
         if (_host.Seat < 0 || !_host.HasCaughtUp) return;
         foreach (var (name, proof) in _evidence.Proofs)
         {
-            if (Convict.SeatsOf(state.Contracts, _genesis, proof) is not { } seats || seats.All(seat => state.Contracts.Find<ConvictionRecord>(ConvictionRecord.Key(seat.TransactionKey.Id)) is not null)) continue;
+            if (!Convict.IsNews(state.Contracts, _genesis, proof)) continue;
             var now = _time.GetUtcNow();
             _due.TryAdd(name, now + Politeness * _host.Seat);
             if (now < _due[name]) continue;
             _due[name] = now + SayAgain;
             CrashPoints.Reach("proof-before-submit");
             var transaction = await _writer.Write(new Convict(proof.Encode()), BitConverter.GetBytes(_time.GetUtcNow().ToUnixTimeMilliseconds()), _stop.Token);
-            LogAccused(_logger, string.Join(", ", seats.Select(seat => seat.Organisation)), name, (await _host.Submit([transaction]))[0]);
+            LogAccused(_logger, string.Join(", ", Convict.SeatsOf(state.Contracts, _genesis, proof)!.Select(seat => seat.Organisation)), name, (await _host.Submit([transaction]))[0]);
         }
     }
 
@@ -119,12 +119,10 @@ internal sealed partial class EraWorker : IAsyncDisposable
     private async ValueTask Attest(LedgerState state)
     {
         if (_host.Seat < 0 || _host.Taken is not { } taken || _time.GetElapsedTime(_attested.At) < SayAgain && _attested.Height == taken.Height) return;
-        if (IsKnown(SnapshotRecord.Attested) || IsKnown(SnapshotRecord.Key(_keys.Transaction.PublicKey.Id))) return;
+        if (!AttestSnapshot.IsNews(state.Contracts, _keys.Transaction.PublicKey.Id, taken.Height)) return;
         _attested = (taken.Height, _time.GetTimestamp());
         var transaction = await _writer.Write(new AttestSnapshot(taken.Height, taken.Block, taken.Name), BitConverter.GetBytes(_time.GetUtcNow().ToUnixTimeMilliseconds()), _stop.Token);
         LogAttested(_logger, taken.Height, (await _host.Submit([transaction]))[0]);
-
-        bool IsKnown(string key) => state.Contracts.Find<SnapshotRecord>(key)?.Height >= taken.Height;
     }
 
     // Whoever may have copied the old key has nothing left; its own machine destroys it as soon as the new one is in force. A key that a crash has left is taken first.

@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.Extensions.Logging;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.History;
@@ -13,8 +12,6 @@ namespace Orleans.Training.Grains.Validators;
 /// </summary>
 public sealed partial class ValidatorHost
 {
-    // Blocks that somebody must be behind before he asks for a snapshot.
-    private const ulong FarBehind = 32;
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(2);
 
@@ -50,7 +47,7 @@ public sealed partial class ValidatorHost
                 if (_awaiting is not null) Consider(offer);
                 return true;
             case BlocksMessage blocks when _backfill?.TryTake(from, blocks) is true: return true;
-            case StatusMessage or EraProof when MayJoin && !IsOnTheWay && IsFarAhead(message) && (!_asked.TryGetValue(from, out var before) || _time.GetElapsedTime(before) > AskAgain):
+            case StatusMessage or EraProof when MayJoin && !IsOnTheWay && SnapshotJoining.IsFarAhead(message, Height) && (!_asked.TryGetValue(from, out var before) || _time.GetElapsedTime(before) > AskAgain):
                 _awaiting = _asked[from] = _time.GetTimestamp();
                 _transport.Send(from, new GetSnapshot(_core.Setup.Validators.Era, Height).Encode());
                 return true;
@@ -58,36 +55,19 @@ public sealed partial class ValidatorHost
         }
     }
 
-    // Who hears that its era is over is not told how far the others are.
-    private bool IsFarAhead(ConsensusMessage message) => message is EraProof || (message is StatusMessage status && status.FinalHeight > Height + FarBehind);
-
     // Whatever is heard meanwhile would be executed in vain.
     private bool IsOnTheWay => !_fetching.IsCompleted || (_awaiting is { } since && _time.GetElapsedTime(since) < AnswerPatience);
 
     private bool MayJoin => Seat < 0 && _history is not null && _blobs is not null && _backfill is null && _fetching.IsCompleted;
 
     /// <summary>The way to the newest attested snapshot for somebody who believes in the validators of an era; null when there is none above a height, or it cannot be shown.</summary>
-    public SnapshotOffer? Offer(GetSnapshot ask)
-    {
-        if (LedgerState.Of(Chain.Head).Contracts.Find<SnapshotRecord>(SnapshotRecord.Attested) is not { } attested || attested.Height <= ask.Above || _history?.Snapshots.Find(attested.Name) is null || (long)attested.At < Chain.First) return null;
-        var block = Chain[(long)attested.At];
-        for (var position = 0; position < block.Leaves.Count; position++)
-        {
-            if (!block.Events[position].Any(item => item.Record is SnapshotRecord record && record == attested)) continue;
-            if (_newest is not { } note || Chain.Receipt(block.FirstIndex + position, note) is not { } receipt) return null;
-            EraLink[] links = [.. _core.Setup.Past.Where(link => link.Era >= ask.Era)];
-            return links.Length > SnapshotOffer.MaximumEras ? null : new SnapshotOffer(links, Encoding.UTF8.GetBytes(receipt.ToString()), block.Events[position]);
-        }
+    public SnapshotOffer? Offer(GetSnapshot ask) => SnapshotJoining.Offer(ask, Chain, _newest, _core.Setup.Past, name => _history?.Snapshots.Find(name) is not null);
 
-        return null;
-    }
-
-    // Asking for it costs somebody a proof; executing what lies between may cost less than fetching it.
+    // Asking for it costs somebody a proof.
     private void Consider(SnapshotOffer offer)
     {
         _awaiting = null;
-        if (!MayJoin || offer.Verify(_genesis, _core.Setup.Validators) is not var (snapshot, leaves)) return;
-        if (snapshot.Height <= Height || leaves - LedgerState.Of(Chain.Head).Tree.Size < 2 * _history!.Interval) return;
+        if (!MayJoin || SnapshotJoining.Consider(offer, _genesis, _core.Setup.Validators, Chain.Head, _history!.Interval) is not { } snapshot) return;
         // What the journal will say has all links.
         var whole = offer with { Links = [.. _core.Setup.Past, .. offer.Links] };
         _fetching = Task.Run(() => Fetch(whole, snapshot));
@@ -101,8 +81,7 @@ public sealed partial class ValidatorHost
             using var content = new MemoryStream();
             await _blobs.CopyTo(snapshot.Name, content, _stop.Token);
             await _blobs.Delete(snapshot.Name, _stop.Token);
-            // What is written here has the name only if what came has it.
-            if (!Snapshot.TryRead(content.GetBuffer().AsMemory(0, (int)content.Length), out var executed) || executed!.Block.Digest != snapshot.Block || _history!.Snapshots.Write(executed).Name != snapshot.Name) return;
+            if (SnapshotJoining.Read(content.GetBuffer().AsMemory(0, (int)content.Length), snapshot) is not { } executed || _history!.Snapshots.Write(executed).Name != snapshot.Name) return;
             Enqueue(new SnapshotFetched(offer, executed));
         }
         catch (Exception exception) when (!_stop.IsCancellationRequested)
@@ -120,20 +99,13 @@ public sealed partial class ValidatorHost
         _unsaved.Clear();
         CrashPoints.Reach("joined-before-use");
         var past = Chain.LeapTo(fetched.Executed);
-        _core = _core.From(SetupAt(_core.Setup, fetched.Executed, fetched.Offer, _keys));
+        _core = _core.From(SnapshotJoining.SetupAt(_core.Setup, fetched.Executed, fetched.Offer, _keys.SeatIn));
         _members = MembersNow();
         (_peers, _checkpoints) = OfEra();
         StartedFrom = (long)Height;
         LogJoined(_logger, _self, Height, _core.Setup.Validators.Era);
         Fill(past, fetched.Offer.Snapshot!);
         await Step([new Started(NowMs)]);
-    }
-
-    // With the eras that were over at the block: the offer's links go on to the era that attested it.
-    private static ConsensusSetup SetupAt(ConsensusSetup setup, ExecutedBlock executed, SnapshotOffer offer, ValidatorKeys keys)
-    {
-        var validators = LedgerState.Of(executed).Validators;
-        return setup with { Genesis = executed, Validators = validators, Seat = keys.SeatIn(validators), Past = [.. offer.Links.Where(link => link.Era < validators.Era)] };
     }
 
     private static TaskCompletionSource Whole()

@@ -62,7 +62,7 @@ public sealed partial class ValidatorHost
             {
                 if (journal.Joined is not { Snapshot: { } joined } offer || joined.Block != executed.Block.Digest) continue;
                 // Where this validator has joined: what of the past was here is fetched again, because the states between are not kept.
-                return new Opening(SetupAt(setup, executed, offer, keys), CommittedChain.After(executed), journal, history, joined, new CommittedChain(setup.Genesis, history.Archive));
+                return new Opening(SnapshotJoining.SetupAt(setup, executed, offer, keys.SeatIn), CommittedChain.After(executed), journal, history, joined, new CommittedChain(setup.Genesis, history.Archive));
             }
 
             var validators = LedgerState.Of(executed).Validators;

@@ -55,7 +55,7 @@ public sealed record ContractState
 }
 
 /// <summary>What holds for every call of a block: its height and time, the validators of its era, and how a signature is checked.</summary>
-internal sealed record ContractScope(Ledger.Genesis Genesis, Ledger.ValidatorSet Validators, ulong Height, long TimeMs, Ledger.SignatureCheck Verify);
+internal sealed record ContractScope(Ledger.Genesis Genesis, Ledger.ValidatorSet Validators, ulong Height, long TimeMs, Ledger.SignatureCheck Verify, Ledger.LedgerRules Rules);
 
 /// <summary>
 /// What one call sees and changes: a view of the state with the call's own writes on top. They count only when the call is not refused.

@@ -76,6 +76,10 @@ public sealed record Convict(ReadOnlyMemory<byte> Proof) : ContractCall
     public static IReadOnlyList<Validator>? SeatsOf(ContractState state, Genesis genesis, FaultProof proof) =>
         SeatsOf(genesis, proof, proof.Era is { } era ? state.Find<ValidatorsRecord>(ValidatorsRecord.Key(era))?.Set : ValidatorsRecord.Current(state).Set);
 
+    /// <summary>Whether a proof names a seat that the ledger has not convicted yet.</summary>
+    public static bool IsNews(ContractState state, Genesis genesis, FaultProof proof) =>
+        SeatsOf(state, genesis, proof)?.Any(seat => state.Find<ConvictionRecord>(ConvictionRecord.Key(seat.TransactionKey.Id)) is null) is true;
+
     internal override Rejection Apply(ContractContext context)
     {
         if (!FaultProof.TryParse(Proof, out var proof)) return Rejection.BadArguments;
@@ -84,14 +88,14 @@ public sealed record Convict(ReadOnlyMemory<byte> Proof) : ContractCall
         // Before the signatures, which take time.
         var guilty = seats.Where(seat => context.Find<ConvictionRecord>(ConvictionRecord.Key(seat.TransactionKey.Id)) is null).ToArray();
         if (guilty.Length == 0) return Rejection.AlreadyExists;
-        if (proof.Check() is var fault && fault is FaultKind.None) return Rejection.NotProven;
+        if (context.Scope.Rules.Proves(proof) is var fault && fault is FaultKind.None) return Rejection.NotProven;
 
         foreach (var seat in guilty)
         {
             var record = new ConvictionRecord(seat.Organisation, validators!.Era, fault, Digest.Of(Proof.Span));
             var today = context.Validators.SeatOf(seat.TransactionKey.Id) is >= 0 and var at ? context.Validators.Seats[at].KeyIds : [];
             foreach (var id in seat.KeyIds.Union(today)) context.Put(ConvictionRecord.Key(id), record, id == seat.TransactionKey.Id ? "SeatConvicted" : null);
-            EraContract.Expel(context, seat.TransactionKey.Id);
+            if (context.Scope.Rules.Expels) EraContract.Expel(context, seat.TransactionKey.Id);
         }
 
         return Rejection.None;

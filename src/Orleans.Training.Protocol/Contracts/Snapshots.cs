@@ -77,17 +77,20 @@ public sealed record AttestSnapshot(ulong Height, Digest Block, Digest Name) : C
         return call;
     }
 
+    /// <summary>Whether the word of a seat for a snapshot of this height would say something new.</summary>
+    public static bool IsNews(ContractState state, Identifier seat, ulong height) => !IsKnown(state.Find<SnapshotRecord>, seat, height);
+
     internal override Rejection Apply(ContractContext context)
     {
         if (context.Seat < 0) return Rejection.MissingRole;
         if (Height >= context.Scope.Height) return Rejection.NotFound;
         var said = new SnapshotRecord(Height, Block, Name, context.Scope.Height);
-        if (IsKnown(SnapshotRecord.Attested) || IsKnown(SnapshotRecord.Key(context.KeyId))) return Rejection.AlreadyExists;
+        if (IsKnown(context.Find<SnapshotRecord>, context.KeyId, Height)) return Rejection.AlreadyExists;
         context.Put(SnapshotRecord.Key(context.KeyId), said);
-        if (context.Validators.Seats.Count(seat => context.Find<SnapshotRecord>(SnapshotRecord.Key(seat.TransactionKey.Id))?.Agrees(said) is true) >= context.Validators.Quorum)
+        if (context.Validators.Seats.Count(seat => context.Find<SnapshotRecord>(SnapshotRecord.Key(seat.TransactionKey.Id))?.Agrees(said) is true) >= context.Scope.Rules.Attesters(context.Validators))
             context.Put(SnapshotRecord.Attested, said, SnapshotRecord.AttestedEvent);
         return Rejection.None;
-
-        bool IsKnown(string key) => context.Find<SnapshotRecord>(key)?.Height >= Height;
     }
+
+    private static bool IsKnown(Func<string, SnapshotRecord?> find, Identifier seat, ulong height) => find(SnapshotRecord.Attested)?.Height >= height || find(SnapshotRecord.Key(seat))?.Height >= height;
 }

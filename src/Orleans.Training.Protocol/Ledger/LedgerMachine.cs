@@ -12,6 +12,8 @@ public delegate bool SignatureCheck(PublicKey key, ReadOnlySpan<byte> message, R
 /// </summary>
 public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : IStateMachine
 {
+    internal LedgerRules Rules { get; init; } = LedgerRules.Correct;
+
     /// <summary>The genesis block: height 0, no transactions, the seats' organisations as participants.</summary>
     public ExecutedBlock CreateGenesis()
     {
@@ -99,7 +101,7 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
     private Outcome Run(ExecutedBlock parent, ValidatorSet validators, long timeMs, List<Transaction> transactions)
     {
         var height = parent.Block.Header.Height + 1;
-        var scope = new ContractScope(genesis, validators, height, timeMs, verify);
+        var scope = new ContractScope(genesis, validators, height, timeMs, verify, Rules);
         var before = LedgerState.Of(parent);
         var writes = new SortedDictionary<string, StateRecord>(StringComparer.Ordinal);
         var contracts = before.Contracts;
