@@ -34,17 +34,20 @@ internal static class Program
     // Three rounds of a strategy on sums of all sizes, with the rest of a vector behind them.
     private static byte[] Steps(ServerRule rule)
     {
-        var strategy = new ServerStrategy(rule, 37_000, rule is ServerRule.FedAvg ? 0 : 900_000, rule is ServerRule.FedAdam or ServerRule.FedYogi ? 990_000 : 0, rule > ServerRule.FedAvgM ? 1_000 : 0);
+        var strategy = rule is ServerRule.Scaffold ? new(rule, 37_000) : new ServerStrategy(rule, 37_000, rule is ServerRule.FedAvg ? 0 : 900_000, rule is ServerRule.FedAdam or ServerRule.FedYogi ? 990_000 : 0, rule > ServerRule.FedAvgM ? 1_000 : 0);
         var random = new SeededRandom(12);
         var spec = ModelSpec.Logistic(1_000);
         var (model, state) = (InitialModel.Create(spec, random.Bytes(32)), strategy.InitialState(spec.ParameterCount));
         for (var round = 0; round < 3; round++)
         {
-            var sum = new int[model.Length];
+            var sum = new int[model.Length * strategy.UpdateVectors];
             for (var i = 0; i < sum.Length; i++) sum[i] = (int)random.Next() >> (i % 32);
-            if (!ModelStep.TryApply(strategy, model, state, sum, 3_141_592, FixedPoint.Create(0.1, 9), out model, out state)) return [];
+            var isFinite = rule is ServerRule.Scaffold
+                ? ModelStep.TryScaffold(strategy, model, state, sum, 3_141_592, 4_141_592, FixedPoint.Create(0.1, 9), out model, out state)
+                : ModelStep.TryApply(strategy, model, state, sum, 3_141_592, FixedPoint.Create(0.1, 9), out model, out state);
+            if (!isFinite) return [];
         }
 
-        return ModelBlob.Write(spec, model, state);
+        return ModelBlob.Write(spec, model!, state);
     }
 }
