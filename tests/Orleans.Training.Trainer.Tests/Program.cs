@@ -37,7 +37,7 @@ internal static class Program
         var strategy = rule is ServerRule.Scaffold ? new(rule, 37_000) : new ServerStrategy(rule, 37_000, rule is ServerRule.FedAvg ? 0 : 900_000, rule is ServerRule.FedAdam or ServerRule.FedYogi ? 990_000 : 0, rule > ServerRule.FedAvgM ? 1_000 : 0);
         var random = new SeededRandom(12);
         var spec = ModelSpec.Logistic(1_000);
-        var (model, state) = (InitialModel.Create(spec, random.Bytes(32)), strategy.InitialState(spec.ParameterCount));
+        float[]? model = InitialModel.Create(spec, random.Bytes(32)), state = strategy.InitialState(spec.ParameterCount);
         for (var round = 0; round < 3; round++)
         {
             var sum = new int[model.Length * strategy.UpdateVectors];
@@ -45,9 +45,9 @@ internal static class Program
             var isFinite = rule is ServerRule.Scaffold
                 ? ModelStep.TryScaffold(strategy, model, state, sum, 3_141_592, 4_141_592, FixedPoint.Create(0.1, 9), out model, out state)
                 : ModelStep.TryApply(strategy, model, state, sum, 3_141_592, FixedPoint.Create(0.1, 9), out model, out state);
-            if (!isFinite) return [];
+            if (!isFinite || model is null) return [];
         }
 
-        return ModelBlob.Write(spec, model!, state);
+        return ModelBlob.Write(spec, model, state);
     }
 }
