@@ -8,6 +8,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
 {
     private const ulong CorrectSeeds = 300;
     private const ulong OverBudgetSeeds = 300;
+    private const ulong LedgerSeeds = 50;
 
     public static TheoryData<string> Mutants => [.. Mutant.All.Select(mutant => mutant.Name)];
 
@@ -30,6 +31,23 @@ public sealed class SimulationTests(ITestOutputHelper output)
         // The faults of disks and activations did come about.
         output.WriteLine($"{torn} torn journals mended, {refused} damaged ones refused, {forgotten} disks forgot, {fenced} activations fenced off, {snapshots} starts from a snapshot");
         Assert.All(new[] { torn, refused, forgotten, fenced, snapshots }, count => Assert.InRange(count, 10, int.MaxValue));
+    }
+
+    [Fact]
+    public void Ledger_KeepsEveryInvariant_WhileSomeJoinAndSomeAreConvicted()
+    {
+        var (convicted, joins, filled, refusals) = (0, 0, 0, 0);
+        for (var seed = 1UL; seed <= LedgerSeeds; seed++)
+        {
+            var failure = Seed.Run(seed, Mutant.None, out var world, onLedger: true);
+            Assert.True(failure is null, $"seed {seed} (--ledger): {failure}");
+            var watch = world.Watch!;
+            (convicted, joins, filled, refusals) = (convicted + watch.Convicted, joins + watch.Joins, filled + watch.Filled, refusals + watch.Refusals);
+        }
+
+        output.WriteLine($"{convicted} seats convicted, {joins} began at a snapshot, {filled} pasts fetched, {refusals} times wrong bytes refused");
+        Assert.All(new[] { convicted, joins, filled }, count => Assert.InRange(count, 10, int.MaxValue));
+        Assert.InRange(refusals, 1, int.MaxValue);
     }
 
     [Theory]

@@ -209,7 +209,7 @@ internal sealed class TestExport : IExportFiles
     private static byte[] Update(AgreementRecord terms, int position, int seed)
     {
         var random = new Random(seed * 100 + position);
-        float[] delta = [.. Enumerable.Range(0, 6).Select(_ => (float)(random.NextDouble() - 0.5) / 8)];
+        float[] delta = [.. Enumerable.Range(0, (int)terms.Agreement.UpdateLength).Select(_ => (float)(random.NextDouble() - 0.5) / 8)];
         Assert.True(terms.Agreement.FixedPoint.TryQuantize(delta, terms.Weights[position], SHA256.HashData([(byte)seed, (byte)position]), out var lanes));
         var update = UpdateBlob.Write(lanes);
         Assert.True(RoundAggregate.NewSum(terms).TryAdd(update, terms.Weights[position]));
