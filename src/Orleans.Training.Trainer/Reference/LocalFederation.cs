@@ -47,7 +47,10 @@ public sealed class LocalFederation
     /// <exception cref="OperationCanceledException">Cancelled between two batches.</exception>
     public LocalUpdate Train(int participant, CancellationToken cancellationToken = default)
     {
-        var settings = _settings with { Seed = SeededRandom.Derive(_settings.Seed, _round, participant) };
+        var seed = SeededRandom.Derive(_settings.Seed, _round, participant);
+        // Noise that came twice could be subtracted: everybody has a key of its own in each round.
+        var hidden = _settings.Private is { } terms ? terms with { Key = new SeededRandom(SeededRandom.Derive(seed, -1)).Bytes(32) } : null;
+        var settings = _settings with { Seed = seed, Private = hidden };
         var scale = NormalisedUpdate.ScaleOf(participant, _weights, _steps);
         var drift = _settings.IsControlled ? ControlVariate.Drift(_own[participant], _mean, scale * _steps[participant]) : [];
         var update = LocalTrainer.Train(_spec, Model, drift, _participants[participant], settings, cancellationToken);

@@ -10,17 +10,18 @@ namespace Orleans.Training.Benchmarks;
 internal static class PrivacyCommand
 {
     /// <summary>What the command line may say.</summary>
-    public const string Usage = "./run evaluate privacy [--quick] [--output FOLDER]";
+    public const string Usage = "./run evaluate privacy [--quick] [--records] [--output FOLDER]";
 
     private const string Table = "privacy.md";
     private const int Pooled = 200;
 
     public static async Task<int> Run(IReadOnlyList<string> arguments)
     {
-        var (isQuick, output) = (false, (string?)null);
+        var (isQuick, isRecordsOnly, output) = (false, false, (string?)null);
         for (var i = 0; i < arguments.Count; i++)
         {
             if (arguments[i] is "--quick") isQuick = true;
+            else if (arguments[i] is "--records") isRecordsOnly = true;
             else if (arguments[i] is "--output" && i + 1 < arguments.Count && arguments[i + 1].Length > 0) output = arguments[++i];
             else
             {
@@ -33,13 +34,14 @@ internal static class PrivacyCommand
         var (train, test) = Mnist.Load(Path.Combine(AppContext.BaseDirectory, "data", "mnist"));
         var report = new Report();
         var (watch, processor) = (Stopwatch.StartNew(), LocalShard.ProcessorTime);
-        var figure = new InversionFigure(train, report, participants: 10, victims: 5, seed: 1).Write();
+        (string Name, string Svg)[] figures = isRecordsOnly ? [] : [new InversionFigure(train, report, participants: 10, victims: 5, seed: 1).Write()];
         PrivateFederation[] federations = isQuick ? [new(20, 8, 2)] : [new(128, 8, 12), new(1000, 8, 12)];
         ulong[] seeds = isQuick ? [1] : [1, 2, 3];
         double[] epsilons = isQuick ? [8] : [8, 4, 1];
-        foreach (var federation in federations) await WriteTable(federation, seeds, epsilons, train, test, report);
+        foreach (var federation in isRecordsOnly ? [] : federations) await WriteTable(federation, seeds, epsilons, train, test, report);
+        (isQuick ? new RecordTraining(2, 200, 2, train, test) : new RecordTraining(4, 2500, 10, train, test)).WriteTable(seeds, epsilons, report);
         report.Line(string.Create(CultureInfo.InvariantCulture, $"All in {watch.Elapsed.TotalSeconds:F0} s and {(LocalShard.ProcessorTime - processor).TotalSeconds:F0} CPU-s on {Environment.ProcessorCount} processors; seeds {string.Join(", ", seeds)}."));
-        await report.Save(output, Table, [figure]);
+        await report.Save(output, Table, figures);
         return 0;
     }
 
