@@ -64,6 +64,23 @@ public sealed partial class DemoTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task DemoWithNoiseOnRows_ChargesEveryOwnersAccount()
+    {
+        using var folder = new TemporaryFolder();
+        using var demo = Start(DrillSilo.Executable, "demo", "heart", "--row-noise", "2", "--rounds", "3", "--json", "--no-reference", "--data", folder["demo"]);
+        var problems = demo.StandardError.ReadToEndAsync();
+        var lines = (await demo.StandardOutput.ReadToEndAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToArray();
+        await demo.WaitForExitAsync();
+        Assert.True(demo.ExitCode == 0, await problems);
+        Assert.Contains(lines, line => line.TryGetProperty("say", out var said) && Regex.IsMatch(said.GetString()!, @"^ε at δ = 10⁻⁵ .*: cleveland \d+\.\d\d, hungarian \d+\.\d\d, switzerland \d+\.\d\d, va \d+\.\d\d$"));
+        Assert.True(lines[^1].GetProperty("verified").GetBoolean());
+        VerifyByPython(folder["demo"], 3);
+        // With masks, and the same without: six trainings, each charged once.
+        string[] accounts = [.. Directory.GetFiles(folder["demo"], "heart.json", SearchOption.AllDirectories).Where(path => path.Contains("records", StringComparison.Ordinal)).Select(File.ReadAllText)];
+        Assert.Equal([6, 6, 6, 6], accounts.Select(account => JsonDocument.Parse(account).RootElement.EnumerateArray().Select(charge => charge.GetProperty("training").GetString()).Distinct().Count()));
+    }
+
+    [Fact]
     public async Task DemoWithABudget_SpendsIt_AndIsRefusedOneRoundMore()
     {
         using var folder = new TemporaryFolder();

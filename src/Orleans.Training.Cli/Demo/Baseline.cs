@@ -43,7 +43,7 @@ internal sealed record Baseline(Evaluation Federated, TimeSpan Wall, TimeSpan Pr
         process.Refresh();
         var processor = process.TotalProcessorTime - before;
 
-        var single = plan.Settings with { Epochs = plan.Training.LocalEpochs * plan.Rounds, Proximal = 0, IsNormalised = false, IsControlled = false };
+        var single = plan.Settings with { Epochs = plan.Training.LocalEpochs * plan.Rounds, Proximal = 0, IsNormalised = false, IsControlled = false, Private = null };
         var alone = new List<(string, Evaluation)>();
         var participants = plan.Participants.Order().ToArray();
         for (var i = 0; i < rows.Length && rows.Length <= DemoPlan.Seats; i++) alone.Add((participants[i].Name, await Single(plan, initial, rows[i], test, single, pool, cancellationToken)));

@@ -18,6 +18,8 @@ internal static class DemoCommand
     /// <summary>Silos, and trainer threads on both sides of every comparison.</summary>
     public const int Silos = 2;
 
+    private const double RowDelta = 1e-5;
+
     public static Command Create()
     {
         var name = new Argument<string>("plan") { Description = "heart or mnist.", DefaultValueFactory = _ => "heart" };
@@ -30,6 +32,8 @@ internal static class DemoCommand
         var normalised = new Option<bool>("--normalised") { Description = "FedNova: who takes more local steps does not draw the model further." };
         var controlled = new Option<bool>("--scaffold") { Description = "SCAFFOLD: each local step is corrected by what all gradients are beyond the participant's own." };
         var skewed = new Option<bool>("--skewed") { Description = "Divides mnist by digits: each organisation has images of two or three." };
+        var rowNoise = new Option<double>("--row-noise") { Description = "DP-SGD: cuts each row's gradient to norm 1 and adds noise of so many norms, for example 1." };
+        rowNoise.Validators.Add(result => { if (result.GetValue(rowNoise) is not (0 or >= 0.1 and <= 1000)) result.AddError("--row-noise is a number from 0.1 to 1000."); });
         var groups = new Option<int>("--groups") { Description = "Adds up in so many groups and makes the model of their means by --rule, which bears poisoned ones." };
         groups.Validators.Add(result => { if (result.GetValue(groups) is not (0 or >= 2 and <= 64)) result.AddError("--groups is a number from 2 to 64."); });
         var rule = new Option<string>("--rule") { Description = $"With --groups: {string.Join(", ", DemoGroups.Rules)}.", DefaultValueFactory = _ => DemoGroups.Rules[0] };
@@ -38,12 +42,12 @@ internal static class DemoCommand
         rounds.Validators.Add(result => { if (result.GetValue(rounds) is < 1 or > 1000) result.AddError("--rounds is a number from 1 to 1000."); });
         var epsilon = new Option<double?>("--epsilon") { Description = "Differential privacy: every owner allows its data set this ε at δ = 10⁻⁵, and all rounds together spend it." };
         epsilon.Validators.Add(result => { if (result.GetValue(epsilon) is not (null or >= 0.01 and <= 1000)) result.AddError("--epsilon is a number from 0.01 to 1000."); });
-        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, controlled, skewed, groups, rule, rounds, epsilon };
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, controlled, skewed, rowNoise, groups, rule, rounds, epsilon };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var grouped = parsed.GetValue(groups) == 0 ? null : new DemoGroups(parsed.GetValue(groups), parsed.GetValue(rule)!);
             var asked = new DemoOptions(
-                (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), parsed.GetValue(controlled), parsed.GetValue(skewed), grouped, parsed.GetValue(rounds),
+                (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), parsed.GetValue(controlled), parsed.GetValue(skewed), parsed.GetValue(rowNoise), grouped, parsed.GetValue(rounds),
                 parsed.GetValue(epsilon) is { } allowed ? new DemoNoise(allowed) : null);
             if (DemoPlan.Find(parsed.GetValue(name)!, asked) is not { } plan)
             {
@@ -51,9 +55,9 @@ internal static class DemoCommand
                 return ExitCode.Usage;
             }
 
-            if (asked.IsControlled && (grouped is not null || asked.ProximalMicro > 0 || asked.IsNormalised))
+            if (asked.IsControlled && (asked.RowNoise > 0 || grouped is not null || asked.ProximalMicro > 0 || asked.IsNormalised))
             {
-                await Console.Error.WriteLineAsync("OT-7002 --scaffold corrects steps by itself, and its control variates are means of all: leave --proximal, --normalised and --groups out, or --scaffold");
+                await Console.Error.WriteLineAsync("OT-7002 --scaffold corrects steps by itself, and its control variates are means of all: leave --proximal, --normalised, --row-noise and --groups out, or --scaffold");
                 return ExitCode.Usage;
             }
 
@@ -123,6 +127,12 @@ internal static class DemoCommand
         {
             var (answer, more) = await run.AskForMore(cancellationToken);
             output.Say(string.Create(CultureInfo.InvariantCulture, $"one round more would come to ε = {more:F2} of {noise.Epsilon}: {(answer is Rejection.None ? "opened" : $"refused, OT-{(int)answer} {answer}")}"));
+        }
+
+        if (plan.Asked.RowNoise > 0)
+        {
+            var accounts = plan.Participants.Order().Select(owner => string.Create(CultureInfo.InvariantCulture, $"{owner} {RecordAccount.Of(root, owner, plan.Name).EpsilonAt(RowDelta):F2}"));
+            output.Say($"ε at δ = 10⁻⁵ that a single row has lost, by each owner's own account: {string.Join(", ", accounts)}");
         }
 
         // Without masks there is no noise, and who has a budget takes no part.

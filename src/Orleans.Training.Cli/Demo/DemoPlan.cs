@@ -16,6 +16,7 @@ internal abstract class DemoPlan
     private const int LaneBits = 16;
     private const int Corrupt = 1;
     private const int PhaseMs = 60_000;
+    private const int Million = 1_000_000;
 
     public abstract string Name { get; }
 
@@ -35,7 +36,7 @@ internal abstract class DemoPlan
     /// <summary>How each participant trains, before anything is asked for besides.</summary>
     protected abstract TrainingTerms Terms { get; }
 
-    public TrainingTerms Training => Terms with { ProximalMicro = Asked.ProximalMicro, IsNormalised = Asked.IsNormalised };
+    public TrainingTerms Training => Terms with { ProximalMicro = Asked.ProximalMicro, IsNormalised = Asked.IsNormalised, RecordNoise = Asked.RowNoise > 0 ? new(Million, (long)Math.Round(Million * Asked.RowNoise)) : null };
 
     public DemoGroups? Groups => Asked.Groups;
 
@@ -102,5 +103,6 @@ internal abstract class DemoPlan
     }
 
     /// <summary>The settings of local training, before each participant and round derives its seed.</summary>
-    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed, Proximal: Training.ProximalMicro / 1e6f, IsNormalised: Training.IsNormalised, IsControlled: Asked.IsControlled);
+    public TrainingSettings Settings => new(Training.LocalEpochs, Training.BatchSize, Training.LearningRateMicro / 1e6f, Seed, Proximal: Training.ProximalMicro / 1e6f, IsNormalised: Training.IsNormalised, IsControlled: Asked.IsControlled,
+        Private: Training.RecordNoise is { } noise ? new((double)noise.ClipMicro / Million, (double)noise.MultiplierMicro / Million, []) : null);
 }
