@@ -20,11 +20,13 @@ namespace Orleans.Training.Client.Exports;
 /// <param name="FalseWork">Verdicts of validators that lied about their work, too few in any round to matter.</param>
 public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, Digest? Model, long LedgerBytes, long BlobBytes, int Statements, long Size, IReadOnlyList<FalseWork> FalseWork);
 
-/// <summary>A validator attested a published round with a work digest that the sum does not give.</summary>
-public sealed record FalseWork(ParticipantId Validator, Digest Run, int Round, string File)
+/// <summary>A validator attested a published round with a work digest that the sum does not give, or told an image of a participant's update that the update does not have.</summary>
+public sealed record FalseWork(ParticipantId Validator, Digest Run, int Round, string File, ParticipantId? Update = null)
 {
     /// <summary>One line for people.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{File}: {Validator} attested round {Round} of run {Run} without the sum: its work digest is not the one that the sum gives");
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{File}: {Validator} {(Update is null
+        ? $"attested round {Round} of run {Run} without the sum: its work digest is not the one that the sum gives"
+        : $"told an image of {Update}'s update in round {Round} of run {Run} that it does not have")}");
 }
 
 /// <summary>

@@ -7,10 +7,14 @@ namespace Orleans.Training.Client.Exports;
 /// <summary>A verdict of "ok", and the block that carries it.</summary>
 internal readonly record struct Verdict(long Height, ParticipantId Actor, Digest Work);
 
+/// <summary>What a validator said about the images of updates in a proposed sum, and the block that carries it.</summary>
+internal readonly record struct ToldImages(long Height, ParticipantId Actor, IReadOnlyList<(int Position, ReadOnlyMemory<byte> Image)> Images);
+
 /// <summary>What the executed blocks say about rounds that their last state no longer says: when things happened, and who attested what.</summary>
 internal sealed class RoundHistory
 {
     private readonly Dictionary<Digest, List<Verdict>> _verdicts = [];
+    private readonly Dictionary<Digest, List<ToldImages>> _images = [];
     private readonly Dictionary<Digest, long> _agreements = [];
     private readonly Dictionary<(Digest Agreement, int Round), long> _publications = [];
     private readonly Dictionary<(Digest Agreement, int Round), long> _entries = [];
@@ -38,6 +42,9 @@ internal sealed class RoundHistory
     /// <summary>Who attested a proposal; its digest names run, round and attempt too.</summary>
     public IReadOnlyList<Verdict> VerdictsOn(Digest proposal) => _verdicts.GetValueOrDefault(proposal) ?? [];
 
+    /// <summary>The images of updates that were told about a proposal.</summary>
+    public IReadOnlyList<ToldImages> ImagesOf(Digest proposal) => _images.GetValueOrDefault(proposal) ?? [];
+
     public void Append(ExecutedBlock executed)
     {
         var height = (long)executed.Block.Header.Height;
@@ -61,9 +68,15 @@ internal sealed class RoundHistory
 
     private void Remember(Block block, long height, Entry entry)
     {
-        if (Transaction.TryParse(block.Transactions[entry.Position], out var transaction) is not Rejection.None || transaction!.Payload is not { Contract: "round", Method: "Attest" } payload) return;
-        if (ContractCalls.TryRead(payload.Contract, payload.Method, payload.Arguments, out var call) is not Rejection.None || call is not Attest { Ok: true } attest) return;
-        if (!_verdicts.TryGetValue(attest.Proposal, out var verdicts)) _verdicts[attest.Proposal] = verdicts = [];
-        verdicts.Add(new Verdict(height, payload.Actor, attest.Work));
+        if (Transaction.TryParse(block.Transactions[entry.Position], out var transaction) is not Rejection.None || transaction!.Payload is not { Contract: "round", Method: "Attest" or "Project" } payload) return;
+        if (ContractCalls.TryRead(payload.Contract, payload.Method, payload.Arguments, out var call) is not Rejection.None) return;
+        if (call is Attest { Ok: true } attest) Add(_verdicts, attest.Proposal, new Verdict(height, payload.Actor, attest.Work));
+        else if (call is ProjectInputs told) Add(_images, told.Proposal, new ToldImages(height, payload.Actor, told.Images));
+    }
+
+    private static void Add<T>(Dictionary<Digest, List<T>> lists, Digest proposal, T item)
+    {
+        if (!lists.TryGetValue(proposal, out var list)) lists[proposal] = list = [];
+        list.Add(item);
     }
 }

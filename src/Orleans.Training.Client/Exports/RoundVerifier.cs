@@ -8,6 +8,9 @@ namespace Orleans.Training.Client.Exports;
 /// <summary>Computes every published round again from its committed updates, and compares sum, model, work digests and model file.</summary>
 internal sealed class RoundVerifier(ExportReader files, RoundHistory history, ContractState state, Genesis genesis, SignatureCheck verify)
 {
+    // Half a megabyte each, while their images are made.
+    private const int ImagesAtOnce = 32;
+
     private readonly List<FalseWork> _falseWork = [];
 
     /// <summary>Validators whose statement about the newest model was checked.</summary>
@@ -57,7 +60,7 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         // The content belongs to a name that was just computed: reading it is comparing it.
         files.ReadBlob(aggregate.SumRoot);
         files.ReadBlob(aggregate.ModelRoot);
-        CheckWork(round, published, validators, aggregate.Sum);
+        CheckWork(terms, round, published, validators, aggregate.Sum);
         return aggregate.ModelBytes;
     }
 
@@ -71,14 +74,40 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has no sum{whose} (OT-{(int)fault} {fault})");
     }
 
-    private void CheckWork(RoundRecord round, ModelRecord published, ValidatorSet validators, byte[] sum)
+    private void CheckWork(AgreementRecord terms, RoundRecord round, ModelRecord published, ValidatorSet validators, byte[] sum)
     {
         var proposal = round.Proposals.Single(candidate => (candidate.SumRoot, candidate.Model, candidate.ModelRoot) == (published.SumRoot, published.Model, published.Root));
+        var computed = sum;
+        if (terms.Agreement.Masking is { Check: SumCheck.Projected })
+        {
+            var masked = new MaskedAttempt(key => state.Find<StateRecord>(key), terms, round);
+            CheckImages(masked, proposal, published, validators);
+            // The sum was computed from them before.
+            MaskedUnmasking.Of(masked.Groups[0], files.ReadBlob).TryRemove(out var masks, out _);
+            using (masks) computed = ProjectedSum.DigestOf(masked.Layout, masks).ToArray();
+        }
+
         var verdicts = history.VerdictsOn(proposal.Digest);
-        FalseWork[] found = [.. verdicts.Where(verdict => verdict.Work != RoundAggregate.WorkOf(verdict.Actor, sum)).Select(verdict => new FalseWork(verdict.Actor, published.Agreement, published.Round, ExportLayout.Block(verdict.Height)))];
+        FalseWork[] found = [.. verdicts.Where(verdict => verdict.Work != RoundAggregate.WorkOf(verdict.Actor, computed)).Select(verdict => new FalseWork(verdict.Actor, published.Agreement, published.Round, ExportLayout.Block(verdict.Height)))];
         // Among a quorum f may lie; the others have done the work.
         if (verdicts.Count - found.Length < validators.Quorum - validators.MaxFaulty) throw new ExportException(ExportFault.WorkNotDone, found[0].File, $"publishes round {published.Round} of run {published.Agreement}, which {string.Join(", ", found.Select(item => item.Validator))} attested without the sum: more than {validators.MaxFaulty} of {validators.Count} validators");
         _falseWork.AddRange(found);
+    }
+
+    // An image that somebody has told and the update does not have is a lie in its own signed words. The sum is right, whoever lied: it was computed again.
+    private void CheckImages(MaskedAttempt masked, Proposal proposal, ModelRecord published, ValidatorSet validators)
+    {
+        using var projection = new SumProjection(masked.Layout, new ProjectedSum(masked, proposal).FindBeacon(validators.MaxFaulty)!.Value);
+        var told = history.ImagesOf(proposal.Digest).SelectMany(item => item.Images.Select(image => (item.Height, item.Actor, image.Position, image.Image))).ToLookup(item => item.Position);
+        foreach (var positions in masked.Survivors.Positions.Chunk(ImagesAtOnce))
+        {
+            var images = projection.Finish([.. positions.Select(position => projection.Of(files.ReadBlob(masked.RootOf(MaskBlobKind.Input, position)!.Value)!.Value.Span))]);
+            foreach (var (position, image) in positions.Zip(images))
+            {
+                foreach (var lie in told[position].Where(item => !item.Image.Span.SequenceEqual(image)))
+                    _falseWork.Add(new FalseWork(lie.Actor, published.Agreement, published.Round, ExportLayout.Block(lie.Height), masked.Terms.Agreement.Datasets[position].Participant));
+            }
+        }
     }
 
     private void CheckModelFile(AgreementRecord terms, ModelRecord published, byte[] model)

@@ -17,8 +17,9 @@ namespace Orleans.Training.Grains.Rounds;
 /// <param name="terms">The agreement.</param>
 /// <param name="round">State key of the attempt.</param>
 /// <param name="self">Whose, for the log.</param>
+/// <param name="isOverdue">Whether something has been wanted for so long that this seat does it too.</param>
 /// <param name="logger">Where a sum that cannot be had is told.</param>
-internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord terms, string round, int self, ILogger logger) : IAttemptInputs
+internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord terms, string round, int self, Func<string, bool> isOverdue, ILogger logger) : IAttemptInputs
 {
     private const int FetchedAtOnce = 8;
     // Blobs of this machine by name, with their lengths; of those that are small also the bytes.
@@ -27,6 +28,7 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     private readonly SortedDictionary<(MaskBlobKind Kind, int Position), bool> _judged = [];
     // By number of the group.
     private readonly SortedDictionary<int, MaskedInputSum> _sums = [];
+    private readonly bool _isProjected = terms.Agreement.Masking!.Check is SumCheck.Projected;
     private byte[]? _reference;
     private bool _isSpoilt;
 
@@ -41,14 +43,15 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         if (KindOf(record.Phase) is not { } kind) return null;
         var said = masked.HeldBy(seat, kind);
         var committed = PositionSet.Of(masked.ExpectedOf(kind).Positions.Where(position => masked.RootOf(kind, position) is not null));
-        var open = committed.Without(said).Positions.Where(position => !_judged.ContainsKey((kind, position))).Select(position => masked.RootOf(kind, position)!.Value).ToArray();
+        var mine = _isProjected && kind is MaskBlobKind.Input ? Mine(committed, masked.Held(kind, validators.Count, validators.MaxFaulty + 1), validators, seat) : committed;
+        var open = mine.Without(said).Positions.Where(position => !_judged.ContainsKey((kind, position))).Select(position => masked.RootOf(kind, position)!.Value).ToArray();
         if (open.Length > 0) await Fetch([.. open, .. masked.Standing.SelectMany(group => group.DealtBy(DealersOf(group, kind)))], kind is not MaskBlobKind.Input, cancellationToken);
 
         var positions = new List<int>();
         foreach (var group in masked.Standing)
         {
             var unmasking = kind >= MaskBlobKind.Openings ? MaskedUnmasking.Of(group, Small) : null;
-            foreach (var position in committed.Without(said).And(group.Members).Positions)
+            foreach (var position in mine.Without(said).And(group.Members).Positions)
             {
                 if (await Admits(group, unmasking, kind, position, cancellationToken)) positions.Add(position);
             }
@@ -56,7 +59,14 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
 
         if (positions.Count == 0) return null;
         var call = new HoldMaskBlobs(record.Agreement, record.Number, record.Attempt, kind, PositionSet.Of(positions));
-        return new Holding(call, positions, kind.ToString(), committed.Count, !masked.IsEnough(kind, committed), kind is MaskBlobKind.Input ? validators.Quorum : validators.MaxFaulty + 1);
+        return new Holding(call, positions, kind.ToString(), committed.Count, !masked.IsEnough(kind, committed), kind is MaskBlobKind.Input ? _isProjected ? validators.Count : validators.Quorum : validators.MaxFaulty + 1);
+    }
+
+    /// <summary>The masks that are left in the sum of a group; null when something is not here, or when they cannot be had.</summary>
+    public async ValueTask<MaskTerms?> MasksOf(MaskedGroup group, CancellationToken cancellationToken)
+    {
+        await Fetch([.. group.UnmaskingBlobs], keep: true, cancellationToken);
+        return MaskedUnmasking.Of(group, Small).TryRemove(out var masks, out _) is MaskFault.None ? masks : null;
     }
 
     /// <inheritdoc/>
@@ -96,6 +106,17 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         }
 
         await Fetch([.. masked.Order!.Inputs.Select(input => input.Root)], keep: false, cancellationToken);
+        if (_isProjected)
+        {
+            _sums.Remove(masked.Index);
+            foreach (var (_, root) in masked.Order.Inputs)
+            {
+                if (await Add(masked, root, cancellationToken) is not true) return null;
+            }
+
+            return _sums[masked.Index];
+        }
+
         foreach (var position in survivors.Positions)
         {
             if (!await Admits(masked, null, MaskBlobKind.Input, position, cancellationToken)) return null;
@@ -126,6 +147,10 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         return _reference = blob.Length == RoundAggregate.UpdateBytes(terms) ? await blobs.ReadAll(root, cancellationToken) : [];
     }
 
+    // Where sums are projected f + 1 seats read each update, and the others only what those do not.
+    private PositionSet Mine(PositionSet committed, PositionSet held, ValidatorSet validators, int seat) => PositionSet.Of(committed.Positions.Where(position =>
+        (position + seat) % validators.Count <= validators.MaxFaulty || (!held.Contains(position) && isOverdue($"input {position} {round}"))));
+
     // Of a group whose sum is here.
     private MaskFault Open(MaskedGroup group, out MaskedInputSum? inputs, out MaskTerms? masks, out ushort culprit)
     {
@@ -142,6 +167,8 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         var root = masked.RootOf(kind, position)!.Value;
         if (kind is MaskBlobKind.Input)
         {
+            // Who does not propose needs no sum.
+            if (_isProjected) return _here.TryGetValue(root, out var length) && length == masked.Layout.Bytes;
             if (await Add(masked, root, cancellationToken) is not { } added) return false;
             return _judged[(kind, position)] = added;
         }

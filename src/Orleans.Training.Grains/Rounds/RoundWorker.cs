@@ -34,6 +34,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
     // By agreement: what this seat has read of the attempt that is under way, and the newest aggregate that it has computed.
     private readonly Dictionary<Digest, IAttemptInputs> _inputs = [];
     private readonly Dictionary<Digest, (string Round, RoundAggregate Aggregate)> _computed = [];
+    // By agreement: the sums of the attempt that is under way, where they are projected.
+    private readonly Dictionary<Digest, SumChecker> _checkers = [];
     // By agreement: what this seat puts into the draw that is under way.
     private readonly Dictionary<Digest, (int Number, Digest Value)> _lots = [];
     private readonly Task _work;
@@ -117,6 +119,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
             _runs.Remove(agreement);
             _inputs.Remove(agreement);
             _computed.Remove(agreement);
+            _checkers.Remove(agreement);
             return;
         }
 
@@ -139,6 +142,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
         }
 
         if (round.InputsDigest is null) await Hold(state, terms, round);
+        else if (terms.Agreement.Masking is { Check: SumCheck.Projected }) await Check(state, terms, round);
         else await Aggregate(state, terms, round);
     }
 
@@ -186,13 +190,58 @@ public sealed partial class RoundWorker : IAsyncDisposable
             CrashPoints.Reach("attest-submitted");
         }
 
+        if (MayPropose(round)) await Propose(round, own);
+    }
+
+    // Where sums are projected, only who proposes reads all updates.
+    private async ValueTask Check(ContractState state, AgreementRecord terms, RoundRecord round)
+    {
+        var open = round.Proposals.Where(proposal => ((proposal.Ok | proposal.Wrong) >> _seat & 1) == 0).ToArray();
+        if (open.Length > 0 && await BaseModel(state, terms, round, _computed.GetValueOrDefault(round.Agreement).Aggregate) is { } parent) await Check(state, terms, round, open, parent);
+        if (MayPropose(round) && await Compute(state, terms, round) is { } own) await Propose(round, own);
+    }
+
+    private async ValueTask Check(ContractState state, AgreementRecord terms, RoundRecord round, Proposal[] open, byte[] parent)
+    {
+        if (!_checkers.TryGetValue(round.Agreement, out var checker) || checker.Round != round.StateKey)
+            _checkers[round.Agreement] = checker = new SumChecker(_blobs, _local, (MaskedInputs)InputsOf(terms, round), IsOverdue);
+        var masked = new MaskedAttempt(key => state.Find<StateRecord>(key), terms, round);
+        foreach (var proposal in open)
+        {
+            var call = await checker.Next(masked, proposal, parent, _validators, _seat, _stop.Token);
+            // A sum that nobody can read could stand in the way for ever. Who has computed it knows whether it is another, and serves it if it is not.
+            if (call is null && checker.IsMissing(proposal.Digest) && HasWaited($"missing {proposal.Digest}", 4 * Turn) && await Compute(state, terms, round) is { } own)
+            {
+                await Keep(own);
+                if (own.SumRoot != proposal.SumRoot || own.Model != proposal.Model || own.ModelRoot != proposal.ModelRoot) call = SumChecker.Refuse(masked, proposal, _validators, _seat);
+            }
+
+            if (call is null) continue;
+            // Where fewer seats suffice than there are, the others wait to see whether they are needed.
+            if (call is ChallengeSum && Rank(round.Number) > _validators.MaxFaulty && !HasWaited($"challenge {proposal.Digest}", Turn)) continue;
+            if (call is Attest { Ok: true } && checker.AggregateOf(proposal.Digest) is { } aggregate)
+            {
+                await Keep(aggregate);
+                _computed[round.Agreement] = (round.StateKey, aggregate);
+            }
+
+            var what = call is ProjectInputs images ? string.Join(',', images.Images.Select(item => item.Position)) : "";
+            CrashPoints.Reach("summed-before-attest");
+            await Send($"{call.Method} {proposal.Digest} {what}", call, OnceEach);
+        }
+    }
+
+    private bool MayPropose(RoundRecord round)
+    {
         var refused = _validators.Count - _validators.Quorum;
-        if (round.Proposals.Any(proposal => System.Numerics.BitOperations.PopCount(proposal.Wrong) <= refused)) return;
-        var wish = $"propose {round.StateKey}";
-        if (!IsMyTurn(wish, round.Number)) return;
+        return round.Proposals.All(proposal => System.Numerics.BitOperations.PopCount(proposal.Wrong) > refused) && IsMyTurn($"propose {round.StateKey}", round.Number);
+    }
+
+    private async ValueTask Propose(RoundRecord round, RoundAggregate own)
+    {
         await Keep(own);
         CrashPoints.Reach("aggregate-stored-before-propose");
-        await Send(wish, new AggregateProposal(round.Agreement, round.Number, round.Attempt, round.InputsDigest!.Value, own.SumRoot, own.Model, own.ModelRoot), OnceEach);
+        await Send($"propose {round.StateKey}", new AggregateProposal(round.Agreement, round.Number, round.Attempt, round.InputsDigest!.Value, own.SumRoot, own.Model, own.ModelRoot), OnceEach);
     }
 
     private Task Keep(RoundAggregate aggregate)
@@ -224,7 +273,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private IAttemptInputs InputsOf(AgreementRecord terms, RoundRecord round)
     {
         if (_inputs.TryGetValue(round.Agreement, out var inputs) && inputs.Round == round.StateKey) return inputs;
-        return _inputs[round.Agreement] = terms.Agreement.Masks ? new MaskedInputs(_blobs, terms, round.StateKey, _host.Seat, _logger) : new RoundInputs(_blobs, terms, round.StateKey);
+        return _inputs[round.Agreement] = terms.Agreement.Masks ? new MaskedInputs(_blobs, terms, round.StateKey, _host.Seat, IsOverdue, _logger) : new RoundInputs(_blobs, terms, round.StateKey);
     }
 
     // What is refused for as long as nothing changes is not asked for: too many have a sum about the base model ordered with them, or a budget is spent.
@@ -240,6 +289,9 @@ public sealed partial class RoundWorker : IAsyncDisposable
 
     // The first at once, the others a turn later each: any one of them suffices.
     private bool IsMyTurn(string wish, int number) => HasWaited(wish, Rank(number) * Turn);
+
+    // What another seat was to do, and did not.
+    private bool IsOverdue(string wish) => HasWaited(wish, 2 * Turn);
 
     private bool HasWaited(string wish, TimeSpan duration)
     {

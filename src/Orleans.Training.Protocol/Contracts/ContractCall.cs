@@ -40,6 +40,8 @@ public static class ContractCalls
         [("round", "Held")] = Held.Read,
         [("round", "AggregateProposal")] = AggregateProposal.Read,
         [("round", "Attest")] = Attest.Read,
+        [("round", "Challenge")] = ChallengeSum.Read,
+        [("round", "Project")] = ProjectInputs.Read,
         [("round", "KeyAdvert")] = AdvertiseMaskKeys.Read,
         [("round", "ShareCommit")] = CommitMaskShares.Read,
         [("round", "ShareAck")] = AcknowledgeMaskShares.Read,

@@ -4,9 +4,18 @@ using Orleans.Training.Protocol.Privacy;
 
 namespace Orleans.Training.Protocol.Contracts;
 
+/// <summary>How seats find out whether a proposed sum is right.</summary>
+public enum SumCheck
+{
+    /// <summary>Each seat reads all masked updates and computes the sum itself.</summary>
+    Recomputed = 1,
+    /// <summary>Each seat reads the sum, and of the updates only images that those who hold them have told (docs/spec/projection.md). Updates count once f + 1 seats hold them.</summary>
+    Projected = 2,
+}
+
 /// <summary>
 /// How the rounds of an agreement are masked: what must be borne, and how long each phase waits, in ms of block time:
-/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent, μ], with <see cref="GroupTerms"/> behind them if there are groups. Stands in the agreement where one without masks has false.
+/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent, μ, check], with <see cref="GroupTerms"/> behind them if there are groups. Stands in the agreement where one without masks has false.
 /// </summary>
 /// <param name="CorruptLimit">c: participants that are assumed to be corrupt, at most; with groups, in each of them.</param>
 /// <param name="AdvertiseWindowMs">From the opening to H1, when U1 is final.</param>
@@ -17,8 +26,10 @@ namespace Orleans.Training.Protocol.Contracts;
 /// <param name="SilentWindowMs">From there to H4b.</param>
 /// <param name="NoiseVariance">μ: the variance of the Skellam noise that each participant adds to each coordinate, in levels squared; 0 for none (docs/spec/privacy.md).</param>
 /// <param name="Groups">The groups and what becomes of their sums; null for one sum of all.</param>
+/// <param name="Check">How seats check a sum. Images are of one sum, and of lanes that are not packed.</param>
 public sealed record MaskingTerms(
-    int CorruptLimit, int AdvertiseWindowMs, int ShareWindowMs, int AcknowledgeWindowMs, int ConfirmWindowMs, int RevealWindowMs, int SilentWindowMs, long NoiseVariance = 0, GroupTerms? Groups = null)
+    int CorruptLimit, int AdvertiseWindowMs, int ShareWindowMs, int AcknowledgeWindowMs, int ConfirmWindowMs, int RevealWindowMs, int SilentWindowMs, long NoiseVariance = 0, GroupTerms? Groups = null,
+    SumCheck Check = SumCheck.Recomputed)
 {
     /// <summary>What sparse graphs would have to bear. Rounds of the ledger have complete graphs only, to which it does not apply.</summary>
     public const FaultBound Bound = FaultBound.Corrupt330Dropped100;
@@ -28,6 +39,12 @@ public sealed record MaskingTerms(
 
     internal bool IsSound => AdvertiseWindowMs > 0 && ShareWindowMs > 0 && AcknowledgeWindowMs > 0 && ConfirmWindowMs > 0 && RevealWindowMs > 0 && SilentWindowMs > 0
         && NoiseVariance is >= 0 and <= SkellamSampler.LargestVariance;
+
+    /// <summary>How many of so many seats must hold a masked update before it counts.</summary>
+    internal int HoldersOf(Ledger.ValidatorSet validators) => Check is SumCheck.Projected ? validators.MaxFaulty + 1 : validators.Quorum;
+
+    /// <summary>Whether sums of such lanes can be checked as agreed.</summary>
+    internal bool CanCheck(FixedPoint parameters) => Check is SumCheck.Recomputed || (Check is SumCheck.Projected && Groups is null && SumProjection.Takes(LaneLayout.Choose(parameters, 1)));
 
     /// <summary>Whether lanes have room for the noise of all besides their updates.</summary>
     internal bool HasRoom(FixedPoint parameters) =>
@@ -39,9 +56,10 @@ public sealed record MaskingTerms(
 
     internal void Write(CborWriter writer)
     {
-        writer.WriteStartArray(Groups is null ? 8 : 9);
+        writer.WriteStartArray(Groups is null ? 9 : 10);
         foreach (var item in (ReadOnlySpan<int>)[CorruptLimit, AdvertiseWindowMs, ShareWindowMs, AcknowledgeWindowMs, ConfirmWindowMs, RevealWindowMs, SilentWindowMs]) writer.WriteInt32(item);
         writer.WriteInt64(NoiseVariance);
+        writer.WriteInt32((int)Check);
         Groups?.Write(writer);
         writer.WriteEndArray();
     }
@@ -49,9 +67,11 @@ public sealed record MaskingTerms(
     internal static MaskingTerms Read(CborReader reader)
     {
         var items = reader.ReadStartArray();
-        Wire.Require(items is 8 or 9);
+        Wire.Require(items is 9 or 10);
         int Window() => reader.ReadNumber(int.MaxValue);
-        var terms = new MaskingTerms(reader.ReadNumber(Limits.Participants), Window(), Window(), Window(), Window(), Window(), Window(), reader.ReadNumber(), items == 9 ? GroupTerms.Read(reader) : null);
+        var terms = new MaskingTerms(reader.ReadNumber(Limits.Participants), Window(), Window(), Window(), Window(), Window(), Window(), reader.ReadNumber()) { Check = (SumCheck)reader.ReadNumber((int)SumCheck.Projected) };
+        Wire.Require(terms.Check is not 0);
+        terms = terms with { Groups = items == 10 ? GroupTerms.Read(reader) : null };
         reader.ReadEndArray();
         return terms;
     }

@@ -42,6 +42,8 @@ public abstract record StateRecord
         (MaskRevealRecord.Prefix, MaskRevealRecord.Read),
         (SilentRevealRecord.Prefix, SilentRevealRecord.Read),
         (MaskHoldingRecord.Prefix, MaskHoldingRecord.Read),
+        (ChallengeRecord.Prefix, ChallengeRecord.Read),
+        (ImagesRecord.Prefix, ImagesRecord.Read),
         (UnmaskOrderRecord.Prefix, UnmaskOrderRecord.Read),
         (ConsumptionRecord.Prefix, ConsumptionRecord.Read),
         (ValidatorsRecord.Prefix, ValidatorsRecord.Read),

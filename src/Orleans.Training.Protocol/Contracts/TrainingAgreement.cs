@@ -210,7 +210,7 @@ public sealed record TrainingAgreement
             if (Datasets[i - 1].Participant >= Datasets[i].Participant) return false;
         }
 
-        return (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
+        return (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) && masking.CanCheck(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
             && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) && (long)sizeof(float) * spec.ParameterCount * (1 + StateVectors) <= ModelBlob.MaximumBytes - Digest.Size
             && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= LargestSum

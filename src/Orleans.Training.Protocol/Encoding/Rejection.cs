@@ -105,6 +105,10 @@ public enum Rejection
     ProposalRefused = 2402,
     /// <summary>The proposal does not name the inputs that the ledger fixed.</summary>
     WrongInputs = 2403,
+    /// <summary>Nobody can know yet whether the sum is right: the images of its updates are not all on the ledger.</summary>
+    NotProjected = 2404,
+    /// <summary>The agreement's seats check sums in another way.</summary>
+    WrongCheck = 2405,
 
     /// <summary>Not for the era that comes next.</summary>
     WrongEra = 2501,

@@ -5,7 +5,7 @@ public enum MaskBlobKind
 {
     /// <summary>The shares that it dealt; held by f + 1 it counts.</summary>
     Shares = 1,
-    /// <summary>Its masked update; held by q it counts.</summary>
+    /// <summary>Its masked update; held by q, or as the agreement checks sums by f + 1, it counts.</summary>
     Input = 2,
     /// <summary>Its openings of seeds, checked against their leaves; held by f + 1 they count.</summary>
     Openings = 3,

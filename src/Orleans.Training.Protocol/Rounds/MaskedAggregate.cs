@@ -69,6 +69,28 @@ public static class MaskedAggregate
         return MaskFault.None;
     }
 
+    /// <summary>
+    /// What follows from a sum that somebody has published, of an agreement without groups: whether it can be one, and the model. Whether it is that of the survivors' updates is another question (<see cref="ProjectedSum"/>).
+    /// </summary>
+    /// <param name="masked">The attempt, in Aggregate or later.</param>
+    /// <param name="baseModel">The base model as bytes.</param>
+    /// <param name="sum">The published sum.</param>
+    /// <param name="opened">The sum; null with a fault.</param>
+    /// <param name="aggregate">What follows from it; null with a fault, and without one when a parameter would not be finite.</param>
+    public static MaskFault TryFollow(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, ReadOnlyMemory<byte> sum, out OpenedSum? opened, out RoundAggregate? aggregate)
+    {
+        (opened, aggregate) = (null, null);
+        var group = masked.Groups.Single();
+        if (sum.Length != RoundAggregate.UpdateBytes(masked.Terms) + LaneLayout.TailBytes) return MaskFault.WrongLength;
+        var tailBytes = sum[^LaneLayout.TailBytes..];
+        if (MaskTail.TryReadSum(tailBytes.Span, group.Survivors.Count, out var tail) is var fault and not MaskFault.None) return fault;
+        var lanes = new int[masked.Terms.Agreement.UpdateLength];
+        LittleEndian.Read(sum.Span[..^LaneLayout.TailBytes], lanes);
+        fault = TryAdmit(group, lanes, tailBytes, tail, out opened);
+        if (fault is MaskFault.None) aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, lanes, opened!.Weight, tailBytes.Span);
+        return fault;
+    }
+
     /// <summary>The lanes of the trusted participant's update; false for another length, and for one that would not be held without masks either: beyond the agreement's clip and lanes.</summary>
     public static bool TryReadReference(AgreementRecord terms, ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out int[]? lanes) =>
         UpdateBlob.TryRead(bytes, RoundAggregate.SpecOf(terms).ParameterCount, out lanes) && terms.Agreement.FixedPoint.Admits(lanes, FixedPoint.WeightOne);
@@ -123,14 +145,21 @@ public static class MaskedAggregate
         var sum = new MaskedSum(inputs.Layout);
         for (var chunk = 0; chunk < inputs.Layout.Chunks; chunk++) sum.Take(chunk, [inputs.Chunk(chunk)], masks);
         var fault = sum.TryFinish(survivors.Count, out var tail);
-        if (fault is not MaskFault.None) return fault;
+        return fault is MaskFault.None ? TryAdmit(group, sum.Lanes, sum.Tail, tail, out opened) : fault;
+    }
+
+    // What can be asked of a sum by itself.
+    private static MaskFault TryAdmit(MaskedGroup group, ReadOnlyMemory<int> lanes, ReadOnlyMemory<byte> tailBytes, MaskTail tail, out OpenedSum? opened)
+    {
+        opened = null;
+        var survivors = group.Survivors;
         // Weights are public, so the sum of those that were sent is known before.
         var weight = survivors.Positions.Sum(position => (long)group.Terms.Weights[position]);
         if (tail.Weight != weight) return MaskFault.WeightOutOfRange;
         // Lanes have room for as much, since the agreement is sound; noise lies beyond this once in 10²³ times.
         var limit = ((long)survivors.Count * group.Terms.Agreement.FixedPoint.Levels) + SkellamSampler.Reach((Int128)group.Masking.NoiseVariance * survivors.Count);
-        if (sum.Lanes.Span.ContainsAnyExceptInRange((int)-limit, (int)limit)) return MaskFault.LaneOutOfRange;
-        opened = new OpenedSum(group.Index, survivors.Count, weight, sum.Lanes, sum.Tail);
+        if (lanes.Span.ContainsAnyExceptInRange((int)-limit, (int)limit)) return MaskFault.LaneOutOfRange;
+        opened = new OpenedSum(group.Index, survivors.Count, weight, lanes, tailBytes);
         return MaskFault.None;
     }
 

@@ -60,7 +60,7 @@ internal static class MaskedRoundContract
 
     /// <summary>The positions whose blobs of a kind count.</summary>
     public static PositionSet Held(ContractContext context, MaskedAttempt masked, MaskBlobKind kind) =>
-        masked.Held(kind, context.Validators.Count, kind is MaskBlobKind.Input or MaskBlobKind.Reference ? context.Validators.Quorum : context.Validators.MaxFaulty + 1);
+        masked.Held(kind, context.Validators.Count, kind switch { MaskBlobKind.Input => masked.Masking.HoldersOf(context.Validators), MaskBlobKind.Reference => context.Validators.Quorum, _ => context.Validators.MaxFaulty + 1 });
 
     // Whether what FLTrust compares the groups with is here, where that is the rule.
     private static bool HasReference(ContractContext context, MaskedAttempt masked) => masked.IsEnough(MaskBlobKind.Reference, Held(context, masked, MaskBlobKind.Reference));

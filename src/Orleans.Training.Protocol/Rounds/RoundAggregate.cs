@@ -81,14 +81,14 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
         return ModelBlob.Write(spec, Aggregation.InitialModel.Create(spec, agreement.Seed.ToArray()), [.. agreement.Strategy.InitialState(spec.ParameterCount), .. agreement.Groups?.Rule.CarriesReference is true ? new float[spec.ParameterCount] : []]);
     }
 
-    /// <summary>What a validator states with a verdict: SHA-256("FLv1-work\0" ‖ organisation ‖ "\0" ‖ sum).</summary>
-    public static Digest WorkOf(ParticipantId organisation, ReadOnlySpan<byte> sum)
+    /// <summary>What a validator states with a verdict: SHA-256("FLv1-work\0" ‖ organisation ‖ "\0" ‖ what it computed). That is the sum, or the digest of the masks where sums are projected.</summary>
+    public static Digest WorkOf(ParticipantId organisation, ReadOnlySpan<byte> computed)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData("FLv1-work\0"u8);
         hash.AppendData(System.Text.Encoding.ASCII.GetBytes(organisation.Name));
         hash.AppendData([0]);
-        hash.AppendData(sum);
+        hash.AppendData(computed);
         return Digest.From(hash.GetHashAndReset());
     }
 

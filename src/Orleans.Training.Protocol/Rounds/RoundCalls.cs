@@ -212,7 +212,7 @@ public sealed record AggregateProposal(Digest Agreement, int Number, int Attempt
 
 /// <summary>
 /// A validator's verdict after recomputing a proposal: [agreement, round, attempt, proposal digest, ok, work digest]. The work digest is
-/// SHA-256("FLv1-work\0" ‖ organisation ‖ "\0" ‖ sum), so that a verdict cannot be copied. q of ok publish; n − q + 1 of wrong refuse.
+/// SHA-256("FLv1-work\0" ‖ organisation ‖ "\0" ‖ sum, or digest of the masks where sums are projected), so that a verdict cannot be copied. q of ok publish; n − q + 1 of wrong refuse.
 /// </summary>
 public sealed record Attest(Digest Agreement, int Number, int Attempt, Digest Proposal, bool Ok, Digest Work) : ContractCall
 {
@@ -255,6 +255,7 @@ public sealed record Attest(Digest Agreement, int Number, int Attempt, Digest Pr
         var proposal = round.Proposals[index];
         if (((proposal.Ok | proposal.Wrong) & 1u << seat) != 0) return Rejection.AlreadyAttested;
         if (RoundContract.Count(proposal.Wrong) > context.Validators.Count - context.Validators.Quorum) return Rejection.ProposalRefused;
+        if (Ok && terms!.Agreement.Masking is { Check: SumCheck.Projected } && !ProjectedSum.Of(context, terms, round, proposal).IsProjected(context.Validators.MaxFaulty)) return Rejection.NotProjected;
 
         proposal = Ok ? proposal with { Ok = proposal.Ok | 1u << seat } : proposal with { Wrong = proposal.Wrong | 1u << seat };
         var proposals = round.Proposals.ToArray();

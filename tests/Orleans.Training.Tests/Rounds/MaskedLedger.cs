@@ -21,12 +21,12 @@ internal sealed class MaskedLedger
     private readonly Dictionary<Digest, byte[]> _blobs = [];
     private (ExecutedBlock Head, MaskedAttempt Attempt)? _whole;
 
-    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null, bool isTrusting = false)
+    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null, bool isTrusting = false, SumCheck check = SumCheck.Recomputed)
     {
         Chance = new Chance(seed);
         Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
         Shard = Peopled.GetOrAdd((count, isTrusting), static key => People(key.Count, key.IsTrusting)).Branch();
-        Follow(Plan("heart", corrupt, minimum, rounds, noise, groups));
+        Follow(Plan("heart", corrupt, minimum, rounds, noise, groups, check));
         if (activate) Activate(Agreement);
         if (activate && groups is not null) Draw();
     }
@@ -68,7 +68,7 @@ internal sealed class MaskedLedger
     public AgreementRecord Terms => Shard.State.Find<AgreementRecord>(AgreementRecord.Key(AgreementName))!;
     public IEnumerable<int> Everybody => Enumerable.Range(0, Names.Length);
 
-    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0, GroupTerms? groups = null) => new()
+    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0, GroupTerms? groups = null, SumCheck check = SumCheck.Recomputed) => new()
     {
         Name = name,
         ModelSpec = ModelSpec.Logistic(10).Encoded,
@@ -83,7 +83,7 @@ internal sealed class MaskedLedger
         AggregateWindowMs = Window,
         Datasets = [.. Names.Select(who => new AgreedDataset(ParticipantId.Parse(who), "heart"))],
         Masks = true,
-        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise, groups),
+        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise, groups, check),
     };
 
     public void Activate(TrainingAgreement agreement, bool draw = false)

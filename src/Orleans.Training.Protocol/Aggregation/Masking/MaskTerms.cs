@@ -22,6 +22,22 @@ public sealed class MaskTerms : IDisposable
     /// <summary>chunk −= masks.</summary>
     public void Subtract(LaneLayout layout, int chunk, Span<byte> bytes) => Apply(layout, chunk, bytes, inverse: true);
 
+    /// <summary>Takes a chunk; the bytes are valid until it returns.</summary>
+    public delegate void ChunkReader(int chunk, ReadOnlySpan<byte> bytes);
+
+    /// <summary>Gives the sum of the masks, chunk by chunk: what a masked update of zeros would be.</summary>
+    public void Walk(LaneLayout layout, ChunkReader take)
+    {
+        var bytes = new byte[Limits.ChunkBytes];
+        for (var chunk = 0; chunk < layout.Chunks; chunk++)
+        {
+            var part = bytes.AsSpan(0, layout.ChunkLength(chunk));
+            part.Clear();
+            Add(layout, chunk, part);
+            take(chunk, part);
+        }
+    }
+
     /// <summary>X25519 with a neighbour's mask key; false where it gives zero.</summary>
     internal delegate bool Agreement(ushort neighbour, Span<byte> shared);
 

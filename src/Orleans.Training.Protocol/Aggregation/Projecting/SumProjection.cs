@@ -14,6 +14,9 @@ public sealed class SumProjection : IDisposable
     /// <summary>W: an update is a matrix of rows of so many lanes, the last one filled up with zeros.</summary>
     public const int Columns = 1024;
 
+    /// <summary>Bytes of the longest image.</summary>
+    public const int MaximumBytes = (Repetitions * sizeof(uint)) + LaneLayout.TailBytes;
+
     private readonly MaskStream _rows;
     private readonly MaskStream _columns;
 
@@ -48,19 +51,25 @@ public sealed class SumProjection : IDisposable
     /// <summary>An update, masked or not, of which nothing is known yet.</summary>
     public ProjectedLanes Begin() => new(this);
 
-    /// <summary>The masks of a sum.</summary>
-    public ProjectedLanes Of(MaskTerms masks)
+    /// <summary>An update that is at hand as a whole.</summary>
+    public ProjectedLanes Of(ReadOnlySpan<byte> update)
     {
         var projected = Begin();
-        var bytes = new byte[Limits.ChunkBytes];
-        for (var chunk = 0; chunk < Layout.Chunks; chunk++)
-        {
-            var part = bytes.AsSpan(0, Layout.ChunkLength(chunk));
-            part.Clear();
-            masks.Add(Layout, chunk, part);
-            projected.Take(chunk, part);
-        }
+        for (var chunk = 0; chunk < Layout.Chunks; chunk++) projected.Take(chunk, update.Slice(chunk * Limits.ChunkBytes, Layout.ChunkLength(chunk)));
+        return projected;
+    }
 
+    /// <summary>The masks of a sum.</summary>
+    /// <param name="masks">The masks.</param>
+    /// <param name="hash">Takes their bytes, too, if it is given.</param>
+    public ProjectedLanes Of(MaskTerms masks, IncrementalHash? hash = null)
+    {
+        var projected = Begin();
+        masks.Walk(Layout, (chunk, bytes) =>
+        {
+            hash?.AppendData(bytes);
+            projected.Take(chunk, bytes);
+        });
         return projected;
     }
 
