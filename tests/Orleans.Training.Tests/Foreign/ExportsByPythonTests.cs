@@ -34,7 +34,11 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
             Assert.StartsWith("VERIFIED: ", python[name], StringComparison.Ordinal);
             Assert.Equal(rounds.Length, python[name].Split(" | ").Length);
             foreach (var (line, expected) in python[name].Split(" | ").Zip(rounds)) Assert.Contains(expected, line, StringComparison.Ordinal);
-            Assert.Contains($"model {export.Verify().Model.ToString()![..16]} as on the ledger", python[name].Split(" | ")[^1], StringComparison.Ordinal);
+            var report = export.Verify();
+            Assert.Contains($"model {report.Model.ToString()![..16]} as on the ledger", python[name].Split(" | ")[^1], StringComparison.Ordinal);
+            // Whoever lied about an image is named by both.
+            foreach (var lie in report.FalseWork) Assert.Contains($"; {lie.Validator} told an image of {lie.Update}'s update in round {lie.Round} that it does not have", python[name], StringComparison.Ordinal);
+            Assert.Equal(report.FalseWork.Count, python[name].Split("; ").Count(part => part.Contains(" told an image of ", StringComparison.Ordinal)));
         }
     }
 
@@ -47,6 +51,7 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
             yield return ($"masked-{bits}", MaskedExportTests.Publish(ledger, MaskedExportTests.Compute(ledger, model)), [lost]);
         }
 
+        yield return ("projected", ProjectedRoundTests.Published(), [$"{lost}; model"]);
         (RobustRule Rule, int Participants, int Groups)[] rules = [(new CoordinateMedian(), 12, 4), (new TrimmedMean(1), 15, 5), (new MultiKrum(1, 1), 15, 5), (new Bulyan(1), 21, 7), (new CentredClipping(4000, 3), 12, 4)];
         foreach (var (rule, participants, groups) in rules)
         {

@@ -15,7 +15,8 @@ class Agreement:
         self.members = [tuple(member) for member in members]
         self.names = [name for name, _ in self.members]
         self.corrupt, self.noise = (self.masks[0], self.masks[7]) if self.masks else (0, 0)
-        self.groups = self.masks[8] if self.masks and len(self.masks) == 9 else None
+        self.projected = bool(self.masks) and self.masks[8] == 2
+        self.groups = self.masks[9] if self.masks and len(self.masks) == 10 else None
         self.trusted = self.groups[3] if self.groups and len(self.groups) == 4 else None
         self.policies, self.weights, self.effective, self.draw = [], [], None, None
 
@@ -57,7 +58,7 @@ class Attempt:
         self.roster = [name.encode() + b"\0" + sha256(cbor.write(keys[name])) for name in agreement.names]
         self.configuration = sha256(cbor.write(agreement.record()))
         self.adverts, self.shares, self.acks, self.inputs, self.confirms, self.reveals, self.silents = {}, {}, {}, {}, {}, {}, {}
-        self.commits, self.holders, self.reference = {}, {}, None
+        self.commits, self.holders, self.reference, self.challenges, self.images = {}, {}, None, {}, {}
         self.proposals, self.published = {}, None
 
     def where(self):
@@ -177,8 +178,20 @@ class State:
             return
         verdicts[self.seat_of(entry)] = (entry.actor, work)
         if len(verdicts) == self.genesis.quorum:
-            attempt.published, attempt.file = (proposal, list(verdicts.values())), entry.file
+            attempt.published, attempt.file = (digest, proposal, list(verdicts.values())), entry.file
             self.published.append(attempt)
+
+
+    def challenge(self, entry):
+        attempt, _ = self.said(entry)
+        proposal, value = entry.arguments[3:]
+        attempt.challenges.setdefault(proposal, []).append(value)
+
+    def project(self, entry):
+        attempt, _ = self.said(entry)
+        proposal, images = entry.arguments[3:]
+        for position, image in images:
+            attempt.images.setdefault((proposal, position), []).append((entry.actor, image))
 
 
 # What a participant says once in an attempt, and where it is kept: the arguments behind agreement, round and attempt.
@@ -190,5 +203,5 @@ CALLS = {
     "federation.Admit": State.admit, "federation.AddKey": State.add_key, "federation.RevokeKey": State.revoke, "dataset.Register": State.register,
     "agreement.Propose": State.propose, "agreement.Accept": State.accept, "draw.Commit": State.commit_lot, "draw.Reveal": State.reveal_lot,
     "round.Open": State.open, "round.Reference": State.refer, "round.HeldMasked": State.hold_masked, "round.Held": State.hold,
-    "round.AggregateProposal": State.propose_aggregate, "round.Attest": State.attest,
+    "round.AggregateProposal": State.propose_aggregate, "round.Attest": State.attest, "round.Challenge": State.challenge, "round.Project": State.project,
 }

@@ -200,7 +200,7 @@ class Group:
         return {j for at, j in enumerate(self.around(i)) if bits[at // 8] >> at % 8 & 1}
 
     def fix_order(self):
-        inputs, held = self.attempt.inputs, self.attempt.held(contracts.INPUT, self.genesis.quorum)
+        inputs, held = self.attempt.inputs, self.attempt.held(contracts.INPUT, self.genesis.faulty + 1 if self.agreement.projected else self.genesis.quorum)
         for i in self.edges:
             self.require(i not in inputs or inputs[i][0] == self.ctx2, "WrongContext", f"the masked update of {self.agreement.names[i]} is about another graph")
         self.survivors = {i for i in self.edges if i in held}
@@ -294,8 +294,12 @@ class Group:
             content = blob(self.attempt.inputs[i][1])
             self.require(len(content) == self.layout.bytes, "WrongLength", f"the masked update of {self.agreement.names[i]} has another length")
             total.add(content)
+        masks = Total(self.layout)
         for key, sign in self.masks(blob):
-            total.add(keystream(key, self.layout.bytes), -sign)
+            masks.add(keystream(key, self.layout.bytes), sign)
+        masks = masks.payload.tobytes() + masks.tail.tobytes()
+        total.add(masks, -1)
+        self.masked_by = sha256(masks)
         m, tail = len(self.survivors), total.tail.view("<i4")
         clean = (tail[:3] == m).all() and not tail[10:].any() and not total.payload[self.layout.words:].any()
         self.require(clean, "CanaryMismatch", "the sum still holds masks, or something that is no update")

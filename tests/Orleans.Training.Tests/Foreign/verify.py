@@ -17,6 +17,7 @@ import cbor
 import masks
 import models
 import robust
+from projections import Projection
 from contracts import REFERENCE, WEIGHT_ONE, State
 from ledger import Export, Fault, Ledger, demand, root_of, sha256
 
@@ -26,6 +27,8 @@ class Round:
 
     def __init__(self, attempt, genesis, export):
         self.attempt, self.agreement, self.genesis, self.export = attempt, attempt.agreement, genesis, export
+        # What attesters show that they computed, where that is not the sum; and lies that changed nothing.
+        self.work, self.warnings = None, []
 
     def require(self, condition, name, what):
         demand(condition, name, f"{self.attempt.file}: {what} ({self.attempt.where()})")
@@ -60,7 +63,21 @@ class Round:
     def whole(self, model, group):
         lanes, tail = group.sum(self.export.blob)
         following = models.step_of_sum(self.agreement, model, lanes, group.weight)
+        if self.agreement.projected:
+            self.look_at_images(group)
+            self.work = group.masked_by
         return group.inputs(), lanes.tobytes() + tail, following, told(group)
+
+    def look_at_images(self, group):
+        """What seats said about the images of updates (projection.md): who told another one lied."""
+        proposal = self.attempt.published[0]
+        values = self.attempt.challenges[proposal]
+        projection = Projection(group.layout, sha256(b"FLv1-challenge\0", proposal, *values))
+        for i in sorted(group.survivors):
+            image = projection.image(self.export.blob(self.attempt.inputs[i][1]))
+            told = self.attempt.images.get((proposal, i), [])
+            self.require(sum(said == image for _, said in told) > self.genesis.faulty, "WorkNotDone", f"too few seats told the image of {self.agreement.names[i]}'s update")
+            self.warnings += [f"{actor} told an image of {self.agreement.names[i]}'s update in round {self.attempt.round} that it does not have" for actor, said in told if said != image]
 
     def grouped(self, model, groups, standing):
         sums, said, last = {}, [], None
@@ -121,15 +138,15 @@ class Round:
         """Everything again, and compared with what was published; gives the next model, and what to say about the round."""
         self.require(model.digest == self.attempt.base, "WrongBaseModel", "the round begins from another model")
         inputs, content, following, words = self.compute(model)
-        (named, sum_root, digest, root), verdicts = self.attempt.published
+        _, (named, sum_root, digest, root), verdicts = self.attempt.published
         self.require(named == inputs, "WrongInputs", "the proposal names other inputs")
         self.require(root_of(content) == sum_root, "ModelDiffers", "the updates give another sum")
         self.require(following is not None and following.digest == digest and root_of(following.content) == root, "ModelDiffers", "the sum gives another model")
         self.export.blob(sum_root)
         self.export.blob(root)
-        done = [actor for actor, work in verdicts if work == sha256(b"FLv1-work\0", actor.encode(), b"\0", content)]
+        done = [actor for actor, work in verdicts if work == sha256(b"FLv1-work\0", actor.encode(), b"\0", self.work or content)]
         self.require(len(done) >= self.genesis.quorum - self.genesis.faulty, "WorkNotDone", "too few of those who attested had the sum")
-        return following, f"round {self.attempt.round} of {self.agreement.digest.hex()[:16]}: {words}; model {digest.hex()[:16]} as on the ledger"
+        return following, f"round {self.attempt.round} of {self.agreement.digest.hex()[:16]}: {words}; model {digest.hex()[:16]} as on the ledger" + "".join(f"; {warning}" for warning in self.warnings)
 
 
 def told(group):

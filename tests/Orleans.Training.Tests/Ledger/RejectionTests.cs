@@ -79,8 +79,16 @@ public sealed class RejectionTests
         [Rejection.GroupsNotDrawn] = DrawMissing,
 
         [Rejection.AlreadyAttested] = () => Prepared(5, () => Verdicts("va", "va")),
+        [Rejection.NotProjected] = () => Rounds.ProjectedRoundTests.SendEarly(),
+        [Rejection.WrongCheck] = () => Masked(3, ledger => Challenge(ledger)),
         [Rejection.ProposalRefused] = () => Prepared(5, () => Verdicts("va", "cleveland", "hungarian")),
     };
+
+    private static Rejection Challenge(MaskedLedger ledger)
+    {
+        Assert.Equal(Rejection.None, ledger.Open());
+        return ledger.Send("va", new ChallengeSum(ledger.AgreementName, 1, 1, Nothing, Nothing));
+    }
 
     private static Rejection DrawMissing()
     {

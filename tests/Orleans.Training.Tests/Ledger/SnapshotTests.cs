@@ -20,6 +20,7 @@ public class SnapshotTests
         ["masks"] = Unmasked(),
         ["noise"] = BudgetTests.Example().Shard,
         ["groups"] = GroupedRoundTests.Example().Shard,
+        ["projections"] = ProjectedRoundTests.Example().Shard,
         ["trust"] = GroupedRoundTests.TrustingExample().Shard,
         ["admission"] = Admission(),
         ["snapshots"] = SnapshotOfferTests.Example(),

@@ -1,3 +1,4 @@
+using Orleans.Training.Client.Exports;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
@@ -50,13 +51,18 @@ public sealed class ProjectedRoundTests
         Assert.Equal(Phase.Published, ledger.Round.Phase);
         Assert.Equal(Rejection.WrongPhase, ledger.Send(seats[3], Challenge(ledger, proposal, 5)));
 
-        // A stranger finds the liar, in its own words, and the masks that everybody else has computed.
-        ledger.Store(aggregate.Sum);
-        ledger.Store(aggregate.ModelBytes);
-        var report = new TestExport(ledger.Shard, ledger.Blobs, ModelSpec.Logistic(10), aggregate.ModelBytes).Verify();
-        var lie = Assert.Single(report.FalseWork);
-        Assert.Equal((ParticipantId.Parse(seats[1]), ParticipantId.Parse("p003")), (lie.Validator, lie.Update!.Value));
-        Assert.Contains($"{seats[1]} told an image of p003's update in round 1", lie.ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>A stranger finds the liar, in its own words, and who did not compute the masks.</summary>
+    [Fact]
+    public void LiesOfOneSeat_AreFoundInTheExport_ThoughTheyChangedNothing()
+    {
+        var liar = ParticipantId.Parse(TestShard.Hospitals[0]);
+        var report = Published().Verify();
+        Assert.Equal([(liar, (ParticipantId?)ParticipantId.Parse("p001"))], report.FalseWork.Select(lie => (lie.Validator, lie.Update)));
+        Assert.Contains($"{liar} told an image of p001's update in round 1", report.FalseWork[0].ToString(), StringComparison.Ordinal);
+        Assert.Equal([(liar, ParticipantId.Parse("p001")), (liar, null)], Published(lazy: 1).Verify().FalseWork.Select(lie => (lie.Validator, lie.Update)));
+        Assert.Equal(ExportFault.WorkNotDone, Assert.Throws<ExportException>(() => Published(lazy: 2).Verify()).Fault);
     }
 
     /// <summary>A16 and A20: one lane, its top bit, an update left out or counted twice. The images are honest, f seats lie as they like.</summary>
@@ -167,6 +173,39 @@ public sealed class ProjectedRoundTests
         Assert.Equal((1, 0), (seats.Run.PublishedRounds, seats.Run.Attempts));
         var refused = seats.Attempt(1, 1)!.Round.Proposals.Single(proposal => proposal.Digest == wrong.ProposalDigest);
         Assert.Equal((0u, true), (refused.Ok, System.Numerics.BitOperations.PopCount(refused.Wrong) >= 2));
+    }
+
+    /// <summary>The same, attested by three seats, of which some have only read the sum.</summary>
+    internal static TestExport Published(int lazy = 0)
+    {
+        var ledger = Example();
+        var model = RoundAggregate.InitialModelOf(ledger.Agreement);
+        var (aggregate, proposal) = (MaskedExportTests.Compute(ledger, model), ledger.Round.Proposals[0].Digest);
+        Assert.True(IsRight(ledger, model, proposal, aggregate.Sum, out var work));
+        foreach (var (seat, name) in TestShard.Hospitals.Take(3).Index())
+            Assert.Equal(Rejection.None, Attest(ledger, name, proposal, true, RoundAggregate.WorkOf(ParticipantId.Parse(name), seat < lazy ? aggregate.Sum : work.ToArray())));
+        ledger.Store(aggregate.Sum);
+        ledger.Store(aggregate.ModelBytes);
+        return new TestExport(ledger.Shard, ledger.Blobs, ModelSpec.Logistic(10), aggregate.ModelBytes);
+    }
+
+    /// <summary>A round up to a sum whose images are agreed, one of them against a liar.</summary>
+    internal static MaskedLedger Example()
+    {
+        var (ledger, model) = Bring();
+        var proposal = Propose(ledger, MaskedExportTests.Compute(ledger, model));
+        foreach (var seat in TestShard.Hospitals.Take(2)) ledger.Send(seat, Challenge(ledger, proposal, seat[0]));
+        var images = Images(ledger, proposal, Sum(ledger, proposal).FindBeacon(1)!.Value);
+        ledger.Send(TestShard.Hospitals[0], images with { Images = [(1, Wrong(images.Images[0].Image))] });
+        foreach (var seat in TestShard.Hospitals.Skip(1)) ledger.Send(seat, images);
+        return ledger;
+    }
+
+    /// <summary>A verdict before the images are there.</summary>
+    internal static Rejection SendEarly()
+    {
+        var (ledger, model) = Bring();
+        return Attest(ledger, TestShard.Hospitals[0], Propose(ledger, MaskedExportTests.Compute(ledger, model)), true, Nothing);
     }
 
     // Nine participants, of whom 0 drops out and 4 falls silent; only two seats hold the updates.
