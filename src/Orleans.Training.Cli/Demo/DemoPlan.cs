@@ -96,7 +96,7 @@ internal abstract class DemoPlan
             AggregateWindowMs = 120_000,
             Datasets = [.. Participants.Order().Select(participant => new AgreedDataset(participant, Name))],
             Masks = masks,
-            Masking = masks ? new MaskingTerms(corrupt, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, Groups: groups) : null,
+            Masking = masks ? new MaskingTerms(corrupt, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, Groups: groups, Check: Asked.IsProjected ? SumCheck.Projected : SumCheck.Recomputed) : null,
         };
         if (masks && Noise is not null) agreement = Noise.AddTo(agreement, NoisyClip) ?? throw new InvalidOperationException($"OT-7002 no noise is enough for ε = {Noise.Epsilon} in {Rounds} rounds: ask for more, or for fewer rounds.");
         return agreement with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(agreement)) };

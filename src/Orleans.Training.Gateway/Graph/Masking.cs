@@ -35,6 +35,9 @@ internal sealed class Masking(FederationReader reader, AgreementRecord record, M
     [Description("The variance of the noise that each participant adds to each coordinate, in levels squared; 0 for none.")]
     public long NoiseVariance => terms.NoiseVariance;
 
+    [Description("Whether validators check a sum by images of its updates, and read few of those.")]
+    public bool IsProjected => terms.Check is SumCheck.Projected;
+
     [Description("How participants are divided; null for one sum of all.")]
     public Grouping? Groups => terms.Groups is { } groups ? new Grouping(reader, record, groups) : null;
 }

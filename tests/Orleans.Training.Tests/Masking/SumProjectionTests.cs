@@ -23,6 +23,19 @@ public sealed class SumProjectionTests
     }
 
     [Theory]
+    [InlineData(8, 1000, "fff4c8adfaa747ff7183fcefdfc26a4faf517fe470c038ad84cd80e984b77ac7")]
+    [InlineData(16, 1, "8f218e6be4286cb531c31ea2cfb683f876361679166cc42597744d0c286765ae")]
+    [InlineData(16, 34_000, "d9b0d0b293002c6e1cf93463e40a34c9f0f73b39c5315d3328eb8f1c0fe02c2c")]
+    [InlineData(32, 20_000, "d2bac124a27edbb68666448fc6c175940b4474c47f9a1e461d1b925c6dafe294")]
+    public void Vectors_OfThePage(int bits, int length, string digest)
+    {
+        var layout = LaneLayout.Choose(LaneLayoutTests.FixedPointOf(bits, 3), length);
+        byte[] update = [.. Enumerable.Range(0, (int)layout.Bytes).Select(i => (byte)((7 * i) + (i / 256)))];
+        using var projection = new SumProjection(layout, Beacon);
+        Assert.Equal(digest, Digest.Of(Image(projection, update)).ToString());
+    }
+
+    [Theory]
     [InlineData(8), InlineData(16), InlineData(32)]
     public void SumOfRealParticipants_IsAccepted_AndNoOther(int bits)
     {

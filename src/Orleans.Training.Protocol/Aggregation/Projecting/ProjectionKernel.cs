@@ -4,7 +4,9 @@ using System.Runtime.InteropServices;
 
 namespace Orleans.Training.Protocol.Aggregation;
 
-/// <summary>The two products of a projection, in lanes modulo 2^width. Integers: vectors of any length give the same.</summary>
+/// <summary>
+/// The two products of a projection, in lanes modulo 2^width. Integers: vectors of any length give the same. A round calls the loops a few times only, so they are compiled for good at once.
+/// </summary>
 internal static class ProjectionKernel
 {
     private const int K = SumProjection.Repetitions;
@@ -37,7 +39,7 @@ internal static class ProjectionKernel
     }
 
     // Two rows of T and four vectors of each at a time: eight sums stay in registers while all of Y's rows go by.
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Accumulate<TLane>(Span<byte> target, ReadOnlySpan<byte> multipliers, ReadOnlySpan<byte> rows) where TLane : unmanaged, INumber<TLane>
     {
         var t = MemoryMarshal.Cast<byte, Vector<TLane>>(target);
@@ -72,7 +74,7 @@ internal static class ProjectionKernel
         }
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static TLane Dot<TLane>(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right) where TLane : unmanaged, INumber<TLane>
     {
         var a = MemoryMarshal.Cast<byte, Vector<TLane>>(left);
