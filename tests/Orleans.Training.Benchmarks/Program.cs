@@ -2,7 +2,7 @@ using Orleans.Training.Benchmarks;
 
 return args switch
 {
-    ["aggregation"] => AggregationBenchmark.Run(),
+    ["aggregation", .. var options] => AggregationBenchmark.Run(options),
     ["growth", .. var options] => await GrowthBenchmark.Run(options),
     ["lanes"] => LanesBenchmark.Run(),
     ["ledger", .. var options] => await LedgerCommand.Run(options),
@@ -14,6 +14,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine($"use: ./run bench aggregation | ./run bench growth [--entries N] | ./run bench lanes | {LedgerPlan.Usage} | ./run bench overhead | {PrivacyCommand.Usage} | {RobustnessPlan.Usage}");
+    Console.Error.WriteLine($"use: ./run bench aggregation [--grid] | ./run bench growth [--entries N] | ./run bench lanes | {LedgerPlan.Usage} | ./run bench overhead | {PrivacyCommand.Usage} | {RobustnessPlan.Usage}");
     return 2;
 }

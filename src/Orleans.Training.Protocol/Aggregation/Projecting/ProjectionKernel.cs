@@ -27,14 +27,18 @@ internal static class ProjectionKernel
         }
     }
 
-    /// <summary>The sum of the products of all lanes.</summary>
-    public static void Dot(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, Span<byte> result, LaneWidth width)
+    /// <summary>images += columns · row.</summary>
+    /// <param name="columns">A row of W lanes for each number of an image.</param>
+    /// <param name="row">A row of T.</param>
+    /// <param name="image">K numbers.</param>
+    /// <param name="width">Width of a lane.</param>
+    public static void Dot(ReadOnlySpan<byte> columns, ReadOnlySpan<byte> row, Span<byte> image, LaneWidth width)
     {
         switch (width)
         {
-            case LaneWidth.Bits8: MemoryMarshal.Write(result, Dot<byte>(left, right)); break;
-            case LaneWidth.Bits16: MemoryMarshal.Write(result, Dot<ushort>(left, right)); break;
-            default: MemoryMarshal.Write(result, Dot<uint>(left, right)); break;
+            case LaneWidth.Bits8: Dot<byte>(columns, row, image); break;
+            case LaneWidth.Bits16: Dot<ushort>(columns, row, image); break;
+            default: Dot<uint>(columns, row, image); break;
         }
     }
 
@@ -75,17 +79,31 @@ internal static class ProjectionKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static TLane Dot<TLane>(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right) where TLane : unmanaged, INumber<TLane>
+    private static void Dot<TLane>(ReadOnlySpan<byte> columns, ReadOnlySpan<byte> row, Span<byte> image) where TLane : unmanaged, INumber<TLane>
     {
-        var a = MemoryMarshal.Cast<byte, Vector<TLane>>(left);
-        var b = MemoryMarshal.Cast<byte, Vector<TLane>>(right);
-        var (even, odd) = (Vector<TLane>.Zero, Vector<TLane>.Zero);
-        for (var i = 0; i + 1 < a.Length; i += 2)
+        var g = MemoryMarshal.Cast<byte, Vector<TLane>>(columns);
+        var t = MemoryMarshal.Cast<byte, Vector<TLane>>(row);
+        var numbers = MemoryMarshal.Cast<byte, TLane>(image);
+        for (var s = 0; s < K; s += 4)
         {
-            even += a[i] * b[i];
-            odd += a[i + 1] * b[i + 1];
-        }
+            var (a, b, c, d) = (Vector<TLane>.Zero, Vector<TLane>.Zero, Vector<TLane>.Zero, Vector<TLane>.Zero);
+            var first = g.Slice(s * t.Length, t.Length);
+            var second = g.Slice((s + 1) * t.Length, t.Length);
+            var third = g.Slice((s + 2) * t.Length, t.Length);
+            var fourth = g.Slice((s + 3) * t.Length, t.Length);
+            for (var i = 0; i < t.Length; i++)
+            {
+                var lane = t[i];
+                a += lane * first[i];
+                b += lane * second[i];
+                c += lane * third[i];
+                d += lane * fourth[i];
+            }
 
-        return Vector.Sum(even + odd);
+            numbers[s] += Vector.Sum(a);
+            numbers[s + 1] += Vector.Sum(b);
+            numbers[s + 2] += Vector.Sum(c);
+            numbers[s + 3] += Vector.Sum(d);
+        }
     }
 }

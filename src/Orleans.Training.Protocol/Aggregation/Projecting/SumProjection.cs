@@ -94,12 +94,13 @@ public sealed class SumProjection : IDisposable
     public IReadOnlyList<byte[]> Finish(IReadOnlyList<ProjectedLanes> updates)
     {
         byte[][] images = [.. updates.Select(_ => new byte[Bytes])];
+        // One row of all G's at a time stays in the cache while it meets that row of all updates.
         var columns = new byte[Repetitions * RowBytes];
-        for (var repetition = 0; repetition < Repetitions; repetition++)
+        for (var k = 0; k < Repetitions; k++)
         {
             Array.Clear(columns);
-            _columns.Add(columns, Layout.Width, (long)repetition * columns.Length / MaskStream.BlockBytes);
-            for (var i = 0; i < images.Length; i++) ProjectionKernel.Dot(updates[i].Lanes, columns, images[i].AsSpan(repetition * LaneBytes, LaneBytes), Layout.Width);
+            for (var s = 0; s < Repetitions; s++) _columns.Add(columns.AsSpan(s * RowBytes, RowBytes), Layout.Width, ((long)s * Repetitions + k) * RowBytes / MaskStream.BlockBytes);
+            for (var i = 0; i < images.Length; i++) ProjectionKernel.Dot(columns, updates[i].Lanes.AsSpan(k * RowBytes, RowBytes), images[i].AsSpan(0, Repetitions * LaneBytes), Layout.Width);
         }
 
         for (var i = 0; i < images.Length; i++) updates[i].Tail.CopyTo(images[i].AsSpan(Repetitions * LaneBytes));
