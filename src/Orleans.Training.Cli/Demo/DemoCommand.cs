@@ -56,27 +56,9 @@ internal static class DemoCommand
                 return ExitCode.Usage;
             }
 
-            if (asked.IsControlled && (asked.RowNoise > 0 || grouped is not null || asked.ProximalMicro > 0 || asked.IsNormalised))
+            if (plan.Problem(isPlain: parsed.GetValue(plain)) is { } problem)
             {
-                await Console.Error.WriteLineAsync("OT-7002 --scaffold corrects steps by itself, and its control variates are means of all: leave --proximal, --normalised, --row-noise and --groups out, or --scaffold");
-                return ExitCode.Usage;
-            }
-
-            if (grouped is not null && (plan.GroupTerms is null || parsed.GetValue(plain)))
-            {
-                await Console.Error.WriteLineAsync($"OT-7002 {plan.Participants.Count} participants do not form {grouped.Count} groups of {DemoGroups.LeastMembers} or more under masks for the rule '{grouped.Rule}': choose other --groups, another --rule, or the plan mnist");
-                return ExitCode.Usage;
-            }
-
-            if (asked.IsProjected && (grouped is not null || parsed.GetValue(plain)))
-            {
-                await Console.Error.WriteLineAsync("OT-7002 images are of one sum under masks: leave --groups and --no-masks out, or --projected");
-                return ExitCode.Usage;
-            }
-
-            if (plan.Noise is not null && parsed.GetValue(plain))
-            {
-                await Console.Error.WriteLineAsync("OT-7002 noise is for sums under masks: leave --no-masks out, or --epsilon");
+                await Console.Error.WriteLineAsync($"OT-7002 {problem}");
                 return ExitCode.Usage;
             }
 

@@ -73,6 +73,19 @@ internal abstract class DemoPlan
     public GroupTerms? GroupTerms => Groups?.TermsOf(Participants.Count, FixedPoint.Create(Clip, Participants.Count, LaneBits, Bound)) is { } terms
         ? Groups.TermsOf(Participants.Count, FixedPoint.Create(Clip, terms.LargestOf(Participants.Count), LaneBits, Bound)) : null;
 
+    /// <summary>Why what was asked for does not go together, and what to leave out; null if it does.</summary>
+    /// <param name="isPlain">Whether masks are left out.</param>
+    public string? Problem(bool isPlain) => Asked switch
+    {
+        { IsControlled: true } when Asked is not { RowNoise: 0, Groups: null, ProximalMicro: 0, IsNormalised: false } =>
+            "--scaffold corrects steps by itself, and its control variates are means of all: leave --proximal, --normalised, --row-noise and --groups out, or --scaffold",
+        { Groups: { } groups } when GroupTerms is null || isPlain =>
+            $"{Participants.Count} participants do not form {groups.Count} groups of {DemoGroups.LeastMembers} or more under masks for the rule '{groups.Rule}': choose other --groups, another --rule, or the plan mnist",
+        { IsProjected: true } when Groups is not null || isPlain => "images are of one sum under masks: leave --groups and --no-masks out, or --projected",
+        { Noise: not null } when isPlain => "noise is for sums under masks: leave --no-masks out, or --epsilon",
+        _ => null,
+    };
+
     /// <summary>The agreement that all participants sign, with masks that bear one corrupt participant (with groups none, since they are small), or without any.</summary>
     public TrainingAgreement Agreement(bool masks)
     {
