@@ -36,8 +36,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private readonly Dictionary<Digest, (string Round, RoundAggregate Aggregate)> _computed = [];
     // By agreement: the sums of the attempt that is under way, where they are projected.
     private readonly Dictionary<Digest, SumChecker> _checkers = [];
-    // By agreement: what this seat puts into the draw that is under way.
-    private readonly Dictionary<Digest, (int Number, Digest Value)> _lots = [];
+    // By agreement: what this seat puts into the draw that is under way, for the agreement itself or for ctx of an attempt.
+    private readonly Dictionary<Digest, (Digest Subject, int Number, Digest Value)> _lots = [];
     private readonly Task _work;
     // As of the state that is being looked at.
     private ValidatorSet _validators;
@@ -120,17 +120,17 @@ public sealed partial class RoundWorker : IAsyncDisposable
             _inputs.Remove(agreement);
             _computed.Remove(agreement);
             _checkers.Remove(agreement);
+            _lots.Remove(agreement);
             return;
         }
 
         if (_seat < 0) return;
         if (!terms.IsReady)
         {
-            await Draw(state, agreement);
+            await Draw(state, agreement, agreement);
             return;
         }
 
-        _lots.Remove(agreement);
         var number = run.PublishedRounds + 1;
         var round = state.Find<RoundRecord>(RoundRecord.Key(agreement, number, run.Attempts + 1));
         if (round is null)
@@ -141,21 +141,22 @@ public sealed partial class RoundWorker : IAsyncDisposable
             return;
         }
 
-        if (round.InputsDigest is null) await Hold(state, terms, round);
+        if (round.Phase is Phase.DrawGraph) await Draw(state, agreement, new MaskedAttempt(key => state.Find<StateRecord>(key), terms, round).Groups[0].Fixed.Attempt);
+        else if (round.InputsDigest is null) await Hold(state, terms, round);
         else if (terms.Agreement.Masking is { Check: SumCheck.Projected }) await Check(state, terms, round);
         else await Aggregate(state, terms, round);
     }
 
     // A seat's number is in memory only. One that has forgotten its number shows none, and if too many have, the draw begins anew.
-    private async ValueTask Draw(ContractState state, Digest agreement)
+    private async ValueTask Draw(ContractState state, Digest agreement, Digest subject)
     {
-        var draw = state.Find<DrawRecord>(DrawRecord.Key(agreement))!;
-        if (!_lots.TryGetValue(agreement, out var lot) || lot.Number != draw.Number) _lots[agreement] = lot = (draw.Number, Digest.From(RandomNumberGenerator.GetBytes(Digest.Size)));
+        var draw = state.Find<DrawRecord>(DrawRecord.Key(subject))!;
+        if (!_lots.TryGetValue(agreement, out var lot) || (lot.Subject, lot.Number) != (subject, draw.Number)) _lots[agreement] = lot = (subject, draw.Number, Digest.From(RandomNumberGenerator.GetBytes(Digest.Size)));
         var seat = _validators.Seats[_seat].TransactionKey.Id;
         var own = draw.LotOf(seat);
-        var commitment = DrawContract.Commit(agreement, draw.Number, seat, lot.Value);
-        if (!draw.IsCommitted && own is null) await Send($"draw {agreement} {draw.Number}", new CommitLot(agreement, draw.Number, commitment), OnceEach);
-        else if (draw.IsCommitted && own is { Value: null } && own.Commitment == commitment) await Send($"show {agreement} {draw.Number}", new RevealLot(agreement, draw.Number, lot.Value), OnceEach);
+        var commitment = DrawContract.Commit(subject, draw.Number, seat, lot.Value);
+        if (!draw.IsCommitted && own is null) await Send($"draw {subject} {draw.Number}", new CommitLot(subject, draw.Number, commitment), OnceEach);
+        else if (draw.IsCommitted && own is { Value: null } && own.Commitment == commitment) await Send($"show {subject} {draw.Number}", new RevealLot(subject, draw.Number, lot.Value), OnceEach);
     }
 
     // Wishes of rounds that are over; those of others are felt anew.

@@ -117,7 +117,6 @@ public sealed record ProposeAgreement(TrainingAgreement Agreement) : ContractCal
 
         if (Agreement.Masking is { } masking)
         {
-            if (Agreement.Datasets.Count > MaskingTerms.MaximumParticipants) return Rejection.MaskCohortTooLarge;
             if (masking.CheckCohort(Agreement, masking.Groups?.SmallestOf(Agreement.Datasets.Count) ?? Agreement.Datasets.Count) is not Aggregation.MaskFault.None) return Rejection.MaskCohortTooSmall;
         }
 

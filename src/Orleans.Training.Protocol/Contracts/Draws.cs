@@ -11,15 +11,21 @@ namespace Orleans.Training.Protocol.Contracts;
 public sealed record Lot(Identifier Seat, Digest Commitment, Digest? Value);
 
 /// <summary>
-/// The draw of an agreement's groups: [number, [[seat, commitment, value | null]…], deadline | null]. It has a deadline from the commitment of a quorum on; when it passes, the draw begins anew under the next number.
+/// The draw of an agreement's groups, or of the graph of an attempt: [number, [[seat, commitment, value | null]…], deadline | null], with the attempt's state key behind them. It has a deadline from the commitment of a quorum on; when it passes, the draw begins anew under the next number.
 /// </summary>
-public sealed record DrawRecord(int Number, IReadOnlyList<Lot> Lots, long? DeadlineMs) : StateRecord
+public sealed record DrawRecord(int Number, IReadOnlyList<Lot> Lots, long? DeadlineMs, string? Round = null) : StateRecord
 {
     /// <summary>What all state keys of this kind begin with.</summary>
     public const string Prefix = "draws/";
 
+    private const int LongestKey = 128;
+
     /// <summary>The state key.</summary>
-    public static string Key(Digest agreement) => Prefix + agreement;
+    /// <param name="subject">The agreement, or ctx of the attempt.</param>
+    public static string Key(Digest subject) => Prefix + subject;
+
+    /// <summary>The numbers that were shown, in the order of their commitments.</summary>
+    public IReadOnlyList<Digest> Shown => [.. Lots.Where(lot => lot.Value is not null).Select(lot => lot.Value!.Value)];
 
     /// <summary>Whether a quorum has committed.</summary>
     public bool IsCommitted => DeadlineMs is not null;
@@ -29,8 +35,10 @@ public sealed record DrawRecord(int Number, IReadOnlyList<Lot> Lots, long? Deadl
 
     internal static DrawRecord Read(CborReader reader)
     {
-        reader.ReadArrayHead(3);
+        var items = reader.ReadStartArray();
+        Wire.Require(items is 3 or 4);
         var record = new DrawRecord(reader.ReadNumber(int.MaxValue), reader.ReadArray(Limits.Validators, ReadLot), reader.ReadOptional(Wire.ReadNumber));
+        if (items == 4) record = record with { Round = reader.ReadText(LongestKey) };
         reader.ReadEndArray();
         return record;
     }
@@ -46,7 +54,7 @@ public sealed record DrawRecord(int Number, IReadOnlyList<Lot> Lots, long? Deadl
     /// <inheritdoc/>
     public override void Write(CborWriter writer)
     {
-        writer.WriteStartArray(3);
+        writer.WriteStartArray(Round is null ? 3 : 4);
         writer.WriteInt32(Number);
         writer.WriteStartArray(Lots.Count);
         foreach (var lot in Lots)
@@ -60,12 +68,13 @@ public sealed record DrawRecord(int Number, IReadOnlyList<Lot> Lots, long? Deadl
 
         writer.WriteEndArray();
         if (DeadlineMs is { } deadline) writer.WriteInt64(deadline); else writer.WriteNull();
+        if (Round is not null) writer.WriteTextString(Round);
         writer.WriteEndArray();
     }
 }
 
-/// <summary>A seat's commitment to its number in a draw: [agreement, number of the draw, commitment].</summary>
-public sealed record CommitLot(Digest Agreement, int Number, Digest Commitment) : ContractCall
+/// <summary>A seat's commitment to its number in a draw: [subject, number of the draw, commitment].</summary>
+public sealed record CommitLot(Digest Subject, int Number, Digest Commitment) : ContractCall
 {
     /// <inheritdoc/>
     public override string Contract => "draw";
@@ -74,26 +83,26 @@ public sealed record CommitLot(Digest Agreement, int Number, Digest Commitment) 
     public override string Method => "Commit";
 
     /// <inheritdoc/>
-    public override void WriteArguments(CborWriter writer) => DrawContract.Write(writer, Agreement, Number, Commitment);
+    public override void WriteArguments(CborWriter writer) => DrawContract.Write(writer, Subject, Number, Commitment);
 
-    internal static CommitLot Read(CborReader reader) => DrawContract.Read(reader, (agreement, number, commitment) => new CommitLot(agreement, number, commitment));
+    internal static CommitLot Read(CborReader reader) => DrawContract.Read(reader, (subject, number, commitment) => new CommitLot(subject, number, commitment));
 
     internal override Rejection Apply(ContractContext context)
     {
-        if (DrawContract.Find(context, Agreement, Number, out var draw) is var rejection and not Rejection.None) return rejection;
+        if (DrawContract.Find(context, Subject, Number, out var draw) is var rejection and not Rejection.None) return rejection;
         if (draw!.IsCommitted) return Rejection.Late;
         if (draw.LotOf(context.KeyId) is not null) return Rejection.AlreadyExists;
         // A seat that is gone could not show its number.
         Lot[] lots = [.. draw.Lots.Where(lot => context.Validators.Seats.Any(seat => seat.TransactionKey.Id == lot.Seat)), new Lot(context.KeyId, Commitment, null)];
         long? deadline = lots.Length >= context.Validators.Quorum ? context.TimeMs + DrawContract.WindowMs : null;
-        context.SetDeadline(DrawRecord.Key(Agreement), null, deadline);
-        context.Put(DrawRecord.Key(Agreement), new DrawRecord(Number, lots, deadline), "LotCommitted");
+        context.SetDeadline(DrawRecord.Key(Subject), null, deadline);
+        context.Put(DrawRecord.Key(Subject), draw with { Lots = lots, DeadlineMs = deadline }, "LotCommitted");
         return Rejection.None;
     }
 }
 
-/// <summary>The number that a seat committed to: [agreement, number of the draw, value]. With f + 1 of them the groups are drawn.</summary>
-public sealed record RevealLot(Digest Agreement, int Number, Digest Value) : ContractCall
+/// <summary>The number that a seat committed to: [subject, number of the draw, value]. With f + 1 of them it is drawn.</summary>
+public sealed record RevealLot(Digest Subject, int Number, Digest Value) : ContractCall
 {
     /// <inheritdoc/>
     public override string Contract => "draw";
@@ -102,21 +111,21 @@ public sealed record RevealLot(Digest Agreement, int Number, Digest Value) : Con
     public override string Method => "Reveal";
 
     /// <inheritdoc/>
-    public override void WriteArguments(CborWriter writer) => DrawContract.Write(writer, Agreement, Number, Value);
+    public override void WriteArguments(CborWriter writer) => DrawContract.Write(writer, Subject, Number, Value);
 
-    internal static RevealLot Read(CborReader reader) => DrawContract.Read(reader, (agreement, number, value) => new RevealLot(agreement, number, value));
+    internal static RevealLot Read(CborReader reader) => DrawContract.Read(reader, (subject, number, value) => new RevealLot(subject, number, value));
 
     internal override Rejection Apply(ContractContext context)
     {
-        if (DrawContract.Find(context, Agreement, Number, out var draw) is var rejection and not Rejection.None) return rejection;
+        if (DrawContract.Find(context, Subject, Number, out var draw) is var rejection and not Rejection.None) return rejection;
         if (!draw!.IsCommitted) return Rejection.WrongPhase;
         if (draw.LotOf(context.KeyId) is not { } own) return Rejection.NotInCohort;
         if (own.Value is not null) return Rejection.AlreadyExists;
-        if (DrawContract.Commit(Agreement, Number, context.KeyId, Value) != own.Commitment) return Rejection.WrongSecret;
+        if (DrawContract.Commit(Subject, Number, context.KeyId, Value) != own.Commitment) return Rejection.WrongSecret;
 
         draw = draw with { Lots = [.. draw.Lots.Select(lot => lot.Seat == context.KeyId ? lot with { Value = Value } : lot)] };
-        context.Put(DrawRecord.Key(Agreement), draw, "LotRevealed");
-        if (draw.Lots.Count(lot => lot.Value is not null) > context.Validators.MaxFaulty) DrawContract.Finish(context, Agreement, draw);
+        context.Put(DrawRecord.Key(Subject), draw, "LotRevealed");
+        if (draw.Lots.Count(lot => lot.Value is not null) > context.Validators.MaxFaulty) DrawContract.Finish(context, Subject, draw);
         return Rejection.None;
     }
 }
@@ -130,33 +139,45 @@ public static class DrawContract
     /// <summary>How long a committed draw waits for f + 1 numbers, in ms of block time.</summary>
     public const long WindowMs = 60_000;
 
-    /// <summary>SHA-256("FLv1-lot\0" ‖ agreement ‖ number of the draw (32 bit, big-endian) ‖ key id ‖ 0x00 ‖ value).</summary>
-    public static Digest Commit(Digest agreement, int number, Identifier seat, Digest value) =>
-        Digest.Of([.. "FLv1-lot\0"u8, .. agreement.ToArray(), .. BigEndian(number), .. Encoding.ASCII.GetBytes(seat.ToString()), 0, .. value.ToArray()]);
+    /// <summary>SHA-256("FLv1-lot\0" ‖ subject ‖ number of the draw (32 bit, big-endian) ‖ key id ‖ 0x00 ‖ value).</summary>
+    public static Digest Commit(Digest subject, int number, Identifier seat, Digest value) =>
+        Digest.Of([.. "FLv1-lot\0"u8, .. subject.ToArray(), .. BigEndian(number), .. Encoding.ASCII.GetBytes(seat.ToString()), 0, .. value.ToArray()]);
 
-    internal static Rejection Find(ContractContext context, Digest agreement, int number, out DrawRecord? draw)
+    internal static Rejection Find(ContractContext context, Digest subject, int number, out DrawRecord? draw)
     {
-        draw = context.Find<DrawRecord>(DrawRecord.Key(agreement));
+        draw = context.Find<DrawRecord>(DrawRecord.Key(subject));
         if (draw is null) return Rejection.NotFound;
         if (context.Seat < 0) return Rejection.MissingRole;
         if (number > draw.Number) return Rejection.WrongPhase;
-        return number < draw.Number || context.Find<AgreementRecord>(AgreementRecord.Key(agreement))!.Draw is not null ? Rejection.Late : Rejection.None;
+        return number < draw.Number || !IsOpen(context, subject, draw) ? Rejection.Late : Rejection.None;
     }
 
-    /// <summary>Draws: SHA-256("FLv1-draw\0" ‖ agreement ‖ number of the draw (32 bit, big-endian) ‖ the values in the order of their commitments).</summary>
-    internal static void Finish(ContractContext context, Digest agreement, DrawRecord draw)
+    /// <summary>Draws. An attempt takes the values as they are; groups are drawn by SHA-256("FLv1-draw\0" ‖ agreement ‖ number of the draw (32 bit, big-endian) ‖ the values in the order of their commitments).</summary>
+    internal static void Finish(ContractContext context, Digest subject, DrawRecord draw)
     {
-        var value = Digest.Of([.. "FLv1-draw\0"u8, .. agreement.ToArray(), .. BigEndian(draw.Number), .. draw.Lots.SelectMany(lot => lot.Value is { } shown ? shown.ToArray() : [])]);
-        var key = AgreementRecord.Key(agreement);
-        context.SetDeadline(DrawRecord.Key(agreement), draw.DeadlineMs, null);
+        context.SetDeadline(DrawRecord.Key(subject), draw.DeadlineMs, null);
+        if (draw.Round is { } round)
+        {
+            MaskedRoundContract.OnDrawn(context, context.Find<RoundRecord>(round)!);
+            return;
+        }
+
+        var value = Digest.Of([.. "FLv1-draw\0"u8, .. subject.ToArray(), .. BigEndian(draw.Number), .. draw.Shown.SelectMany(shown => shown.ToArray())]);
+        var key = AgreementRecord.Key(subject);
         context.Put(key, context.Find<AgreementRecord>(key)! with { Draw = value }, "GroupsDrawn");
     }
 
     /// <summary>Begins anew: too few have shown their numbers.</summary>
     internal static void OnDeadline(ContractContext context, string key)
     {
-        if (context.Find<DrawRecord>(key) is { } draw) context.Put(key, new DrawRecord(draw.Number + 1, [], null), "DrawFailed");
+        var draw = context.Find<DrawRecord>(key);
+        if (draw is not null && IsOpen(context, default, draw)) context.Put(key, draw with { Number = draw.Number + 1, Lots = [], DeadlineMs = null }, "DrawFailed");
     }
+
+    // Whether the draw is still waited for. That of groups has a deadline only as long as it is.
+    private static bool IsOpen(ContractContext context, Digest agreement, DrawRecord draw) => draw.Round is { } round
+        ? context.Find<RoundRecord>(round) is { Phase: Phase.DrawGraph }
+        : agreement == default || context.Find<AgreementRecord>(AgreementRecord.Key(agreement))!.Draw is null;
 
     internal static void Write(CborWriter writer, Digest agreement, int number, Digest digest)
     {

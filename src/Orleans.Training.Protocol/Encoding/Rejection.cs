@@ -57,8 +57,6 @@ public enum Rejection
     PolicyViolated = 2203,
     /// <summary>A data set of the agreement is not registered by its participant.</summary>
     DatasetUnknown = 2204,
-    /// <summary>More participants than <see cref="Contracts.MaskingTerms.MaximumParticipants"/> are to be masked.</summary>
-    MaskCohortTooLarge = 2205,
     /// <summary>Too few participants for the corruption that their masks are to bear.</summary>
     MaskCohortTooSmall = 2206,
     /// <summary>A data set of the agreement would lose more than its owner's budget allows.</summary>

@@ -71,7 +71,7 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
     /// <summary>The positions that so many seats hold.</summary>
     public PositionSet Held(MaskBlobKind kind, int seats, int least)
     {
-        var held = new int[MaskingTerms.MaximumParticipants];
+        var held = new int[Terms.Agreement.Datasets.Count];
         for (var seat = 0; seat < seats; seat++)
         {
             foreach (var position in HeldBy(seat, kind).Positions) held[position]++;

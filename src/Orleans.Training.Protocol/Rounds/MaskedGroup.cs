@@ -13,6 +13,9 @@ namespace Orleans.Training.Protocol.Contracts;
 /// <param name="index">Its number.</param>
 public sealed class MaskedGroup(Func<string, StateRecord?> find, AgreementRecord terms, RoundRecord round, PositionSet members, int index) : MaskedRecords(find, terms, round)
 {
+    private (CohortContext Cohort, MaskGraph Graph)? _graph;
+    private (MaskContext Context, MaskGraph Graph)? _masks;
+
     /// <summary>Its number among the agreement's groups.</summary>
     public int Index => index;
 
@@ -40,18 +43,35 @@ public sealed class MaskedGroup(Func<string, StateRecord?> find, AgreementRecord
     /// <summary>The adverts so far; from ShareKeys on those of U1.</summary>
     public IReadOnlyList<KeyAdvert> Adverts => [.. Everybody.Where(position => Advert(position) is not null).Select(position => Advert(position)!)];
 
-    /// <summary>β. Nobody draws a graph from it as long as all are complete, so it holds no validators' values.</summary>
-    public MaskBeacon Beacon => MaskBeacon.Derive(Attempt, [], Adverts);
+    /// <summary>β, from ShareKeys on. Nothing is drawn from it where all share with all, and no validator puts anything in.</summary>
+    public MaskBeacon Beacon => MaskBeacon.Derive(Attempt, At(DrawRecord.Key(Fixed.Attempt)) is DrawRecord draw ? draw.Shown : [], Adverts);
 
-    /// <summary>The graph of the cohort.</summary>
-    public MaskGraph Graph => MaskGraph.Create(Fixed.Members.Members, Attempt, Beacon, MaskingTerms.Bound);
+    /// <summary>The graph of the cohort, from ShareKeys on.</summary>
+    public MaskGraph Graph
+    {
+        get
+        {
+            // Once there is a cohort nothing changes that it follows from.
+            if (_graph is not { } known || known.Cohort != Cohort) _graph = known = (Cohort, MaskGraph.Create(Fixed.Members.Members, Attempt, Beacon, Masking.Bound));
+            return known.Graph;
+        }
+    }
 
     /// <summary>Acknowledgements of all members of U1, in its order; null from who sent none.</summary>
     public IReadOnlyList<ReadOnlyMemory<byte>?> Acknowledgements =>
         [.. Fixed.Members.Positions.Select(position => Find<MaskAcknowledgementRecord>(MaskAcknowledgementRecord.Prefix, position) is { } record ? record.Bits : (ReadOnlyMemory<byte>?)null)];
 
     /// <summary>(U2, E′).</summary>
-    public MaskGraph Masks => Graph.Acknowledge(Acknowledgements);
+    public MaskGraph Masks
+    {
+        get
+        {
+            // Fixed with ctx2; before, acknowledgements still come.
+            if (Fixed.Masks is null) return Graph.Acknowledge(Acknowledgements);
+            if (_masks is not { } known || known.Context != Context) _masks = known = (Context, Graph.Acknowledge(Acknowledgements));
+            return known.Graph;
+        }
+    }
 
     /// <summary>The order to unmask, once there is one.</summary>
     public UnmaskOrderRecord? Order => At(OrderKey) as UnmaskOrderRecord;
@@ -107,7 +127,12 @@ public sealed class MaskedGroup(Func<string, StateRecord?> find, AgreementRecord
     /// <param name="position">The participant.</param>
     /// <param name="parent">Root of the base model's weights.</param>
     /// <param name="length">Coordinates of an update.</param>
-    public MaskSetup SetupOf(int position, Digest parent, int length) => new((ushort)position, Attempt, parent, Terms.Agreement.FixedPoint, length, Masking.CorruptLimit, MinParticipants, MaskingTerms.Bound, Masking.NoiseVariance);
+    public MaskSetup SetupOf(int position, Digest parent, int length) => new((ushort)position, Attempt, parent, Terms.Agreement.FixedPoint, length, Masking.CorruptLimit, MinParticipants, Masking.Bound, Masking.NoiseVariance);
+
+    /// <summary>N(i), without the rest of the graph.</summary>
+    public ushort[] NeighboursOf(int position) => MaskGraph.NeighboursOf((ushort)position, Fixed.Members.Members, Attempt, Beacon, Masking.Bound);
+
+    internal CohortContext DeriveCohort(PositionSet members) => CohortContext.Derive(Attempt, members.Members, Beacon);
 
     internal Digest DigestInputs() =>
         Digest.Of([.. "FLv1-unmasked\0"u8, .. Order!.Order.ComputeDigest().ToArray(), .. Names(MaskBlobKind.Openings, Fixed.Revealed), .. Names(MaskBlobKind.SilentOpenings, Fixed.SilentRevealed)]);

@@ -80,7 +80,7 @@ public abstract record MaskedRoundCall(Digest Agreement, int Number, int Attempt
         return call;
     }
 
-    private static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
+    private static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.DrawGraph, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
 }
 
 /// <summary>P1, a participant's keys: [agreement, round, attempt, ctx, pkMask, pkEnc, nonce].</summary>
@@ -112,9 +112,10 @@ public sealed record AdvertiseMaskKeys(Digest Agreement, int Number, int Attempt
         var rejection = Check(context, attempt, Phase.AdvertiseKeys, null, group => Context == group.Fixed.Attempt, MaskAdvertRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
         if (masked.IsConsumed(position)) return Rejection.ModelConsumed;
-        var own = KeyAdvert.Create((ushort)position, MaskKey.Span, EnvelopeKey.Span, Nonce);
-        var fault = KeyAdvert.Check([.. attempt.Groups.SelectMany(group => group.Adverts).Append(own).OrderBy(advert => advert.Position)]);
-        if (fault is not MaskFault.None) return fault is MaskFault.DuplicateKey ? Rejection.KeyInUse : Rejection.MaskKeyWeak;
+        var fault = KeyAdvert.Check([KeyAdvert.Create((ushort)position, MaskKey.Span, EnvelopeKey.Span, Nonce)]);
+        if (fault is MaskFault.WeakKey) return Rejection.MaskKeyWeak;
+        // Those of the others were found sound before.
+        if (fault is not MaskFault.None || attempt.Everybody.Any(other => attempt.Find<MaskAdvertRecord>(MaskAdvertRecord.Prefix, other) is { } record && (record.Has(MaskKey.Span) || record.Has(EnvelopeKey.Span)))) return Rejection.KeyInUse;
         return Accept(context, attempt, MaskAdvertRecord.Prefix, position, new MaskAdvertRecord(MaskKey, EnvelopeKey, Nonce), "KeysAdvertised");
     }
 }
@@ -168,7 +169,7 @@ public sealed record AcknowledgeMaskShares(Digest Agreement, int Number, int Att
     internal static AcknowledgeMaskShares Read(CborReader reader)
     {
         var (agreement, number, attempt) = ReadHead(reader, 5);
-        return End(reader, new AcknowledgeMaskShares(agreement, number, attempt, reader.ReadDigest(), reader.ReadBytes(MaskingTerms.MaximumParticipants / 8)));
+        return End(reader, new AcknowledgeMaskShares(agreement, number, attempt, reader.ReadDigest(), reader.ReadBytes(MaskAcknowledgementRecord.MaximumBytes)));
     }
 
     internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
@@ -181,7 +182,7 @@ public sealed record AcknowledgeMaskShares(Digest Agreement, int Number, int Att
     // A bit for a neighbour that dealt nothing would make an edge for which nobody has shares.
     private bool IsSound(MaskedGroup masked, int position)
     {
-        var neighbours = masked.Graph.Neighbours((ushort)position);
+        var neighbours = masked.NeighboursOf(position);
         if (Bits.Length != (neighbours.Length + 7) / 8) return false;
         for (var i = 0; i < 8 * Bits.Length; i++)
         {

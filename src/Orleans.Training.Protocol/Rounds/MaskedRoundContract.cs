@@ -39,7 +39,8 @@ internal static class MaskedRoundContract
     {
         switch (masked.Round.Phase)
         {
-            case Phase.AdvertiseKeys: Go(context, masked, Phase.ShareKeys, masked.Masking.ShareWindowMs, "KeysFixed", Each(masked, CloseKeys)); break;
+            case Phase.AdvertiseKeys: CloseKeys(context, masked); break;
+            case Phase.DrawGraph: Fail(context, masked, RoundFailure.GraphNotDrawn); break;
             case Phase.ShareKeys: Go(context, masked, Phase.AcknowledgeShares, masked.Masking.AcknowledgeWindowMs, "SharesFixed", Each(masked, group => CloseShares(group, Held(context, masked, MaskBlobKind.Shares)))); break;
             case Phase.AcknowledgeShares: Go(context, masked, Phase.Input, masked.Terms.Agreement.InputWindowMs, "MasksFixed", Each(masked, CloseAcknowledgements)); break;
             case Phase.Input: CloseInputs(context, masked); break;
@@ -48,6 +49,13 @@ internal static class MaskedRoundContract
             case Phase.RevealSilent: FixReveals(context, masked, Each(masked, group => CloseSilent(group, Held(context, masked, MaskBlobKind.SilentOpenings)))); break;
             default: throw new InvalidOperationException($"A masked attempt has nothing to close in {masked.Round.Phase}.");
         }
+    }
+
+    /// <summary>Goes on when the graph of a large cohort is drawn.</summary>
+    public static void OnDrawn(ContractContext context, RoundRecord round)
+    {
+        var masked = new MaskedAttempt(context.Find<StateRecord>, context.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!, round);
+        Go(context, masked, Phase.ShareKeys, masked.Masking.ShareWindowMs, "KeysFixed", Each(masked, group => new Closing(group, group.Fixed with { Cohort = group.DeriveCohort(group.Fixed.Members).Digest })));
     }
 
     /// <summary>Ends the attempt, and the run with it if too many of its participants have a sum about its base model ordered with them: no other attempt could follow.</summary>
@@ -79,13 +87,26 @@ internal static class MaskedRoundContract
 
     private static Closing[] Each(MaskedAttempt masked, Func<MaskedGroup, Closing> close) => [.. masked.Standing.Select(close)];
 
+    // Where not all share with all, who does is drawn once nobody can choose keys any more: until then nobody knows who its neighbours are.
+    private static void CloseKeys(ContractContext context, MaskedAttempt masked)
+    {
+        var closings = Each(masked, CloseKeys);
+        if (closings is not [{ Failure: null, Fixed: { Cohort: null } record }])
+        {
+            Go(context, masked, Phase.ShareKeys, masked.Masking.ShareWindowMs, "KeysFixed", closings);
+            return;
+        }
+
+        context.Put(DrawRecord.Key(record.Attempt), new DrawRecord(1, [], null, masked.Round.StateKey));
+        Go(context, masked, Phase.DrawGraph, masked.Masking.ShareWindowMs, "CohortFixed", closings);
+    }
+
     private static Closing CloseKeys(MaskedGroup group)
     {
         var adverts = group.Adverts;
         if (group.Masking.CheckCohort(group.Terms.Agreement, adverts.Count) is not MaskFault.None) return new(group, group.Fixed, RoundFailure.TooFewKeys);
         var members = PositionSet.Of(adverts.Select(advert => (int)advert.Position));
-        var cohort = CohortContext.Derive(group.Attempt, members.Members, group.Beacon);
-        return new(group, group.Fixed with { Members = members, Cohort = cohort.Digest });
+        return new(group, group.Fixed with { Members = members, Cohort = members.Count > GraphParameters.LargestComplete ? null : group.DeriveCohort(members).Digest });
     }
 
     private static Closing CloseShares(MaskedGroup group, PositionSet held)

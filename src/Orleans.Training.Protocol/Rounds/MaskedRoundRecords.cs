@@ -47,6 +47,9 @@ public sealed record MaskAdvertRecord(ReadOnlyMemory<byte> MaskKey, ReadOnlyMemo
     /// <summary>What all state keys of this kind begin with.</summary>
     public const string Prefix = "masks/keys/";
 
+    /// <summary>Whether one of both is this key.</summary>
+    public bool Has(ReadOnlySpan<byte> key) => MaskKey.Span.SequenceEqual(key) || EnvelopeKey.Span.SequenceEqual(key);
+
     internal static MaskAdvertRecord Read(CborReader reader)
     {
         reader.ReadArrayHead(3);
@@ -96,10 +99,13 @@ public sealed record MaskAcknowledgementRecord(ReadOnlyMemory<byte> Bits) : Stat
     /// <summary>What all state keys of this kind begin with.</summary>
     public const string Prefix = "masks/acks/";
 
+    /// <summary>Bytes of the bits of as many neighbours as there may be.</summary>
+    public const int MaximumBytes = (ShareBlob.MaximumNeighbours + 7) / 8;
+
     internal static MaskAcknowledgementRecord Read(CborReader reader)
     {
         reader.ReadArrayHead(1);
-        var record = new MaskAcknowledgementRecord(reader.ReadBytes(MaskingTerms.MaximumParticipants / 8));
+        var record = new MaskAcknowledgementRecord(reader.ReadBytes(MaximumBytes));
         reader.ReadEndArray();
         return record;
     }
@@ -226,7 +232,7 @@ public sealed record UnmaskOrderRecord(Digest Context, IReadOnlyList<CommittedIn
     internal static UnmaskOrderRecord Read(CborReader reader)
     {
         reader.ReadArrayHead(3);
-        var record = new UnmaskOrderRecord(reader.ReadDigest(), reader.ReadArray(MaskingTerms.MaximumParticipants, ReadInput), PositionSet.Read(reader));
+        var record = new UnmaskOrderRecord(reader.ReadDigest(), reader.ReadArray(Limits.Participants, ReadInput), PositionSet.Read(reader));
         for (var i = 1; i < record.Inputs.Count; i++) Wire.Require(record.Inputs[i - 1].Position < record.Inputs[i].Position);
         reader.ReadEndArray();
         return record;
@@ -235,7 +241,7 @@ public sealed record UnmaskOrderRecord(Digest Context, IReadOnlyList<CommittedIn
     private static CommittedInput ReadInput(CborReader reader)
     {
         reader.ReadArrayHead(2);
-        var input = new CommittedInput((ushort)reader.ReadNumber(MaskingTerms.MaximumParticipants - 1), reader.ReadDigest());
+        var input = new CommittedInput((ushort)reader.ReadNumber(Limits.Participants - 1), reader.ReadDigest());
         reader.ReadEndArray();
         return input;
     }

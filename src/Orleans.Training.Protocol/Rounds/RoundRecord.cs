@@ -25,6 +25,8 @@ public enum Phase
     RevealSilent = 9,
     /// <summary>All that undoes the masks is on the ledger; the aggregate is proposed.</summary>
     Aggregate = 10,
+    /// <summary>Validators draw who shares with whom, in a cohort that is too large for all to share with all.</summary>
+    DrawGraph = 11,
 }
 
 /// <summary>Why a round ended without a model.</summary>
@@ -50,6 +52,8 @@ public enum RoundFailure
     RevealsMissing = 9,
     /// <summary>A quorum holds no update of the participant that the groups are compared with.</summary>
     ReferenceMissing = 10,
+    /// <summary>Too few validators showed the numbers by which the graph is drawn.</summary>
+    GraphNotDrawn = 11,
 }
 
 /// <summary>One committed update: root of its chunks (zero while there is none) and the seats that hold it, as a bit set.</summary>
@@ -95,7 +99,7 @@ public sealed record RoundRecord(
             reader.ReadNumber(Limits.Rounds),
             reader.ReadNumber(RunRecord.MaxAttempts),
             reader.ReadDigest(),
-            (Phase)reader.ReadNumber((int)Phase.Aggregate),
+            (Phase)reader.ReadNumber((int)Phase.DrawGraph),
             reader.ReadNumber(),
             reader.ReadArray(Limits.Participants, ReadInput),
             reader.ReadOptional(Wire.ReadDigest),

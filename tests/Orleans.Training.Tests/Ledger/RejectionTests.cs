@@ -63,7 +63,6 @@ public sealed class RejectionTests
         [Rejection.WrongInputs] = () => Prepared(5, () => _shard.Send("va", new AggregateProposal(Agreement, 1, 1, Nothing, Nothing, Nothing, Nothing))),
 
         // Rounds with masks; each rule of each call is in MaskedRoundTests.
-        [Rejection.MaskCohortTooLarge] = () => Masked(MaskingTerms.MaximumParticipants + 1, ledger => ledger.Send("p000", new ProposeAgreement(ledger.Agreement)), isActive: false),
         [Rejection.MaskCohortTooSmall] = () => Masked(3, ledger => ledger.Send("p000", new ProposeAgreement(ledger.Plan("small", corrupt: 1)))),
         [Rejection.BudgetExceeded] = () => Prepared(1, () => LastOf([_shard.Send("va", new SetBudget("heart", new(1_000_000, 6))), _shard.Send("va", new ProposeAgreement(_agreement))])),
         [Rejection.DatasetExposed] = () => Prepared(3, () => _shard.Send("va", new SetBudget("heart", new(1_000_000, 6)))),

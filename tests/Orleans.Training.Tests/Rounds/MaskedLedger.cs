@@ -21,12 +21,12 @@ internal sealed class MaskedLedger
     private readonly Dictionary<Digest, byte[]> _blobs = [];
     private (ExecutedBlock Head, MaskedAttempt Attempt)? _whole;
 
-    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null, bool isTrusting = false, SumCheck check = SumCheck.Recomputed)
+    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null, bool isTrusting = false, SumCheck check = SumCheck.Recomputed, FaultBound bound = FaultBound.Corrupt330Dropped100)
     {
         Chance = new Chance(seed);
         Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
         Shard = Peopled.GetOrAdd((count, isTrusting), static key => People(key.Count, key.IsTrusting)).Branch();
-        Follow(Plan("heart", corrupt, minimum, rounds, noise, groups, check));
+        Follow(Plan("heart", corrupt, minimum, rounds, noise, groups, check, bound));
         if (activate) Activate(Agreement);
         if (activate && groups is not null) Draw();
     }
@@ -68,7 +68,7 @@ internal sealed class MaskedLedger
     public AgreementRecord Terms => Shard.State.Find<AgreementRecord>(AgreementRecord.Key(AgreementName))!;
     public IEnumerable<int> Everybody => Enumerable.Range(0, Names.Length);
 
-    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0, GroupTerms? groups = null, SumCheck check = SumCheck.Recomputed) => new()
+    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0, GroupTerms? groups = null, SumCheck check = SumCheck.Recomputed, FaultBound bound = FaultBound.Corrupt330Dropped100) => new()
     {
         Name = name,
         ModelSpec = ModelSpec.Logistic(10).Encoded,
@@ -83,7 +83,7 @@ internal sealed class MaskedLedger
         AggregateWindowMs = Window,
         Datasets = [.. Names.Select(who => new AgreedDataset(ParticipantId.Parse(who), "heart"))],
         Masks = true,
-        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise, groups, check),
+        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise, groups, check, bound),
     };
 
     public void Activate(TrainingAgreement agreement, bool draw = false)
@@ -96,11 +96,15 @@ internal sealed class MaskedLedger
     /// <summary>Seats draw the groups of an agreement.</summary>
     public void Draw() => Draw(AgreementName);
 
-    private void Draw(Digest agreement)
+    /// <summary>Three seats commit, and two show: for an agreement, or for ctx of an attempt.</summary>
+    public void Draw(Digest subject)
     {
-        foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, Send(seat, new CommitLot(agreement, 1, DrawContract.Commit(agreement, 1, TestShard.Key(seat).Public.Id, Digest.Of([(byte)seat[0]])))));
-        foreach (var seat in TestShard.Hospitals.Take(2)) Assert.Equal(Rejection.None, Send(seat, new RevealLot(agreement, 1, Digest.Of([(byte)seat[0]]))));
+        foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, Send(seat, new CommitLot(subject, 1, DrawContract.Commit(subject, 1, TestShard.Key(seat).Public.Id, Digest.Of([(byte)seat[0]])))));
+        foreach (var seat in TestShard.Hospitals.Take(2)) Assert.Equal(Rejection.None, Send(seat, new RevealLot(subject, 1, Digest.Of([(byte)seat[0]]))));
     }
+
+    /// <summary>The positions of the bits of a number.</summary>
+    public static PositionSet SetOf(ulong bits) => PositionSet.Of(Enumerable.Range(0, 64).Where(position => (bits >> position & 1) != 0));
 
     /// <summary>Turns to another agreement of the same participants.</summary>
     public void Follow(TrainingAgreement agreement, int attempt = 0) => (Agreement, AgreementName, Attempt) = (agreement, agreement.ComputeDigest(), attempt);
@@ -211,6 +215,7 @@ internal sealed class MaskedLedger
     {
         int[] actors = [.. who];
         if (Round.Phase is Phase.AdvertiseKeys && phase != Round.Phase) { Act(actors); Settle(Phase.AdvertiseKeys); }
+        if (Round.Phase is Phase.DrawGraph && phase != Round.Phase) Draw(Masked.Fixed.Attempt);
         foreach (var next in new[] { Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask })
         {
             if (phase == next || Round.Phase != next) continue;
@@ -225,7 +230,7 @@ internal sealed class MaskedLedger
         }
     }
 
-    public static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
+    public static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.DrawGraph, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
 
     /// <summary>The sum that follows from the ledger and its blobs; null with the fault where there is none.</summary>
     public int[]? Sum(out MaskFault fault) => Sum(Masked, out fault);

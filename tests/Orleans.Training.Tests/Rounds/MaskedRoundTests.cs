@@ -95,7 +95,7 @@ public sealed class MaskedRoundTests(ITestOutputHelper output)
         ledger.Send("p000", new RoundOpen(plain.ComputeDigest(), 1, plain.InitialModel));
         ledger.Open();
         Assert.Equal(Rejection.WrongMasking, ledger.Send("p000", new AdvertiseMaskKeys(plain.ComputeDigest(), 1, 1, Nothing, new byte[32], new byte[32], Nothing)));
-        Assert.Equal(Rejection.WrongMasking, ledger.Send("va", new HoldMaskBlobs(plain.ComputeDigest(), 1, 1, MaskBlobKind.Input, new(1))));
+        Assert.Equal(Rejection.WrongMasking, ledger.Send("va", new HoldMaskBlobs(plain.ComputeDigest(), 1, 1, MaskBlobKind.Input, PositionSet.Of([0]))));
         ledger.Bring(Phase.Input, ledger.Everybody);
         Assert.Equal(Rejection.WrongMasking, ledger.Send("p000", new InputCommit(ledger.Agreement.ComputeDigest(), 1, 1, plain.InitialModel, Nothing)));
         Assert.Equal(Rejection.WrongMasking, ledger.Send("va", new Held(ledger.Agreement.ComputeDigest(), 1, 1, [0])));
@@ -160,7 +160,7 @@ public sealed class MaskedRoundTests(ITestOutputHelper output)
     {
         var ledger = new MaskedLedger(4);
         ledger.Open();
-        HoldMaskBlobs Word(MaskBlobKind kind, int bits) => new(ledger.Agreement.ComputeDigest(), 1, 1, kind, new((UInt128)bits));
+        HoldMaskBlobs Word(MaskBlobKind kind, int bits) => new(ledger.Agreement.ComputeDigest(), 1, 1, kind, MaskedLedger.SetOf((ulong)bits));
         ledger.Bring(Phase.ShareKeys, ledger.Everybody);
         ledger.Act([0]);
         Assert.Equal(Rejection.MissingRole, ledger.Send("p000", Word(MaskBlobKind.Shares, 1)));

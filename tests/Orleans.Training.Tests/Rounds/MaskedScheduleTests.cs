@@ -134,7 +134,7 @@ public sealed class MaskedScheduleTests(ITestOutputHelper output)
                 ledger.Shard.Send(actor, call is MaskedRoundCall masked && IsLiar(ledger, actor, corrupt) && chance.Percent(50) ? masked with { Agreement = name, Attempt = ledger.Attempt } : call);
                 break;
             case 1:
-                ledger.Shard.Send(TestShard.Hospitals[3], new HoldMaskBlobs(name, 1, ledger.Attempt, (MaskBlobKind)(chance.Below(4) + 1), new((UInt128)(chance.Next() & 0xff | 1))));
+                ledger.Shard.Send(TestShard.Hospitals[3], new HoldMaskBlobs(name, 1, ledger.Attempt, (MaskBlobKind)(chance.Below(4) + 1), MaskedLedger.SetOf(chance.Next() & 0xff | 1)));
                 break;
             case 2 when corrupt > 0:
                 var who = chance.Below(corrupt);

@@ -42,7 +42,6 @@ public sealed partial class LimitPageTests
         (nameof(Limits.Parameters), "parameters of a model", Number(Limits.Parameters)),
         (nameof(Limits.Rounds), "rounds of an agreement", Number(Limits.Rounds)),
         ("", "attempts at a round", Number(RunRecord.MaxAttempts)),
-        ("", "participants of an agreement with masks", Number(MaskingTerms.MaximumParticipants)),
         ("", "participants of a masked attempt of whom all share with all", Number(GraphParameters.LargestComplete)),
         ("", "neighbours of a participant in a masked attempt", Number(ShareBlob.MaximumNeighbours)),
         ("", "record in a participant's journal of a masked attempt", $"{MaskRecord.MaximumBytes >> 20} MiB"),

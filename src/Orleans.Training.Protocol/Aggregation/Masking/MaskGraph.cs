@@ -42,20 +42,20 @@ public sealed class MaskGraph
 
         var circle = Permutation(count, attempt, beacon);
         var half = parameters.Degree / 2;
-        for (var place = 0; place < count; place++)
-        {
-            var around = new ushort[2 * half];
-            for (var step = 1; step <= half; step++)
-            {
-                around[step - 1] = ordered[circle[(place + step) % count]];
-                around[half + step - 1] = ordered[circle[(place + count - step) % count]];
-            }
-
-            Array.Sort(around);
-            neighbours[circle[place]] = around;
-        }
+        for (var place = 0; place < count; place++) neighbours[circle[place]] = Around(ordered, circle, place, half);
 
         return new(ordered, neighbours, parameters.Threshold);
+    }
+
+    /// <summary>N(i) in the graph of a cohort, for less than the whole graph costs.</summary>
+    /// <exception cref="ArgumentException">It is no member.</exception>
+    public static ushort[] NeighboursOf(ushort member, ReadOnlySpan<ushort> members, AttemptContext attempt, MaskBeacon beacon, FaultBound bound)
+    {
+        var (at, count, parameters) = (members.BinarySearch(member), members.Length, GraphParameters.For(members.Length, bound));
+        if (at < 0) throw new ArgumentException($"{member} is not in the cohort.", nameof(member));
+        if (parameters.Degree == count - 1) return [.. members[..at], .. members[(at + 1)..]];
+        var circle = Permutation(count, attempt, beacon);
+        return Around(members, circle, Array.IndexOf(circle, at), parameters.Degree / 2);
     }
 
     /// <summary>Whether this position is a vertex.</summary>
@@ -137,6 +137,20 @@ public sealed class MaskGraph
         }
 
         return Digest.From(hash.GetHashAndReset());
+    }
+
+    // Who stands so many places before and behind, ascending.
+    private static ushort[] Around(ReadOnlySpan<ushort> members, int[] circle, int place, int half)
+    {
+        var around = new ushort[2 * half];
+        for (var step = 1; step <= half; step++)
+        {
+            around[step - 1] = members[circle[(place + step) % circle.Length]];
+            around[half + step - 1] = members[circle[(place + circle.Length - step) % circle.Length]];
+        }
+
+        Array.Sort(around);
+        return around;
     }
 
     private static int[] Permutation(int count, AttemptContext attempt, MaskBeacon beacon)
