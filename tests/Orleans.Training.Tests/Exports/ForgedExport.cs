@@ -14,7 +14,7 @@ internal static class ForgedExport
     public delegate (byte[] Arguments, Rejection Result)? Lie(TransactionPayload call);
 
     /// <summary>Changes a bit of the <paramref name="at"/>-th call of a method, so many bytes before the end of its arguments; <paramref name="about"/> leaves out calls.</summary>
-    public static Lie Flip(string method, int at, int fromEnd, Predicate<byte[]>? about = null) => Change(method, at, arguments => arguments[^fromEnd] ^= 1, about);
+    public static Lie Flip(string method, int at, int fromEnd, Predicate<byte[]>? about = null, byte bits = 1) => Change(method, at, arguments => arguments[^fromEnd] ^= bits, about);
 
     /// <summary>Puts these bytes into the <paramref name="at"/>-th call of a method, so many before the end of its arguments.</summary>
     public static Lie Put(string method, int at, int fromEnd, params IEnumerable<byte> bytes) => Change(method, at, arguments => bytes.ToArray().CopyTo(arguments, arguments.Length - fromEnd), about: null);

@@ -51,6 +51,7 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
             yield return ($"masked-{bits}", MaskedExportTests.Publish(ledger, MaskedExportTests.Compute(ledger, model)), [lost]);
         }
 
+        yield return ("sparse", Sparse(), ["130 of 135 in the sum, 5 dropped out, 0 silent; model"]);
         yield return ("projected", ProjectedRoundTests.Published(), [$"{lost}; model"]);
         (RobustRule Rule, int Participants, int Groups)[] rules = [(new CoordinateMedian(), 12, 4), (new TrimmedMean(1), 15, 5), (new MultiKrum(1, 1), 15, 5), (new Bulyan(1), 21, 7), (new CentredClipping(4000, 3), 12, 4)];
         foreach (var (rule, participants, groups) in rules)
@@ -66,6 +67,18 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         yield return ("groups-spoilt", Publish(Spoilt()), ["median of 3 groups; group 0 left out: CanaryMismatch; group 1: 3 of 3"]);
         foreach (var rule in Enum.GetValues<ServerRule>())
             yield return ($"plain-{rule}", new TestExport(new TestExportPlan { Rounds = 3, FailedAttempts = 1, Strategy = new ServerStrategy(rule, 37_000, rule is ServerRule.FedAvg or ServerRule.Scaffold ? 0 : 900_000, rule is ServerRule.FedAdam or ServerRule.FedYogi ? 990_000 : 0, rule is ServerRule.FedAvg or ServerRule.FedAvgM or ServerRule.Scaffold ? 0 : 1000) }), ["round 1", "round 2", "round 3 of"]);
+    }
+
+    // More than share with all, of whom some are lost after they have shared.
+    private static TestExport Sparse()
+    {
+        var ledger = new MaskedLedger(135, seed: 3, minimum: 20, activate: false, bound: FaultBound.Corrupt100Dropped100);
+        ledger.Follow(ledger.Agreement with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(ledger.Agreement)) });
+        ledger.Activate(ledger.Agreement);
+        ledger.Open();
+        ledger.Bring(Phase.Input, ledger.Everybody);
+        ledger.Bring(Phase.Aggregate, ledger.Everybody.Where(i => i % 27 != 4));
+        return Publish(ledger);
     }
 
     // Groups of seven: one has lost somebody before the order, in one somebody falls silent, one loses too many.
@@ -164,15 +177,15 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         yield return ("acknowledgement", Copy().With(ForgedExport.Flip("round.ShareAck", 1, 1)), "WrongContext", "the masked update of p001 is about another graph");
         yield return ("acknowledgement-in-another-cohort", Copy().With(ForgedExport.Flip("round.ShareAck", 1, 3)), "WrongContext", "the acknowledgement of p001 is about another cohort");
         yield return ("records", Copy().With(ForgedExport.Flip("dataset.Register", 8, 5)), "WrongContext", "the keys of p000");
-        yield return ("survivor-added", Copy().With([.. Enumerable.Range(0, 3).Select(seat => Held(MaskBlobKind.Input, seat, fromEnd: 1))]), "WrongOrder", "p001 confirmed another order");
-        yield return ("survivor-left-out", Copy().With(Held(MaskBlobKind.Input, 0, fromEnd: 2)), "TooManyDropped", "an attempt that had failed was published");
+        yield return ("survivor-added", Copy().With([.. Enumerable.Range(0, 3).Select(seat => Held(MaskBlobKind.Input, seat, position: 0))]), "WrongOrder", "p001 confirmed another order");
+        yield return ("survivor-left-out", Copy().With(Held(MaskBlobKind.Input, 0, position: 1)), "TooManyDropped", "an attempt that had failed was published");
         yield return ("confirm", Copy().With(ForgedExport.Flip("round.Confirm", 6, 1)), "WrongOrder", "p007 confirmed another order");
         yield return ("too-few-confirms", Copy().With([.. Enumerable.Range(0, 4).Select(at => ForgedExport.Refuse("round.Confirm", at))]), "ConfirmsMissing", "an attempt that had failed was published");
         yield return ("refused-reveal", Copy().With(ForgedExport.Refuse("round.Reveal", 2)), "RevealsMissing", "an attempt that had failed was published");
         yield return ("silent-about-another-order", Copy().With(ForgedExport.Flip("round.RevealSilent", 1, Digest32 + 1)), "WrongOrder", "p002 opened the silent about another order");
         yield return ("revealed-secret", Copy().With(ForgedExport.Flip("round.Reveal", 1, Digest32 + 1)), "WrongSecret", "b of p002");
         yield return ("reveal-about-another-order", Copy().With(ForgedExport.Flip("round.Reveal", 1, (2 * Digest32) + 1)), "WrongOrder", "p002 revealed about another order");
-        yield return ("too-few-openings", Copy().With([.. Enumerable.Range(0, 2).Select(seat => Held(MaskBlobKind.Openings, seat, fromEnd: 2))]), "RevealsMissing", "an attempt that had failed was published");
+        yield return ("too-few-openings", Copy().With([.. Enumerable.Range(0, 2).Select(seat => Held(MaskBlobKind.Openings, seat, position: 1))]), "RevealsMissing", "an attempt that had failed was published");
         yield return ("dropped-vector", WithCopy(), "CanaryMismatch", "the sum");
         yield return ("base-model", Copy().With(ForgedExport.Flip("round.Open", 0, 1)), "WrongBaseModel", "the round begins from another model");
         yield return ("signature", Copy().With("stranger", isStale: false, ForgedExport.Flip("round.Confirm", 0, 1)), "BadSignature", "round.Confirm by p001");
@@ -239,7 +252,7 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         ledger.Bring(Phase.Aggregate, ledger.Everybody);
         yield return ("too-few-groups", MaskedExportTests.Publish(ledger, MaskedExportTests.Invented(RoundAggregate.InitialModelOf(ledger.Agreement))), "CanaryMismatch", "group 1");
         var trusting = Publish(GroupedRoundTests.TrustingExample());
-        yield return ("trusted-update", trusting.With(ForgedExport.Refuse("round.HeldMasked", 0, arguments => arguments[^18] == (byte)MaskBlobKind.Reference)), "ReferenceMissing", "no quorum holds");
+        yield return ("trusted-update", trusting.With(ForgedExport.Refuse("round.HeldMasked", 0, arguments => arguments[^4] == (byte)MaskBlobKind.Reference)), "ReferenceMissing", "no quorum holds");
         yield return ("drawn-number", Publish(GroupedRoundTests.Example()).With(ForgedExport.Flip("draw.Reveal", 0, 1)), "WrongSecret", "a number of a draw");
     }
 
@@ -261,8 +274,8 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
 
     private static byte[] Changed(byte[] bytes, int at) => [.. bytes[..at], (byte)(bytes[at] ^ 1), .. bytes[(at + 1)..]];
 
-    // A seat holds one position less, or one more, of a kind.
-    private static ForgedExport.Lie Held(MaskBlobKind kind, int at, int fromEnd) => ForgedExport.Flip("round.HeldMasked", at, fromEnd, arguments => arguments[^18] == (byte)kind);
+    // A seat holds one position less, or one more, of a kind. Sets of nine positions have two bytes, and one in front of them.
+    private static ForgedExport.Lie Held(MaskBlobKind kind, int at, int position) => ForgedExport.Flip("round.HeldMasked", at, 1, arguments => arguments[^4] == (byte)kind, (byte)(1 << position));
 
     // The masked update of one is committed once more in the place of another's.
     private static TestExport WithCopy()

@@ -16,7 +16,8 @@ class Agreement:
         self.names = [name for name, _ in self.members]
         self.corrupt, self.noise = (self.masks[0], self.masks[7]) if self.masks else (0, 0)
         self.projected = bool(self.masks) and self.masks[8] == 2
-        self.groups = self.masks[9] if self.masks and len(self.masks) == 10 else None
+        self.graph_bound = self.masks[9] if self.masks else None
+        self.groups = self.masks[10] if self.masks and len(self.masks) == 11 else None
         self.trusted = self.groups[3] if self.groups and len(self.groups) == 4 else None
         self.policies, self.weights, self.effective, self.draw = [], [], None, None
 
@@ -34,26 +35,27 @@ class Agreement:
 
 class Draw:
     def __init__(self):
-        self.number, self.lots = 1, {}
+        self.number, self.lots, self.shown = 1, {}, []
 
     def commit(self, number, key_id, commitment):
         if number > self.number:
-            self.number, self.lots = number, {}
+            self.number, self.lots, self.shown = number, {}, []
         self.lots[key_id] = [commitment, None]
 
     def reveal(self, agreement, number, key_id, value, needed):
         spelt = key_id.hex().encode()
         demand(self.lots[key_id][0] == sha256(b"FLv1-lot\0", agreement, number.to_bytes(4, "big"), spelt, b"\0", value), "WrongSecret", "a number of a draw is not the committed one")
         self.lots[key_id][1] = value
-        shown = [value for _, value in self.lots.values() if value]
-        return sha256(b"FLv1-draw\0", agreement, number.to_bytes(4, "big"), *shown) if len(shown) == needed else None
+        self.shown = [value for _, value in self.lots.values() if value]
+        return sha256(b"FLv1-draw\0", agreement, number.to_bytes(4, "big"), *self.shown) if len(self.shown) == needed else None
 
 
 class Attempt:
     """What was said in an attempt at a round, by position in the agreement."""
 
-    def __init__(self, agreement, number, attempt, base, keys, file):
+    def __init__(self, agreement, number, attempt, base, keys, draws, file):
         self.agreement, self.round, self.number, self.base, self.file = agreement, number, attempt, base, file
+        self.draws = draws
         # Keys as they are when the attempt opens (fedmask.md §14).
         self.roster = [name.encode() + b"\0" + sha256(cbor.write(keys[name])) for name in agreement.names]
         self.configuration = sha256(cbor.write(agreement.record()))
@@ -132,7 +134,9 @@ class State:
     def reveal_lot(self, entry):
         digest, number, value = entry.arguments
         drawn = self.draws[digest].reveal(digest, number, entry.key_id, value, self.genesis.faulty + 1)
-        self.agreements[digest].draw = self.agreements[digest].draw or drawn
+        # What is drawn for is an agreement, or ctx of an attempt, which takes the numbers as they are.
+        if digest in self.agreements:
+            self.agreements[digest].draw = self.agreements[digest].draw or drawn
 
     def seat_of(self, entry):
         return self.genesis.seat_of(entry.actor, entry.key_id)
@@ -140,7 +144,7 @@ class State:
     def open(self, entry):
         digest, number, base = entry.arguments
         attempts = self.attempts.setdefault((digest, number), [])
-        attempts.append(Attempt(self.agreements[digest], number, len(attempts) + 1, base, self.owned, entry.file))
+        attempts.append(Attempt(self.agreements[digest], number, len(attempts) + 1, base, self.owned, self.draws, entry.file))
 
     def add_key(self, entry):
         self.own(entry.actor, entry.arguments[0])
@@ -159,7 +163,7 @@ class State:
     def hold_masked(self, entry):
         attempt, _ = self.said(entry)
         bits = int.from_bytes(entry.arguments[4], "big")
-        attempt.hold(entry.arguments[3], [position for position in range(128) if bits >> position & 1], self.seat_of(entry))
+        attempt.hold(entry.arguments[3], [position for position in range(bits.bit_length()) if bits >> position & 1], self.seat_of(entry))
 
     def hold(self, entry):
         attempt, _ = self.said(entry)

@@ -15,6 +15,15 @@ TAIL = 16
 LARGEST_COMPLETE = 128
 FORMS = ((8, 8, 1), (10, 64, 6), (12, 64, 5), (16, 16, 1), (21, 64, 3), (32, 32, 1))
 PRIME = (1 << 255) - 19
+# §5: corrupt in percent, and up to how many participants which (k, t).
+SIZES = (200, 300, 400, 500, 600, 700, 800, 900, 1024)
+BOUNDS = [(corrupt, list(zip(SIZES, shapes))) for corrupt, shapes in (
+    (5, ((22, 12), (26, 14), (28, 15), (30, 17), (32, 18), (32, 18), (32, 18), (34, 19), (34, 19))),
+    (10, ((36, 19), (42, 23), (46, 25), (48, 26), (48, 26), (50, 27), (50, 27), (50, 27), (52, 28))),
+    (20, ((50, 31), (58, 36), (64, 40), (68, 42), (68, 42), (70, 43), (72, 44), (74, 45), (76, 47))),
+    (20, ((68, 36), (80, 42), (90, 47), (96, 50), (102, 54), (106, 56), (108, 57), (110, 58), (112, 59))),
+    (33, ((68, 48), (82, 57), (90, 62), (98, 67), (102, 70), (108, 74), (110, 75), (110, 75), (116, 79))),
+)]
 
 
 def u16(number):
@@ -64,6 +73,17 @@ def keystream(key, length):
     counters = numpy.zeros((-(-length // 16), 2), "<u8")
     counters[:, 0] = numpy.arange(len(counters))
     return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(counters.tobytes())[:length]
+
+
+def shuffle(count, key):
+    """Fisher and Yates, by the keystream read as 32-bit numbers (§5)."""
+    numbers = iter(numpy.frombuffer(keystream(key, 64 * count + 4096), "<u4").tolist())
+    order = list(range(count))
+    for last in range(count - 1, 0, -1):
+        least = (1 << 32) // (last + 1) * (last + 1)
+        place = next(number for number in numbers if number < least) % (last + 1)
+        order[last], order[place] = order[place], order[last]
+    return order
 
 
 def _tables():
@@ -157,21 +177,31 @@ class Group:
         self.ctx = digest("fedmask/1/ctx", self.genesis.chain, agreement.digest, u64(self.attempt.round), u64(self.attempt.number), self.attempt.base, self.attempt.configuration, roster)
         for i in self.cohort:
             self.require(adverts[i][0] == self.ctx, "WrongContext", f"the keys of {agreement.names[i]} are about another attempt")
-        if n < max(3, agreement.minimum, 3 * c + 1) or n > agreement.most or agreement.minimum < c + 3 or c > (n - 1) // 3:
+        is_sparse = n > LARGEST_COMPLETE
+        bound = BOUNDS[agreement.graph_bound]
+        if n < max(3, agreement.minimum, 3 * c + 1) or n > agreement.most or agreement.minimum < c + 3 or c > (n * bound[0] // 100 if is_sparse else (n - 1) // 3):
             return "TooFewKeys"
-        self.require(n <= LARGEST_COMPLETE, "CohortTooLarge", "there is no graph for so many")
         keys = [key for i in self.cohort for key in adverts[i][1:3]]
         self.require(len(set(keys)) == len(keys), "DuplicateKey", "a key is advertised twice")
         for key in keys:
             self.require(int.from_bytes(key, "little") < PRIME and exchange(bytes(32), key), "WeakKey", "a key is of small order, or not in its one encoding")
-        beacon = digest("fedmask/1/beacon", self.ctx, u64(0), *(adverts[i][3] for i in self.cohort))
+        shown = self.attempt.draws[self.ctx].shown if is_sparse else []
+        self.require(not is_sparse or len(shown) == self.genesis.faulty + 1, "GraphNotDrawn", "too few seats showed their numbers")
+        beacon = digest("fedmask/1/beacon", self.ctx, u64(len(shown)), *shown, *(adverts[i][3] for i in self.cohort))
         self.ctx1 = digest("fedmask/1/ctx1", self.ctx, sha256(positions(self.cohort)), beacon)
-        self.threshold = min(2 * n // 3 + 1, n - 1)
+        self.degree, self.threshold = next(shape for most, shape in bound[1] if n <= most) if is_sparse else (n - 1, min(2 * n // 3 + 1, n - 1))
+        self.circle = shuffle(n, hkdf(beacon, self.ctx, label("graph"))) if is_sparse else None
+        self.neighbours = {}
         return None
 
     def around(self, i):
-        """N(i): the graph of the cohort is complete."""
-        return [j for j in self.cohort if j != i]
+        """N(i) (§5): all others, or those who stand next on the circle."""
+        if not self.circle:
+            return [j for j in self.cohort if j != i]
+        if i not in self.neighbours:
+            place, n = self.circle.index(self.cohort.index(i)), len(self.circle)
+            self.neighbours[i] = sorted(self.cohort[self.circle[(place + step) % n]] for half in (1, -1) for step in range(half, half * (self.degree // 2 + 1), half))
+        return self.neighbours[i]
 
     def fix_shares(self):
         shares = self.attempt.shares
@@ -276,7 +306,7 @@ class Group:
         self.dealt = {}
         for dealer in self.dropped | self.silent:
             self.dealt[dealer] = blob(self.attempt.shares[dealer][2])
-            self.require(len(self.dealt[dealer]) == 177 * (len(self.cohort) - 1), "WrongLength", f"the blob of the shares that {self.agreement.names[dealer]} dealt has another length")
+            self.require(len(self.dealt[dealer]) == 177 * self.degree, "WrongLength", f"the blob of the shares that {self.agreement.names[dealer]} dealt has another length")
         seeds = self.recover(1, self.revealed, self.dropped, blob)
         own = {i: reveal[1] for i, reveal in self.revealed.items()} | self.recover(2, self.late, self.silent, blob)
         for i in sorted(self.survivors):

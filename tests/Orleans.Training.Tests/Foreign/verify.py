@@ -52,7 +52,7 @@ class Round:
         everybody = [position for position in range(len(self.agreement.members)) if position != self.agreement.trusted]
         if not self.agreement.groups:
             return [everybody]
-        order = shuffle(len(everybody), self.agreement.draw)
+        order = masks.shuffle(len(everybody), self.agreement.draw)
         count, start, pieces = self.agreement.groups[0], 0, []
         for number in range(count):
             size = len(everybody) // count + (number < len(everybody) % count)
@@ -151,17 +151,6 @@ class Round:
 
 def told(group):
     return f"{len(group.survivors)} of {len(group.members)} in the sum, {len(group.dropped)} dropped out, {len(group.silent)} silent"
-
-
-def shuffle(count, key):
-    """Fisher and Yates, by the keystream read as 32-bit numbers (fedmask.md §5)."""
-    numbers = iter(numpy.frombuffer(masks.keystream(key, 64 * count + 4096), "<u4").tolist())
-    order = list(range(count))
-    for last in range(count - 1, 0, -1):
-        least = (1 << 32) // (last + 1) * (last + 1)
-        place = next(number for number in numbers if number < least) % (last + 1)
-        order[last], order[place] = order[place], order[last]
-    return order
 
 
 def verify(folder, policy, say):

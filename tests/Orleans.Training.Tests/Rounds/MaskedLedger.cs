@@ -230,7 +230,7 @@ internal sealed class MaskedLedger
         }
     }
 
-    public static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.DrawGraph, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
+    public static readonly Phase[] Flow = [Phase.AdvertiseKeys, Phase.ShareKeys, Phase.AcknowledgeShares, Phase.Input, Phase.ConsistencyCheck, Phase.Unmask, Phase.RevealSilent, Phase.Aggregate];
 
     /// <summary>The sum that follows from the ledger and its blobs; null with the fault where there is none.</summary>
     public int[]? Sum(out MaskFault fault) => Sum(Masked, out fault);

@@ -148,6 +148,17 @@ public sealed class SparseRoundTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Seats_DrawTheGraph_AndPublishTheModelThatTheSameUpdatesGiveWithoutMasks()
+    {
+        await using var seats = new MaskedSeats(131, windowMs: 120_000);
+        await seats.Start(0, 1, 2, 3);
+        await seats.Until(_ => seats.Run.PublishedRounds == 1 || seats.Run.Attempts > 0);
+        var plain = seats.Plain(1, RoundAggregate.InitialModelOf(seats.Agreement), Enumerable.Range(0, 131));
+        Assert.Equal((1, plain.Model), (seats.Run.PublishedRounds, seats.Run.Model));
+        Assert.Equal(68, seats.Attempt(1, 1)!.Groups[0].Graph.Neighbours(0).Length);
+    }
+
+    [Fact]
     public void AThousand_GoThroughTheContract()
     {
         const int count = 1000;
