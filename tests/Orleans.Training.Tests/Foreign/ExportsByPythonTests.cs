@@ -252,7 +252,7 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         ledger.Bring(Phase.Aggregate, ledger.Everybody);
         yield return ("too-few-groups", MaskedExportTests.Publish(ledger, MaskedExportTests.Invented(RoundAggregate.InitialModelOf(ledger.Agreement))), "CanaryMismatch", "group 1");
         var trusting = Publish(GroupedRoundTests.TrustingExample());
-        yield return ("trusted-update", trusting.With(ForgedExport.Refuse("round.HeldMasked", 0, arguments => arguments[^4] == (byte)MaskBlobKind.Reference)), "ReferenceMissing", "no quorum holds");
+        yield return ("trusted-update", trusting.With(ForgedExport.Refuse("round.HeldMasked", 0, arguments => arguments[^3] == (byte)MaskBlobKind.Reference)), "ReferenceMissing", "no quorum holds");
         yield return ("drawn-number", Publish(GroupedRoundTests.Example()).With(ForgedExport.Flip("draw.Reveal", 0, 1)), "WrongSecret", "a number of a draw");
     }
 
