@@ -23,8 +23,6 @@ internal sealed record MaskedRoundCost(int Count, GraphParameters Shape, int Dro
 
     public double Participant => Keys + Shares + Opens + Masks + Reveals;
     public double Aggregator => Names + Recovery + Sum;
-    /// <summary>A seat that computes the sum again does what the aggregator does.</summary>
-    public double Again => Aggregator;
     public long Sent => InputBytes + ShareBytes + RevealBytes;
     public long AgainRead => (Count - Dropped) * InputBytes;
     public long ImagesRead => ((Count - Dropped + 1) / 2 * InputBytes) + (sizeof(int) * (long)Coordinates);
@@ -40,7 +38,8 @@ internal static class MaskedRound
 
     public static MaskedRoundCost Run(int count, GraphParameters shape, int dropped, int coordinates)
     {
-        GC.Collect();
+        // What the last round left does not count.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         ResetPeak();
         var cohort = new MaskedCohort(count, shape, coordinates, Bits);
         var (inputs, names, images, adding, masks) = (new MaskedInputSum(cohort.Layout), 0.0, 0.0, 0.0, 0.0);
