@@ -34,12 +34,13 @@ internal static class ServeCommand
         var device = Device("--device", "Where this silo trains.");
         device.DefaultValueFactory = _ => "cpu";
         var trainOn = Device("--train-on", "Train only in silos with this device; to be said in all silos of the cluster. Without it, any device will do.");
+        var constantTime = new Option<bool>("--constant-time") { Description = "Noise is drawn so that others on this machine cannot watch it: slower." };
         var postgres = new Option<string?>("--postgres") { Description = "Connection string of a PostgreSQL database for the cluster and the validators' journals, instead of SQLite and folders." };
         var silos = new Option<int>("--silos") { Description = "Silos to wait for before validators are started, so that they spread.", DefaultValueFactory = _ => 1 };
         var tls = new TlsArguments();
-        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, device, trainOn, postgres, silos, tls.Certificate, tls.Key, tls.Authority, tls.Names };
+        var command = new Command("serve", "Runs one silo with the gateway.") { data, siloPort, clientPort, http, participants, threads, device, trainOn, constantTime, postgres, silos, tls.Certificate, tls.Key, tls.Authority, tls.Names };
         command.SetAction((parsed, cancellationToken) => Run(
-            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres), parsed.GetValue(silos), DeviceOf(parsed.GetValue(device)) ?? TrainingDevice.Cpu, DeviceOf(parsed.GetValue(trainOn)), tls.Read(parsed)), cancellationToken));
+            new SiloPlan(Path.GetFullPath(parsed.GetValue(data)!), parsed.GetValue(siloPort), parsed.GetValue(clientPort), parsed.GetValue(http), parsed.GetValue(participants) ?? [], parsed.GetValue(threads), parsed.GetValue(postgres), parsed.GetValue(silos), DeviceOf(parsed.GetValue(device)) ?? TrainingDevice.Cpu, DeviceOf(parsed.GetValue(trainOn)), tls.Read(parsed), parsed.GetValue(constantTime)), cancellationToken));
         return command;
     }
 
@@ -57,7 +58,7 @@ internal static class ServeCommand
         var files = new ShardFiles(plan.Data);
         var builder = WebHosting.Create(kestrel => kestrel.Listen(IPAddress.Loopback, plan.HttpPort));
         builder.Services.AddSingleton(files).AddSingleton<IBlobStore>(_ => new FileBlobStore(files.BlobFolder));
-        var trainers = new TrainerSettings(plan.Data, plan.Trainers, plan.Device);
+        var trainers = new TrainerSettings(plan.Data, plan.Trainers, plan.Device, plan.IsConstantTime);
         builder.Services.AddTrainers(trainers);
         builder.Services.AddOrleansTrainingGateway(gateway => GatewaySetup.Configure(gateway, plan.Data));
         builder.UseOrleans(silo => silo.UseOrleansTraining(options =>
@@ -119,4 +120,4 @@ internal static class ServeCommand
 }
 
 /// <summary>What one silo process is told.</summary>
-internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres, int Silos = 1, TrainingDevice Device = TrainingDevice.Cpu, TrainingDevice? TrainOn = null, SiloTlsOptions? Tls = null);
+internal sealed record SiloPlan(string Data, int SiloPort, int ClientPort, int HttpPort, IReadOnlyList<string> Participants, int Trainers, string? Postgres, int Silos = 1, TrainingDevice Device = TrainingDevice.Cpu, TrainingDevice? TrainOn = null, SiloTlsOptions? Tls = null, bool IsConstantTime = false);

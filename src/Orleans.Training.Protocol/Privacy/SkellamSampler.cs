@@ -6,7 +6,8 @@ namespace Orleans.Training.Protocol.Privacy;
 /// <summary>
 /// Skellam variables of one variance μ, from a table of the exact distribution with 128 bits: P(|X| = k) = (2 −[k = 0]) · e^−μ · I_k(μ), its Bessel functions by Miller's
 /// downward recurrence in integers. A variable takes 64 bits of the stream, and 64 more in the rare case that those do not decide. Where it looks in the table depends on the
-/// noise: for a process whose machine its participant owns (docs/spec/privacy.md §4).
+/// noise, for a process whose machine its participant owns; or it goes through all of the table for each variable, which takes long and tells
+/// nobody anything (docs/spec/privacy.md §4). Both give the same noise.
 /// </summary>
 public sealed class SkellamSampler
 {
@@ -23,11 +24,13 @@ public sealed class SkellamSampler
     private readonly int[] _guide = new int[(1 << GuideBits) + 1];
 
     /// <summary>Computes the table: about 15 √μ entries.</summary>
+    /// <param name="variance">μ.</param>
+    /// <param name="isConstantTime">Whether no address and no branch may depend on the noise.</param>
     /// <exception cref="ArgumentOutOfRangeException">μ is not 1 to 2³².</exception>
-    public SkellamSampler(long variance)
+    public SkellamSampler(long variance, bool isConstantTime = false)
     {
         if (variance is < 1 or > LargestVariance) throw new ArgumentOutOfRangeException(nameof(variance));
-        Variance = variance;
+        (Variance, IsConstantTime) = (variance, isConstantTime);
         var weights = Weights(variance);
         var total = BigInteger.Zero;
         foreach (var weight in weights) total += weight;
@@ -53,6 +56,9 @@ public sealed class SkellamSampler
     /// <summary>μ.</summary>
     public long Variance { get; }
 
+    /// <summary>Whether all of the table is read for each variable.</summary>
+    public bool IsConstantTime { get; }
+
     /// <summary>2¹²⁸ · P(|X| ≤ k), rounded down; 2¹²⁸ − 1 beyond the table.</summary>
     public UInt128 CumulativeAt(int k) => k < _high.Length ? new(_high[k], _low[k]) : UInt128.MaxValue;
 
@@ -69,7 +75,8 @@ public sealed class SkellamSampler
         foreach (ref var lane in lanes)
         {
             if (left == 0) (signs, left) = (stream.NextWord(), 64);
-            var magnitude = Magnitude(stream.NextWord(), stream);
+            var word = stream.NextWord();
+            var magnitude = IsConstantTime ? Counted(word, stream) : Magnitude(word, stream);
             // Two's complement: −m where the bit is set, else m.
             var sign = -(int)(signs & 1);
             lane += (magnitude ^ sign) - sign;
@@ -92,6 +99,30 @@ public sealed class SkellamSampler
         if (from == _high.Length || _high[from] != high) return from;
         for (var low = stream.NextWord(); from < _high.Length && _high[from] == high && _low[from] <= low;) from++;
         return from;
+    }
+
+    // The same by looking at every entry. Only if one of them has the very same 64 bits, once in 2⁴⁴ times or less often, is there more to do.
+    private int Counted(ulong high, RoundingStream stream)
+    {
+        var (word, below, equal) = (new Vector<ulong>(high), Vector<ulong>.Zero, Vector<ulong>.Zero);
+        var entries = _high.AsSpan();
+        for (; entries.Length >= Vector<ulong>.Count; entries = entries[Vector<ulong>.Count..])
+        {
+            var some = new Vector<ulong>(entries);
+            // A lane that is true is −1.
+            below -= Vector.LessThan(some, word);
+            equal |= Vector.Equals(some, word);
+        }
+
+        var (count, isEqual) = (Vector.Sum(below), Vector.Sum(equal) != 0 ? 1UL : 0UL);
+        foreach (var entry in entries)
+        {
+            // The borrow of the subtraction, without asking.
+            count += (ulong)((UInt128)entry - high >> 127);
+            isEqual |= (entry ^ high) == 0 ? 1UL : 0UL;
+        }
+
+        return isEqual == 0 ? (int)count : Magnitude(high, stream);
     }
 
     // I_0, 2 I_1, 2 I_2, … but for a common factor: I_(k−1) = I_(k+1) + (2k ÷ μ) I_k (Abramowitz and Stegun 9.6.26), downwards, where errors die out.

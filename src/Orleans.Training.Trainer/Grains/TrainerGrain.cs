@@ -85,7 +85,7 @@ internal sealed partial class TrainerGrain(TrainerSettings settings, ShardFiles 
         }
 
         // Without noise nothing of the data leaves the machine: no loss, no number of right answers.
-        _sampler = _sampler?.Variance == terms.Agreement.NoiseVariance ? _sampler : new SkellamSampler(terms.Agreement.NoiseVariance);
+        _sampler = _sampler?.Variance == terms.Agreement.NoiseVariance ? _sampler : new SkellamSampler(terms.Agreement.NoiseVariance, settings.IsConstantTime);
         var noise = await Derive(participant, ParticipantSecrets.NoiseContext(round.Agreement, round.Number, round.Attempt));
         if (!NoisyUpdate.TryCreate(parameters, _sampler, update.Delta, rounding, noise, out lanes!)) throw Diverged();
         LogMasked(logger, participant.Name, round.Number, update.Samples);

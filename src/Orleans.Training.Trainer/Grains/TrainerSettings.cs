@@ -7,7 +7,8 @@ namespace Orleans.Training.Trainer.Grains;
 /// <param name="Root">The folder of the machine, with <c>participants/NAME/datasets.json</c>.</param>
 /// <param name="Threads">Trainings that run at once, one thread each; 0 for a silo that gets no trainers.</param>
 /// <param name="Device">Where networks are computed.</param>
-public sealed record TrainerSettings(string Root, int Threads, TrainingDevice Device = TrainingDevice.Cpu)
+/// <param name="IsConstantTime">Whether noise is drawn so that nobody who shares the machine can watch it.</param>
+public sealed record TrainerSettings(string Root, int Threads, TrainingDevice Device = TrainingDevice.Cpu, bool IsConstantTime = false)
 {
     /// <summary>The silo label that trainer grains ask for; a silo without it gets none.</summary>
     public const string AcceleratorLabel = "accelerator";

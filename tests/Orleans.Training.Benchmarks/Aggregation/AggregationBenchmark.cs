@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
+using Orleans.Training.Protocol.Privacy;
 
 namespace Orleans.Training.Benchmarks;
 
@@ -82,7 +83,21 @@ internal static class AggregationBenchmark
         Show("image of 16-bit lanes, first stage", Rate(() => lanes.Take(0, chunk)));
         ProjectedLanes[] some = [.. Enumerable.Repeat(lanes, 16)];
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"image, second stage, of any length{1e3 * MaskedRound.Seconds(() => projection.Finish(some)) / some.Length,15:F2} CPU-ms"));
+        foreach (var variance in (long[])[10_000, 1_000_000]) ShowNoise(variance);
         Show("SHA-256", Rate(() => SHA256.HashData(chunk, key)));
+    }
+
+    private static void ShowNoise(long variance)
+    {
+        const int count = 200_000;
+        var (quick, constant, noise) = (new SkellamSampler(variance), new SkellamSampler(variance, isConstantTime: true), new int[count]);
+        double Nanoseconds(SkellamSampler sampler)
+        {
+            sampler.AddTo(noise, new byte[MaskKeys.Size]);
+            return 1e9 * MaskedRound.Seconds(() => sampler.AddTo(noise, new byte[MaskKeys.Size])) / count;
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"noise of variance {variance,-12:N0}{Nanoseconds(quick),18:F1} ns a lane; in constant time {Nanoseconds(constant):F0} ns"));
     }
 
     private static double Rate(Action kernel)

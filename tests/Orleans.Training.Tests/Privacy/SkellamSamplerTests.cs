@@ -100,6 +100,11 @@ public class SkellamSamplerTests
         Assert.Equal("35 -37 -5 -2 -39 -9 49 30 35 19 34 2", string.Join(' ', once.Take(12)));
     }
 
+    [Theory]
+    [InlineData(1), InlineData(7), InlineData(400), InlineData(123_456)]
+    public void Noise_IsTheSame_InConstantTime(long variance) =>
+        Assert.Equal(Draw(new SkellamSampler(variance), 20_000, "same"), Draw(new SkellamSampler(variance, isConstantTime: true), 20_000, "same"));
+
     [Fact]
     public void Noise_IsAdded()
     {
