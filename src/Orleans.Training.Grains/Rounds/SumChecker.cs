@@ -19,6 +19,9 @@ internal sealed class SumChecker(IBlobStore blobs, IBlobStore local, MaskedInput
 {
     // By proposal: what follows from the sum, as far as it can be one.
     private readonly Dictionary<Digest, (OpenedSum? Sum, RoundAggregate? Aggregate)> _followed = [];
+    // What was computed, while the ledger does not show it yet.
+    private readonly Dictionary<Digest, Attest> _verdicts = [];
+    private readonly Dictionary<(Digest Beacon, int Position), byte[]> _images = [];
 
     /// <summary>State key of the attempt.</summary>
     public string Round => inputs.Round;
@@ -46,11 +49,12 @@ internal sealed class SumChecker(IBlobStore blobs, IBlobStore local, MaskedInput
         }
 
         if (!projected.IsProjected(faulty)) return await Project(masked, projected, proposal, beacon, validators, seat, cancellationToken);
+        if (_verdicts.TryGetValue(proposal.Digest, out var verdict)) return verdict;
         if (await inputs.MasksOf(masked.Groups[0], cancellationToken) is not { } masks) return null;
         using (masks)
         {
             var isRight = projected.IsRight(followed.Sum!, masks, faulty, out var work);
-            return Verdict(round, proposal, validators, seat, isRight, work);
+            return _verdicts[proposal.Digest] = Verdict(round, proposal, validators, seat, isRight, work);
         }
     }
 
@@ -73,7 +77,7 @@ internal sealed class SumChecker(IBlobStore blobs, IBlobStore local, MaskedInput
         var wanted = projected.Missing(validators.MaxFaulty).Where(position => (projected.ImagesOf(position).Seats >> seat & 1) == 0).ToArray();
         var updates = new List<(int Position, ProjectedLanes Lanes)>();
         using var projection = new SumProjection(projected.Layout, beacon);
-        foreach (var position in wanted)
+        foreach (var position in wanted.Where(position => !_images.ContainsKey((beacon, position))))
         {
             if (updates.Count == ProjectInputs.MaximumImages) break;
             var root = masked.RootOf(MaskBlobKind.Input, position)!.Value;
@@ -83,9 +87,9 @@ internal sealed class SumChecker(IBlobStore blobs, IBlobStore local, MaskedInput
             updates.Add((position, await Read(store, root, projection, cancellationToken)));
         }
 
-        if (updates.Count == 0) return null;
-        var images = projection.Finish([.. updates.Select(update => update.Lanes)]);
-        return new ProjectInputs(masked.Round.Agreement, masked.Round.Number, masked.Round.Attempt, proposal.Digest, [.. updates.Zip(images, (update, image) => (update.Position, (ReadOnlyMemory<byte>)image))]);
+        foreach (var (update, image) in updates.Zip(updates.Count == 0 ? [] : projection.Finish([.. updates.Select(update => update.Lanes)]))) _images[(beacon, update.Position)] = image;
+        (int Position, ReadOnlyMemory<byte> Image)[] told = [.. wanted.Where(position => _images.ContainsKey((beacon, position))).Take(ProjectInputs.MaximumImages).Select(position => (position, (ReadOnlyMemory<byte>)_images[(beacon, position)]))];
+        return told.Length == 0 ? null : new ProjectInputs(masked.Round.Agreement, masked.Round.Number, masked.Round.Attempt, proposal.Digest, told);
     }
 
     private static async ValueTask<ProjectedLanes> Read(IBlobStore store, Digest root, SumProjection projection, CancellationToken cancellationToken)

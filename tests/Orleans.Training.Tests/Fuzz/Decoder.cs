@@ -119,11 +119,13 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         // Every state that the run went through, so that records stand in all their phases.
         var records = Export.Shard.Blocks.Concat(Governed.Blocks).Concat(Anchored.Blocks).Concat(Attesting.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records)
             .Concat(Masked.Shard.State.Records).Concat(Trusting.Shard.State.Records).Concat(Projected.Shard.State.Records).Concat(Grouped.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).Concat(Noisy.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) || pair.Key.StartsWith("checks/", StringComparison.Ordinal) ? 7 : 0) + 1)], pair => pair.Value.Encode());
+        // The draw of an attempt's graph, which needs more participants than examples have.
+        var graph = new DrawRecord(2, [new Lot(TestShard.Key("va").Public.Id, Digest.Zero, null)], 7, "rounds/x/000001/1").Encode();
         foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, BudgetRecord.Prefix, AgreementRecord.Prefix, DrawRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix,
             MaskedRoundRecord.Prefix, MaskAdvertRecord.Prefix, MaskSharesRecord.Prefix, MaskAcknowledgementRecord.Prefix, MaskedInputRecord.Prefix, MaskReferenceRecord.Prefix, MaskConfirmRecord.Prefix, MaskRevealRecord.Prefix, SilentRevealRecord.Prefix,
             MaskHoldingRecord.Prefix, ChallengeRecord.Prefix, ImagesRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix, ConvictionRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix, SnapshotRecord.Prefix })
         {
-            yield return new($"StateRecord {prefix}", [.. records[prefix]], bytes => StateRecord.TryParse(prefix + "x", bytes, out var record) ? record!.Encode() : null);
+            yield return new($"StateRecord {prefix}", prefix == DrawRecord.Prefix ? [.. records[prefix], graph] : [.. records[prefix]], bytes => StateRecord.TryParse(prefix + "x", bytes, out var record) ? record!.Encode() : null);
         }
     }
 
