@@ -91,7 +91,8 @@ public sealed class PrivacyFieldTests : IDisposable
         var terms = new AgreementRecord(plan, plan.ComputeDigest(), [], [], null);
         TrainingAgreement Shown(AgreementRecord record) => new(new FederationReader(_federation.Genesis, null!, _state, null!), record);
         var before = Shown(terms).Masking!;
-        Assert.Equal((0, 77L), (before.CorruptLimit, before.NoiseVariance));
+        Assert.Equal((0, 77L, false), (before.CorruptLimit, before.NoiseVariance, before.IsProjected));
+        Assert.True(Shown(terms with { Agreement = plan with { Masking = plan.Masking with { Groups = null, Check = SumCheck.Projected } } }).Masking!.IsProjected);
         Assert.Equal((1, "fltrust", "p005"), (before.Groups!.Least, before.Groups.Rule, before.Groups.Trusted!.Name));
         Assert.Null(before.Groups.Drawn);
         var drawn = terms with { Draw = Digest.Of("draw"u8) };

@@ -171,13 +171,14 @@ public static class DrawContract
     internal static void OnDeadline(ContractContext context, string key)
     {
         var draw = context.Find<DrawRecord>(key);
-        if (draw is not null && IsOpen(context, default, draw)) context.Put(key, draw with { Number = draw.Number + 1, Lots = [], DeadlineMs = null }, "DrawFailed");
+        // That of groups has a deadline only as long as it is open.
+        if (draw is not null && (draw.Round is null || IsOpen(context, default, draw))) context.Put(key, draw with { Number = draw.Number + 1, Lots = [], DeadlineMs = null }, "DrawFailed");
     }
 
-    // Whether the draw is still waited for. That of groups has a deadline only as long as it is.
+    // Whether the draw is still waited for: of an attempt by its phase, of an agreement's groups as long as there are none.
     private static bool IsOpen(ContractContext context, Digest agreement, DrawRecord draw) => draw.Round is { } round
         ? context.Find<RoundRecord>(round) is { Phase: Phase.DrawGraph }
-        : agreement == default || context.Find<AgreementRecord>(AgreementRecord.Key(agreement))!.Draw is null;
+        : context.Find<AgreementRecord>(AgreementRecord.Key(agreement))!.Draw is null;
 
     internal static void Write(CborWriter writer, Digest agreement, int number, Digest digest)
     {

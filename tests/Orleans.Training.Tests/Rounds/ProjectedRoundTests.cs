@@ -84,10 +84,8 @@ public sealed class ProjectedRoundTests
         }
 
         byte[] forged = [.. UpdateBlob.Write(lanes), .. honest.Sum[^64..]];
-        var fault = MaskedAggregate.TryFollow(ledger.Whole, model, forged, out _, out var aggregate);
-        // What is beyond what so many updates can give is no sum, whatever the images say.
-        if (fault is MaskFault.LaneOutOfRange) return;
-        Assert.Equal(MaskFault.None, fault);
+        // By itself it can be a sum: nothing but the images shows that it is another.
+        Assert.Equal(MaskFault.None, MaskedAggregate.TryFollow(ledger.Whole, model, forged, out _, out var aggregate));
         var proposal = Propose(ledger, aggregate!);
         Agree(ledger, proposal);
         Assert.False(IsRight(ledger, model, proposal, forged, out _));
@@ -114,7 +112,8 @@ public sealed class ProjectedRoundTests
         var second = Propose(ledger, honest with { SumRoot = Nothing }, "p002");
         Assert.Null(Sum(ledger, second).FindBeacon(1));
         Assert.Equal(Rejection.WrongPhase, ledger.Send(TestShard.Hospitals[0], Images(ledger, second, Nothing)));
-        foreach (var seat in TestShard.Hospitals.Take(2)) Assert.Equal(Rejection.None, ledger.Send(seat, Challenge(ledger, second, 1)));
+        // The very numbers of the first.
+        foreach (var seat in TestShard.Hospitals.Take(2)) Assert.Equal(Rejection.None, ledger.Send(seat, Challenge(ledger, second, seat[0])));
         Assert.NotEqual(Sum(ledger, first).FindBeacon(1), Sum(ledger, second).FindBeacon(1));
     }
 
@@ -144,20 +143,23 @@ public sealed class ProjectedRoundTests
     [Fact]
     public async Task Seats_PublishTheSameModel_AndReadHalfOfTheUpdates()
     {
-        await using var seats = new MaskedSeats(8, windowMs: 60_000, rounds: 2, check: SumCheck.Projected);
+        const int rounds = 4;
+        await using var seats = new MaskedSeats(8, windowMs: 60_000, rounds: rounds, check: SumCheck.Projected);
         await seats.Start(0, 1, 2, 3);
-        await seats.Until(_ => seats.Run.PublishedRounds == 2 || seats.Run.Attempts > 0);
-        var model = RoundAggregate.InitialModelOf(seats.Agreement);
-        for (var number = 1; number <= 2; number++)
+        await seats.Until(_ => seats.Run.PublishedRounds == rounds || seats.Run.Attempts > 0);
+        var (model, asShared) = (RoundAggregate.InitialModelOf(seats.Agreement), 0);
+        for (var number = 1; number <= rounds; number++)
         {
             var plain = seats.Plain(number, model, Enumerable.Range(0, 8));
             var published = seats.State.Contracts.Find<ModelRecord>(ModelRecord.Key(seats.Agreement.ComputeDigest(), number))!;
             Assert.Equal((plain.Model, plain.ModelRoot), (published.Model, published.Root));
             var round = seats.Attempt(number, 1)!;
-            foreach (var seat in Enumerable.Range(0, 4)) Assert.InRange(round.HeldBy(seat, MaskBlobKind.Input).Count, 0, 8);
-            Assert.Equal(16, Enumerable.Range(0, 4).Sum(seat => round.HeldBy(seat, MaskBlobKind.Input).Count));
+            if (Enumerable.Range(0, 4).All(seat => round.HeldBy(seat, MaskBlobKind.Input) == PositionSet.Of(Enumerable.Range(0, 8).Where(position => (position + seat) % 4 <= 1)))) asShared++;
             model = plain.ModelBytes;
         }
+
+        // Where a seat is late others read for it; that none ever is late is not asked of a busy machine.
+        Assert.True(asShared > 0, "in no round each seat has read its half alone");
     }
 
     [Fact]
