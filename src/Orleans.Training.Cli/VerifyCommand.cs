@@ -49,7 +49,7 @@ internal static class VerifyCommand
     {
         if (json)
         {
-            Console.WriteLine(JsonLine.Of(("verified", true), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("model", report.Model?.ToString()), ("statements", report.Statements), ("warnings", report.FalseWork.Select(item => item.ToString()))));
+            Console.WriteLine(JsonLine.Of(("verified", true), ("blocks", report.Blocks), ("entries", report.Entries), ("certificates", report.Certificates), ("receipts", report.Receipts), ("rounds", report.Rounds), ("expired", report.Expired), ("model", report.Model?.ToString()), ("statements", report.Statements), ("warnings", report.FalseWork.Select(item => item.ToString()))));
             return;
         }
 
@@ -57,7 +57,8 @@ internal static class VerifyCommand
         Console.WriteLine(string.Create(text, $"  {report.Blocks} blocks executed again, {report.Entries} transactions with good signatures ({report.Refused} refused by a contract, each with its entry)"));
         Console.WriteLine(string.Create(text, $"  {report.Certificates} finalizations signed by a quorum"));
         Console.WriteLine(string.Create(text, $"  checkpoint of {report.Size} leaves accepted by the trust policy, {report.Receipts} receipts verified"));
-        Console.WriteLine(string.Create(text, $"  {report.Rounds} rounds added up again from their committed updates, to the bit"));
+        Console.WriteLine(string.Create(text, $"  {report.Rounds - report.Expired} rounds added up again from their committed updates, to the bit"));
+        if (report.Expired > 0) Console.WriteLine(string.Create(text, $"  {report.Expired} rounds older than their challenge window: updates are deleted, and models follow from sums that a quorum attested"));
         Console.WriteLine(string.Create(text, $"  model {report.Model?.ToString() ?? "none"}{(report.Statements > 0 ? $", vouched for by {report.Statements} validators in in-toto statements" : "")}"));
         foreach (var item in report.FalseWork) Console.WriteLine($"  warning: {item}");
         Console.WriteLine("VERIFIED");

@@ -12,13 +12,14 @@ namespace Orleans.Training.Client.Exports;
 /// <param name="Certificates">Finalizations, every signature checked.</param>
 /// <param name="Receipts">Receipts, each checked under the policy.</param>
 /// <param name="Rounds">Published rounds, each recomputed from the committed updates.</param>
+/// <param name="Expired">Of these, rounds whose updates have expired: their models follow from sums that a quorum has attested.</param>
 /// <param name="Model">Digest of the last published model; null when there is none.</param>
 /// <param name="LedgerBytes">Bytes of blocks and certificates.</param>
 /// <param name="BlobBytes">Bytes kept off the ledger.</param>
 /// <param name="Statements">Validators whose statement about the last model is in the export, each checked.</param>
 /// <param name="Size">Leaves of the tree.</param>
 /// <param name="FalseWork">Verdicts of validators that lied about their work, too few in any round to matter.</param>
-public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, Digest? Model, long LedgerBytes, long BlobBytes, int Statements, long Size, IReadOnlyList<FalseWork> FalseWork);
+public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, int Expired, Digest? Model, long LedgerBytes, long BlobBytes, int Statements, long Size, IReadOnlyList<FalseWork> FalseWork);
 
 /// <summary>A validator attested a published round with a work digest that the sum does not give, or told an image of a participant's update that the update does not have.</summary>
 public sealed record FalseWork(ParticipantId Validator, Digest Run, int Round, string File, ParticipantId? Update = null)
@@ -64,7 +65,7 @@ public sealed class ExportVerifier
         var verifier = new RoundVerifier(_files, _history, LedgerState.Of(_blocks[^1]).Contracts, genesis!, _signatures);
         var (rounds, model) = verifier.CheckAll();
         if (_files.FirstUnread is { } file) throw new ExportException(ExportFault.UnexpectedFile, file, "is no part of this export; nothing vouches for it");
-        return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, model, _ledgerBytes, _files.BlobBytes, verifier.Statements, _tree.Size, verifier.FalseWork);
+        return new ExportReport(_blocks.Count - 1, _entries, _refused, _certificates, receipts, rounds, verifier.Expired, model, _ledgerBytes, _files.BlobBytes, verifier.Statements, _tree.Size, verifier.FalseWork);
     }
 
     private void ExecuteBlocks(Genesis genesis)

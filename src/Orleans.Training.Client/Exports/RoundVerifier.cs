@@ -16,6 +16,9 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
     /// <summary>Validators whose statement about the newest model was checked.</summary>
     public int Statements { get; private set; }
 
+    /// <summary>Rounds whose updates have expired: their sums are a quorum's word, and nobody can compute them again.</summary>
+    public int Expired { get; private set; }
+
     /// <summary>Verdicts that count towards a quorum and that the sum does not bear out, in the order of rounds.</summary>
     public IReadOnlyList<FalseWork> FalseWork => _falseWork.ToArray();
 
@@ -53,15 +56,29 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         var round = state.All<RoundRecord>($"{RoundRecord.Prefix}{published.Agreement}/{published.Round:D6}/").Single(attempt => attempt.Phase is Phase.Published);
         var validators = history.ValidatorsOf(published);
         var what = $"publishes round {published.Round} of run {published.Agreement}";
-        var aggregate = terms.Agreement.Masks
-            ? Unmask(terms, round, parent, file, what)
+        var isExpired = ExpiryContract.IsOver(state, round);
+        var aggregate = isExpired ? Follow(terms, round, published, validators.Quorum, parent) ?? throw new ExportException(ExportFault.ModelDiffers, file, $"{what} with a sum that can be none")
+            : terms.Agreement.Masks ? Unmask(terms, round, parent, file, what)
             : RoundAggregate.Compute(terms, round, validators.Quorum, parent, files.ReadBlob) ?? throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has an update that may not be added");
         if (aggregate.Model != published.Model || aggregate.SumRoot != published.SumRoot || aggregate.ModelRoot != published.Root) throw new ExportException(ExportFault.ModelDiffers, file, $"{what} with model {published.Model}, but its committed updates give {aggregate.Model}");
         // The content belongs to a name that was just computed: reading it is comparing it.
         files.ReadBlob(aggregate.SumRoot);
         files.ReadBlob(aggregate.ModelRoot);
-        CheckWork(terms, round, published, validators, aggregate.Sum);
+        if (isExpired) Expired++;
+        // What the masks were nobody can know any more.
+        if (!isExpired || terms.Agreement.Masking is not { Check: SumCheck.Projected }) CheckWork(terms, round, published, validators, aggregate.Sum);
         return aggregate.ModelBytes;
+    }
+
+    private RoundAggregate? Follow(AgreementRecord terms, RoundRecord round, ModelRecord published, int quorum, byte[] parent)
+    {
+        var sum = files.ReadBlob(published.SumRoot)!.Value;
+        if (!terms.Agreement.Masks) return RoundAggregate.Follow(terms, round, quorum, parent, sum.Span);
+        var masked = new MaskedAttempt(key => state.Find<StateRecord>(key), terms, round);
+        int[]? reference = [];
+        if (masked.Reference is { } root && !MaskedAggregate.TryReadReference(terms, files.ReadBlob(root)!.Value.Span, out reference)) return null;
+        MaskedAggregate.TryFollow(masked, parent, sum, reference, out _, out var aggregate);
+        return aggregate;
     }
 
     // Who survived, what they revealed and whose openings count all follow from the executed blocks; the blobs are only what those name.

@@ -39,6 +39,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
     // By agreement: what this seat puts into the draw that is under way, for the agreement itself or for ctx of an attempt.
     private readonly Dictionary<Digest, (Digest Subject, int Number, Digest Value)> _lots = [];
     private readonly Task _work;
+    // Attempts whose updates this seat has deleted since it was started.
+    private readonly HashSet<string> _expired = [];
     // As of the state that is being looked at.
     private ValidatorSet _validators;
     private int _seat;
@@ -67,6 +69,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
     private async Task Work()
     {
         var height = -1L;
+        var ending = new List<string>();
         while (!_stop.IsCancellationRequested)
         {
             try
@@ -77,6 +80,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
                     var head = _host.Chain.Head;
                     _runs.UnionWith(LedgerState.Of(head).Contracts.All<RunRecord>("runs/").Select(run => run.Agreement));
                     height = (long)head.Block.Header.Height + 1;
+                    ending.AddRange(LedgerState.Of(head).Contracts.Range(ExpiryRecord.Prefix).Where(pair => pair.Value is ExpiryRecord { IsOver: true }).Select(pair => pair.Key));
                 }
 
                 foreach (var block in _host.Chain.From(height))
@@ -85,6 +89,7 @@ public sealed partial class RoundWorker : IAsyncDisposable
                     {
                         if (item is { Type: "AgreementActivated", Record: AgreementRecord agreement }) _runs.Add(agreement.Digest);
                         if (item.Type is "ModelPublished" or "RoundFailed") Forget();
+                        if (item.Type is "UpdatesExpired") ending.Add(item.Key);
                     }
 
                     height++;
@@ -93,6 +98,8 @@ public sealed partial class RoundWorker : IAsyncDisposable
                 var state = LedgerState.Of(_host.Chain.Head);
                 _validators = state.Validators;
                 _seat = _host.SeatIn(_validators);
+                foreach (var key in ending) await Expire(state.Contracts, key);
+                ending.Clear();
                 foreach (var agreement in _runs.ToArray()) await Advance(state.Contracts, agreement);
                 using var pause = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 pause.CancelAfter(Retry);
@@ -145,6 +152,17 @@ public sealed partial class RoundWorker : IAsyncDisposable
         else if (round.InputsDigest is null) await Hold(state, terms, round);
         else if (terms.Agreement.Masking is { Check: SumCheck.Projected }) await Check(state, terms, round);
         else await Aggregate(state, terms, round);
+    }
+
+    // What a crash leaves undone, the next start does: all that has expired is gone through again.
+    private async ValueTask Expire(ContractState state, string key)
+    {
+        if (!_expired.Add(key)) return;
+        foreach (var name in ExpiryContract.Expired(state, ExpiryRecord.RoundOf(key)))
+        {
+            CrashPoints.Reach("expired-before-delete");
+            await _local.Delete(name, _stop.Token);
+        }
     }
 
     // A seat's number is in memory only. One that has forgotten its number shows none, and if too many have, the draw begins anew.

@@ -68,8 +68,8 @@ internal sealed class SumChecker(IBlobStore blobs, IBlobStore local, MaskedInput
         // What is far too long is not read, and is no sum.
         if (blob.Length != RoundAggregate.UpdateBytes(masked.Terms) + LaneLayout.TailBytes) return _followed[proposal.Digest] = (null, null);
         if (await blobs.ReadAll(proposal.SumRoot, cancellationToken) is not { } bytes) return null;
-        MaskedAggregate.TryFollow(masked, parent, bytes, out var sum, out var aggregate);
-        return _followed[proposal.Digest] = (sum, aggregate);
+        MaskedAggregate.TryFollow(masked, parent, bytes, [], out var sums, out var aggregate);
+        return _followed[proposal.Digest] = (sums.Count > 0 ? sums[0] : null, aggregate);
     }
 
     private async ValueTask<ContractCall?> Project(MaskedAttempt masked, ProjectedSum projected, Proposal proposal, Digest beacon, ValidatorSet validators, int seat, CancellationToken cancellationToken)

@@ -31,6 +31,7 @@ public abstract record StateRecord
         (DrawRecord.Prefix, DrawRecord.Read),
         (RunRecord.Prefix, RunRecord.Read),
         (RoundRecord.Prefix, RoundRecord.Read),
+        (ExpiryRecord.Prefix, ExpiryRecord.Read),
         (ModelRecord.Prefix, ModelRecord.Read),
         (MaskedRoundRecord.Prefix, MaskedRoundRecord.Read),
         (MaskAdvertRecord.Prefix, MaskAdvertRecord.Read),

@@ -97,6 +97,8 @@ public sealed record TrainingAgreement
     public required long InputWindowMs { get; init; }
     /// <summary>How long after its inputs are fixed a round waits for its model, in ms of block time.</summary>
     public required long AggregateWindowMs { get; init; }
+    /// <summary>How long after an attempt has ended its single updates are kept, so that anybody can compute the sum again, in ms of block time; a day unless it is said otherwise.</summary>
+    public long ChallengeWindowMs { get; init; } = 86_400_000;
     /// <summary>Who takes part, in ascending order of participants, with which data.</summary>
     public required IReadOnlyList<AgreedDataset> Datasets { get; init; }
     /// <summary>Whether updates are masked.</summary>
@@ -150,7 +152,7 @@ public sealed record TrainingAgreement
     /// <summary>Writes the agreement.</summary>
     public void Write(CborWriter writer)
     {
-        writer.WriteStartArray(14);
+        writer.WriteStartArray(15);
         writer.WriteUInt32(1);
         writer.WriteTextString(Name);
         writer.WriteByteString(ModelSpec.Span);
@@ -163,6 +165,7 @@ public sealed record TrainingAgreement
         writer.WriteInt32(MinParticipants);
         writer.WriteInt64(InputWindowMs);
         writer.WriteInt64(AggregateWindowMs);
+        writer.WriteInt64(ChallengeWindowMs);
         writer.WriteStartArray(Datasets.Count);
         foreach (var (participant, dataset) in Datasets)
         {
@@ -179,7 +182,7 @@ public sealed record TrainingAgreement
 
     internal static TrainingAgreement Read(CborReader reader)
     {
-        reader.ReadArrayHead(14);
+        reader.ReadArrayHead(15);
         reader.ReadVersion(1);
         MaskingTerms? masking = null;
         var agreement = new TrainingAgreement
@@ -195,6 +198,7 @@ public sealed record TrainingAgreement
             MinParticipants = reader.ReadNumber(Limits.Participants),
             InputWindowMs = reader.ReadNumber(int.MaxValue),
             AggregateWindowMs = reader.ReadNumber(int.MaxValue),
+            ChallengeWindowMs = reader.ReadNumber(),
             Datasets = reader.ReadArray(Limits.Participants, ReadDataset),
             Masks = ReadMasks(reader, out masking),
         } with { Masking = masking };
@@ -210,7 +214,7 @@ public sealed record TrainingAgreement
             if (Datasets[i - 1].Participant >= Datasets[i].Participant) return false;
         }
 
-        return (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) && masking.CanCheck(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0
+        return (Masks ? Masking is { IsSound: true } masking && masking.HasRoom(FixedPoint) && masking.CanCheck(FixedPoint) : Masking is null) && Datasets.Count > 0 && Rounds > 0 && InputWindowMs > 0 && AggregateWindowMs > 0 && ChallengeWindowMs is > 0 and <= Limits.ChallengeWindowMs
             && MinParticipants >= 1 && MinParticipants <= Datasets.Count
             && Protocol.Aggregation.ModelSpec.TryParse(ModelSpec, out var spec) && (long)sizeof(float) * spec.ParameterCount * (1 + StateVectors) <= ModelBlob.MaximumBytes - Digest.Size
             && Training is { LearningRateMicro: > 0, BatchSize: > 0, LocalEpochs: > 0 } && FixedPoint.Participants >= LargestSum

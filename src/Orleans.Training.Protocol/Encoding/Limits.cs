@@ -66,6 +66,8 @@ public static class Limits
     /// <summary>Parameters of one model.</summary>
     public const int Parameters = 100_000_000;
 
+    /// <summary>How long single updates are kept after their attempt, at most: 366 days.</summary>
+    public const long ChallengeWindowMs = 366L * 86_400_000;
     /// <summary>Rounds of one training agreement.</summary>
     public const int Rounds = 100_000;
 

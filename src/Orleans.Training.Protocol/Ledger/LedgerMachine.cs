@@ -154,6 +154,7 @@ public sealed class LedgerMachine(Genesis genesis, SignatureCheck verify) : ISta
             var context = new ContractContext(contracts, scope, default, default);
             if (deadline.Key.StartsWith(ChangeRecord.Prefix, StringComparison.Ordinal)) EraContract.OnDeadline(context, deadline.Key);
             else if (deadline.Key.StartsWith(DrawRecord.Prefix, StringComparison.Ordinal)) DrawContract.OnDeadline(context, deadline.Key);
+            else if (deadline.Key.StartsWith(ExpiryRecord.Prefix, StringComparison.Ordinal)) ExpiryContract.OnDeadline(context, deadline.Key);
             else RoundContract.OnDeadline(context, deadline.Key);
             context.SetDeadline(deadline.Key, deadline.TimeMs, null);
             contracts = context.Commit(writes);

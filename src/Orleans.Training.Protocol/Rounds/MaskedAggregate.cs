@@ -57,38 +57,45 @@ public static class MaskedAggregate
         }
 
         if (opened.Count < masked.LeastGroups) return last;
-        culprit = 0;
-        if (masked.Masking.Groups is null)
-        {
-            aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, opened[0].Lanes.Span, opened[0].Weight, opened[0].Tail.Span);
-            return MaskFault.None;
-        }
-
-        var sums = new GroupSums([.. opened.Select(sum => sum.Lanes)], [.. opened.Select(sum => sum.Count)]);
-        aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, sums, reference, GroupSumsBlob.Write(opened));
+        (culprit, aggregate) = (0, ModelOf(masked, baseModel, opened, reference));
         return MaskFault.None;
     }
 
     /// <summary>
-    /// What follows from a sum that somebody has published, of an agreement without groups: whether it can be one, and the model. Whether it is that of the survivors' updates is another question (<see cref="ProjectedSum"/>).
+    /// What follows from a sum that somebody has published: whether it can be one, and the model. Whether it is that of the survivors' updates is another question (<see cref="ProjectedSum"/>).
     /// </summary>
     /// <param name="masked">The attempt, in Aggregate or later.</param>
     /// <param name="baseModel">The base model as bytes.</param>
-    /// <param name="sum">The published sum.</param>
-    /// <param name="opened">The sum; null with a fault.</param>
-    /// <param name="aggregate">What follows from it; null with a fault, and without one when a parameter would not be finite.</param>
-    public static MaskFault TryFollow(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, ReadOnlyMemory<byte> sum, out OpenedSum? opened, out RoundAggregate? aggregate)
+    /// <param name="sum">The published sum; with groups, all their sums.</param>
+    /// <param name="reference">The trusted participant's update; empty where there is none, or where it is not known: then a model that follows from it cannot be had.</param>
+    /// <param name="opened">The sums; empty with a fault.</param>
+    /// <param name="aggregate">What follows from them; null with a fault, and without one when a parameter would not be finite.</param>
+    public static MaskFault TryFollow(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, ReadOnlyMemory<byte> sum, ReadOnlySpan<int> reference, out IReadOnlyList<OpenedSum> opened, out RoundAggregate? aggregate)
     {
-        (opened, aggregate) = (null, null);
-        var group = masked.Groups.Single();
-        if (sum.Length != RoundAggregate.UpdateBytes(masked.Terms) + LaneLayout.TailBytes) return MaskFault.WrongLength;
-        var tailBytes = sum[^LaneLayout.TailBytes..];
-        if (MaskTail.TryReadSum(tailBytes.Span, group.Survivors.Count, out var tail) is var fault and not MaskFault.None) return fault;
-        var lanes = new int[masked.Terms.Agreement.UpdateLength];
-        LittleEndian.Read(sum.Span[..^LaneLayout.TailBytes], lanes);
-        fault = TryAdmit(group, lanes, tailBytes, tail, out opened);
-        if (fault is MaskFault.None) aggregate = RoundAggregate.Of(masked.Terms, masked.Round, baseModel, lanes, opened!.Weight, tailBytes.Span);
-        return fault;
+        (opened, aggregate) = ([], null);
+        var offsets = TailOffsets(masked.Terms, sum.Length);
+        MaskedGroup[] groups = masked.Masking.Groups is null ? [masked.Groups[0]] : [.. masked.Groups.Where(group => sum.Length >= sizeof(ulong) && GroupSumsBlob.GroupsOf(sum).Contains(group.Index))];
+        if (offsets.Count == 0 || offsets.Count != groups.Length || groups.Length < masked.LeastGroups || groups.Any(group => group.Fixed.Failure is not null)) return MaskFault.WrongLength;
+        var sums = new List<OpenedSum>();
+        foreach (var (group, offset) in groups.Zip(offsets))
+        {
+            var tailBytes = sum.Slice((int)offset, LaneLayout.TailBytes);
+            if (MaskTail.TryReadSum(tailBytes.Span, group.Survivors.Count, out var tail) is var fault and not MaskFault.None) return fault;
+            var lanes = new int[masked.Terms.Agreement.UpdateLength];
+            LittleEndian.Read(sum.Span.Slice((int)offset - (sizeof(int) * lanes.Length), sizeof(int) * lanes.Length), lanes);
+            if (TryAdmit(group, lanes, tailBytes, tail, out var one) is var refused and not MaskFault.None) return refused;
+            sums.Add(one!);
+        }
+
+        (opened, aggregate) = (sums, ModelOf(masked, baseModel, sums, reference));
+        return MaskFault.None;
+    }
+
+    private static RoundAggregate? ModelOf(MaskedAttempt masked, ReadOnlySpan<byte> baseModel, List<OpenedSum> opened, ReadOnlySpan<int> reference)
+    {
+        if (masked.Masking.Groups is null) return RoundAggregate.Of(masked.Terms, masked.Round, baseModel, opened[0].Lanes.Span, opened[0].Weight, opened[0].Tail.Span);
+        var sums = new GroupSums([.. opened.Select(sum => sum.Lanes)], [.. opened.Select(sum => sum.Count)]);
+        return RoundAggregate.Of(masked.Terms, masked.Round, baseModel, sums, reference, GroupSumsBlob.Write(opened));
     }
 
     /// <summary>The lanes of the trusted participant's update; false for another length, and for one that would not be held without masks either: beyond the agreement's clip and lanes.</summary>

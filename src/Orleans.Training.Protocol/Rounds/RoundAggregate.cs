@@ -39,6 +39,17 @@ public sealed record RoundAggregate(byte[] Sum, Digest SumRoot, byte[] ModelByte
     public static RoundAggregate? Compute(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, LaneSum sum) =>
         sum.Count == 0 ? null : Of(terms, round, baseModel, sum.Lanes, sum.TotalWeight, tail: []);
 
+    /// <summary>
+    /// What follows from a sum that was published, of an agreement without masks: null where it can be none, or gives no model. Whether it is that of the survivors' updates is another question.
+    /// </summary>
+    public static RoundAggregate? Follow(AgreementRecord terms, RoundRecord round, int quorum, ReadOnlySpan<byte> baseModel, ReadOnlySpan<byte> sum)
+    {
+        int[] survivors = [.. round.Survivors(quorum)];
+        var limit = survivors.Length * terms.Agreement.FixedPoint.Levels;
+        if (!UpdateBlob.TryRead(sum, (int)terms.Agreement.UpdateLength, out var lanes) || lanes.AsSpan().ContainsAnyExceptInRange(-limit, limit)) return null;
+        return Of(terms, round, baseModel, lanes, survivors.Sum(position => (long)terms.Weights[position]), tail: []);
+    }
+
     // The one step from a sum to the next model, with masks or without.
     internal static RoundAggregate? Of(AgreementRecord terms, RoundRecord round, ReadOnlySpan<byte> baseModel, ReadOnlySpan<int> lanes, long weight, ReadOnlySpan<byte> tail)
     {

@@ -45,6 +45,7 @@ internal static class RoundContract
         var run = context.Find<RunRecord>(RunRecord.Key(round.Agreement))!;
         context.SetDeadline(round.StateKey, round.DeadlineMs, null);
         context.Put(round.StateKey, round with { Phase = Phase.Published });
+        ExpiryContract.Begin(context, terms, round);
         context.Put(RunRecord.Key(round.Agreement), run with { PublishedRounds = round.Number, Model = proposal.Model, Attempts = 0 });
         context.Put(ModelRecord.Key(round.Agreement, round.Number), new ModelRecord(proposal.Model, round.BaseModel, round.Agreement, round.Number, proposal.ModelRoot, proposal.SumRoot, weight, proposal.Ok), "ModelPublished");
     }
@@ -66,6 +67,7 @@ internal static class RoundContract
         var run = context.Find<RunRecord>(RunRecord.Key(round.Agreement))!;
         context.SetDeadline(round.StateKey, round.DeadlineMs, null);
         context.Put(round.StateKey, round with { Phase = Phase.Failed, Failure = reason }, "RoundFailed");
+        ExpiryContract.Begin(context, context.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!, round);
         context.Put(RunRecord.Key(round.Agreement), run with { Attempts = round.Attempt, Failure = isLast || round.Attempt >= RunRecord.MaxAttempts ? reason : null });
     }
 

@@ -278,10 +278,10 @@ internal sealed class TestExport : IExportFiles
     {
         foreach (var round in Shard.State.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published))
         {
-            foreach (var input in round.Inputs) yield return input.Root;
             var terms = Shard.State.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
-            if (!terms.Agreement.Masks) continue;
-            foreach (var root in new MaskedAttempt(key => Shard.State.Find<StateRecord>(key), terms, round).SumBlobs) yield return root;
+            var masked = terms.Agreement.Masks ? new MaskedAttempt(key => Shard.State.Find<StateRecord>(key), terms, round) : null;
+            var needed = ExpiryContract.IsOver(Shard.State, round) ? masked?.Reference is { } reference ? [reference] : [] : masked?.SumBlobs ?? round.Inputs.Select(input => input.Root);
+            foreach (var root in needed) yield return root;
         }
 
         foreach (var model in Shard.State.All<ModelRecord>(ModelRecord.Prefix))

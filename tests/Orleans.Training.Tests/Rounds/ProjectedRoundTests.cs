@@ -85,7 +85,7 @@ public sealed class ProjectedRoundTests
 
         byte[] forged = [.. UpdateBlob.Write(lanes), .. honest.Sum[^64..]];
         // By itself it can be a sum: nothing but the images shows that it is another.
-        Assert.Equal(MaskFault.None, MaskedAggregate.TryFollow(ledger.Whole, model, forged, out _, out var aggregate));
+        Assert.Equal(MaskFault.None, MaskedAggregate.TryFollow(ledger.Whole, model, forged, [], out _, out var aggregate));
         var proposal = Propose(ledger, aggregate!);
         Agree(ledger, proposal);
         Assert.False(IsRight(ledger, model, proposal, forged, out _));
@@ -178,9 +178,10 @@ public sealed class ProjectedRoundTests
     }
 
     /// <summary>The same, attested by three seats, of which some have only read the sum.</summary>
-    internal static TestExport Published(int lazy = 0)
+    internal static TestExport Published(int lazy = 0) => Publish(Example(), lazy);
+
+    internal static TestExport Publish(MaskedLedger ledger, int lazy)
     {
-        var ledger = Example();
         var model = RoundAggregate.InitialModelOf(ledger.Agreement);
         var (aggregate, proposal) = (MaskedExportTests.Compute(ledger, model), ledger.Round.Proposals[0].Digest);
         Assert.True(IsRight(ledger, model, proposal, aggregate.Sum, out var work));
@@ -236,9 +237,9 @@ public sealed class ProjectedRoundTests
 
     private static bool IsRight(MaskedLedger ledger, byte[] model, Digest proposal, byte[] sum, out Digest work)
     {
-        Assert.Equal(MaskFault.None, MaskedAggregate.TryFollow(ledger.Whole, model, sum, out var opened, out _));
+        Assert.Equal(MaskFault.None, MaskedAggregate.TryFollow(ledger.Whole, model, sum, [], out var opened, out _));
         Assert.Equal(MaskFault.None, MaskedUnmasking.Of(ledger.Masked, ledger.Read).TryRemove(out var masks, out _));
-        using (masks) return Sum(ledger, proposal).IsRight(opened!, masks, 1, out work);
+        using (masks) return Sum(ledger, proposal).IsRight(opened[0], masks, 1, out work);
     }
 
     private static ChallengeSum Challenge(MaskedLedger ledger, Digest proposal, int value) => new(ledger.AgreementName, 1, ledger.Attempt, proposal, Digest.Of([(byte)value]));
