@@ -9,7 +9,7 @@ WEIGHT_ONE = 1 << 20
 class Agreement:
     def __init__(self, items, file):
         self.items, self.digest, self.file = items, sha256(cbor.write(items)), file
-        (_, self.name, self.spec, self.seed, self.initial, strategy, fixed, _, self.rounds, self.minimum, _, _, members, self.masks) = items
+        (_, self.name, self.spec, self.seed, self.initial, strategy, fixed, _, self.rounds, self.minimum, _, _, _, members, self.masks) = items
         self.strategy = [strategy] if isinstance(strategy, str) else strategy
         _, self.clip, self.bound, self.levels, self.most = fixed
         self.members = [tuple(member) for member in members]
