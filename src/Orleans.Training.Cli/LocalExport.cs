@@ -79,20 +79,9 @@ internal static class LocalExport
 
     private static async Task WriteBlobs(ExportWriter writer, FileBlobStore blobs, ContractState state, int quorum, CancellationToken cancellationToken)
     {
-        foreach (var round in state.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published && !ExpiryContract.IsOver(state, round)))
+        foreach (var round in state.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published))
         {
-            var agreed = state.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
-            var needed = agreed.Agreement.Masks
-                ? new MaskedAttempt(key => state.Find<StateRecord>(key), agreed, round).SumBlobs
-                : round.Survivors(quorum).Select(position => round.Inputs[position].Root);
-            foreach (var root in needed) await Copy(root);
-        }
-
-        // What FLTrust compares groups with does not expire.
-        foreach (var round in state.All<RoundRecord>(RoundRecord.Prefix).Where(round => round.Phase is Phase.Published && ExpiryContract.IsOver(state, round)))
-        {
-            var agreed = state.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
-            if (agreed.Agreement.Masks && new MaskedAttempt(key => state.Find<StateRecord>(key), agreed, round).Reference is { } reference) await Copy(reference);
+            foreach (var root in ExpiryContract.Counted(state, round, quorum)) await Copy(root);
         }
 
         foreach (var model in state.All<ModelRecord>(ModelRecord.Prefix))

@@ -55,6 +55,21 @@ public static class ExpiryContract
         return [.. Updates(state, key).Where(name => !kept.Contains(name)).Distinct()];
     }
 
+    /// <summary>
+    /// The names of what somebody who checks a published attempt reads besides its sum and model: what counts of that which participants have stored; when that has expired only the trusted update of FLTrust, which all were meant to see.
+    /// </summary>
+    /// <param name="state">In which the attempt is published.</param>
+    /// <param name="round">The attempt.</param>
+    /// <param name="quorum">Of the validators that published it.</param>
+    public static IEnumerable<Digest> Counted(ContractState state, RoundRecord round, int quorum)
+    {
+        var terms = state.Find<AgreementRecord>(AgreementRecord.Key(round.Agreement))!;
+        var isOver = IsOver(state, round);
+        if (!terms.Agreement.Masks) return isOver ? [] : round.Survivors(quorum).Select(position => round.Inputs[position].Root);
+        var masked = new MaskedAttempt(key => state.Find<StateRecord>(key), terms, round);
+        return !isOver ? masked.SumBlobs : masked.Reference is { } reference ? [reference] : [];
+    }
+
     internal static void Begin(ContractContext context, AgreementRecord terms, RoundRecord round)
     {
         var (key, time) = (ExpiryRecord.Key(round.StateKey), context.TimeMs + terms.Agreement.ChallengeWindowMs);

@@ -33,6 +33,9 @@ internal sealed record TestExportPlan
     /// <summary>Attempts at the first round that fail after one seat's verdict.</summary>
     public int FailedAttempts { get; init; }
 
+    /// <summary>The first so many rounds are past their challenge window when the export is made.</summary>
+    public int Expired { get; init; }
+
     /// <summary>How sums become models.</summary>
     public ServerStrategy Strategy { get; init; } = ServerStrategy.FedAvg;
 
@@ -169,6 +172,7 @@ internal sealed class TestExport : IExportFiles
             var failed = number == 1 ? _plan.FailedAttempts : 0;
             for (var attempt = 1; attempt <= failed; attempt++) Attempt(digest, number, attempt, fails: true);
             Attempt(digest, number, failed + 1, fails: false);
+            if (number == _plan.Expired) Shard.Commit(agreement.ChallengeWindowMs);
         }
     }
 

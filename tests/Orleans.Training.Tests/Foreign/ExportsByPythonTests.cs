@@ -65,6 +65,9 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         yield return ("groups-left-out", Publish(GroupedRoundTests.Example()), ["median of 3 groups; group 0: 3 of 3 in the sum, 0 dropped out, 0 silent; group 1 left out: TooFewKeys; group 2"]);
         yield return ("groups-of-seven", Publish(Sevens()), ["median of 4 groups; group 0: 6 of 7 in the sum, 1 dropped out, 0 silent; group 1: 7 of 7 in the sum, 0 dropped out, 1 silent; group 2: 7 of 7 in the sum, 0 dropped out, 0 silent; group 3: 7 of 7 in the sum, 0 dropped out, 0 silent; group 4 left out: TooManyDropped"]);
         yield return ("groups-spoilt", Publish(Spoilt()), ["median of 3 groups; group 0 left out: CanaryMismatch; group 1: 3 of 3"]);
+        foreach (var kind in new[] { "masked", "groups", "trust", "projected" })
+            yield return ($"expired-{kind}", ExpiryTests.Published(kind).Late, [", by its sum alone; model"]);
+        yield return ("expired-plain", new TestExport(new TestExportPlan { Rounds = 3, Expired = 2 }), ["3 updates without masks, by its sum alone; model", "by its sum alone; model", "3 updates without masks; model"]);
         foreach (var rule in Enum.GetValues<ServerRule>())
             yield return ($"plain-{rule}", new TestExport(new TestExportPlan { Rounds = 3, FailedAttempts = 1, Strategy = new ServerStrategy(rule, 37_000, rule is ServerRule.FedAvg or ServerRule.Scaffold ? 0 : 900_000, rule is ServerRule.FedAdam or ServerRule.FedYogi ? 990_000 : 0, rule is ServerRule.FedAvg or ServerRule.FedAvgM or ServerRule.Scaffold ? 0 : 1000) }), ["round 1", "round 2", "round 3 of"]);
     }
@@ -231,6 +234,9 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         yield return ("lane-of-the-sum", Published(aggregate => Summed(aggregate, 4)), "ModelDiffers", "the updates give another sum");
         yield return ("tail-of-the-sum", Published(aggregate => Summed(aggregate, aggregate.Sum.Length - 1)), "ModelDiffers", "the updates give another sum");
         yield return ("byte-of-the-model", Published(Modelled), "ModelDiffers", "the sum gives another model");
+        yield return ("expired-sum", ExpiryTests.WrongSum(), "ModelDiffers", "the sum gives another model");
+        var (expired, _, late) = ExpiryTests.Published("masked");
+        yield return ("update-after-its-time", ExpiryTests.WithUpdate(late, expired), "UnexpectedFile", "blobs/");
     }
 
     // A survivor masked what is no update, and the validators published a model all the same.

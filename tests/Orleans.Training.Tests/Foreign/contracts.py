@@ -9,7 +9,7 @@ WEIGHT_ONE = 1 << 20
 class Agreement:
     def __init__(self, items, file):
         self.items, self.digest, self.file = items, sha256(cbor.write(items)), file
-        (_, self.name, self.spec, self.seed, self.initial, strategy, fixed, _, self.rounds, self.minimum, _, _, _, members, self.masks) = items
+        (_, self.name, self.spec, self.seed, self.initial, strategy, fixed, _, self.rounds, self.minimum, _, _, self.window, members, self.masks) = items
         self.strategy = [strategy] if isinstance(strategy, str) else strategy
         _, self.clip, self.bound, self.levels, self.most = fixed
         self.members = [tuple(member) for member in members]
@@ -61,7 +61,8 @@ class Attempt:
         self.configuration = sha256(cbor.write(agreement.record()))
         self.adverts, self.shares, self.acks, self.inputs, self.confirms, self.reveals, self.silents = {}, {}, {}, {}, {}, {}, {}
         self.commits, self.holders, self.reference, self.challenges, self.images = {}, {}, None, {}, {}
-        self.proposals, self.published = {}, None
+        # When the updates are deleted: the agreement's challenge window after the attempt was published.
+        self.proposals, self.published, self.expires = {}, None, None
 
     def where(self):
         return f"{self.agreement.name}, round {self.round}"
@@ -183,6 +184,7 @@ class State:
         verdicts[self.seat_of(entry)] = (entry.actor, work)
         if len(verdicts) == self.genesis.quorum:
             attempt.published, attempt.file = (digest, proposal, list(verdicts.values())), entry.file
+            attempt.expires = entry.time + attempt.agreement.window
             self.published.append(attempt)
 
 

@@ -17,7 +17,7 @@ KIBI = 1024
 # The most bytes of a file, by how its name begins.
 LIMITS = {"genesis.cbor": 64 * KIBI, "checkpoint.note": 64 * KIBI, "receipts/": 256 * KIBI, "blocks/": 5 * KIBI * KIBI, "statements/": KIBI * KIBI, "blobs/": KIBI ** 3, "model.safetensors": KIBI ** 3}
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-Entry = collections.namedtuple("Entry", "file index actor key_id contract method arguments result")
+Entry = collections.namedtuple("Entry", "file index time actor key_id contract method arguments result")
 
 
 class Fault(Exception):
@@ -205,7 +205,7 @@ class Ledger:
         leaf = cbor.read(self.leaf(index))
         expected = [1, height, place, item.actor, item.key_id, item.id, item.digest]
         demand(leaf[:7] == expected and len(leaf) == 9, "ReceiptDiffers", f"receipts/{index:09}.tlog-proof: another leaf than {file} has")
-        return Entry(file, index, item.actor, item.key_id, item.contract, item.method, item.arguments, leaf[7])
+        return Entry(file, index, self.time, item.actor, item.key_id, item.contract, item.method, item.arguments, leaf[7])
 
     def leaf(self, index):
         """The leaf that a receipt proves under the trust policy."""

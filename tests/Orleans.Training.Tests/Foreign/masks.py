@@ -330,16 +330,19 @@ class Group:
         masks = masks.payload.tobytes() + masks.tail.tobytes()
         total.add(masks, -1)
         self.masked_by = sha256(masks)
-        m, tail = len(self.survivors), total.tail.view("<i4")
-        clean = (tail[:3] == m).all() and not tail[10:].any() and not total.payload[self.layout.words:].any()
-        self.require(clean, "CanaryMismatch", "the sum still holds masks, or something that is no update")
+        self.require(not total.payload[self.layout.words:].any(), "CanaryMismatch", "the sum still holds masks behind its last lane")
+        return self.admit(self.layout.lanes(total.payload), total.tail.tobytes())
+
+    def admit(self, lanes, tail):
+        """What can be asked of a sum by itself; lanes and tail as they are published."""
+        m, numbers = len(self.survivors), numpy.frombuffer(tail, "<i4")
+        self.require((numbers[:3] == m).all() and not numbers[10:].any(), "CanaryMismatch", "the sum still holds masks, or something that is no update")
         self.weight = sum(self.agreement.weights[i] for i in self.survivors)
-        self.require(tail[3] == self.weight, "WeightOutOfRange", "the weight in the sum is not that of its survivors")
-        lanes = self.layout.lanes(total.payload)
+        self.require(numbers[3] == self.weight, "WeightOutOfRange", "the weight in the sum is not that of its survivors")
         reach = 100 * m * self.agreement.noise
         limit = m * self.agreement.levels + (math.isqrt(reach - 1) + 1 if reach else 0)
         self.require(numpy.abs(lanes).max() <= limit, "LaneOutOfRange", "a lane of the sum is beyond what updates give")
-        return lanes.astype("<i4"), total.tail.tobytes()
+        return lanes.astype("<i4"), tail
 
     def inputs(self):
         """What a proposal must name of the group (contracts.md, Rounds with masks)."""

@@ -25,7 +25,9 @@ from ledger import Export, Fault, Ledger, demand, root_of, sha256
 class Round:
     """One published round: from the ledger's words to sum and model."""
 
-    def __init__(self, attempt, genesis, export):
+    def __init__(self, attempt, genesis, export, now):
+        # What is older than its challenge window has no updates any more: all that is left of them is what was published as their sum.
+        self.is_expired = attempt.expires <= now
         self.attempt, self.agreement, self.genesis, self.export = attempt, attempt.agreement, genesis, export
         # What attesters show that they computed, where that is not the sum; and lies that changed nothing.
         self.work, self.warnings = None, []
@@ -61,12 +63,29 @@ class Round:
         return pieces
 
     def whole(self, model, group):
-        lanes, tail = group.sum(self.export.blob)
+        lanes, tail = self.sums([group])[group]()
         following = models.step_of_sum(self.agreement, model, lanes, group.weight)
-        if self.agreement.projected:
+        if self.agreement.projected and not self.is_expired:
             self.look_at_images(group)
             self.work = group.masked_by
         return group.inputs(), lanes.tobytes() + tail, following, told(group)
+
+    def sums(self, groups):
+        """How lanes and tail of each group are had: from its masked updates, or from what was published."""
+        if not self.is_expired:
+            return {group: lambda group=group: group.sum(self.export.blob) for group in groups}
+        content = self.published_sum()
+        if self.agreement.groups:
+            named = int.from_bytes(content[:8], "little")
+            content, groups = content[8:], [group for group in groups if named >> group.number & 1]
+            self.require(named.bit_count() == len(groups), "ModelDiffers", "the sum is of a group that had failed")
+        length = 4 * models.update_length(self.agreement, models.Spec(self.agreement.spec))
+        self.require(len(content) == len(groups) * (length + 64), "ModelDiffers", "what was published as the sum has another length")
+        parts = [content[at:at + length + 64] for at in range(0, len(content), length + 64)]
+        return {group: lambda group=group, part=part: group.admit(numpy.frombuffer(part[:length], "<i4").astype(numpy.int64), part[length:]) for group, part in zip(groups, parts)}
+
+    def published_sum(self):
+        return self.export.blob(self.attempt.published[1][1])
 
     def look_at_images(self, group):
         """What seats said about the images of updates (projection.md): who told another one lied."""
@@ -81,11 +100,13 @@ class Round:
 
     def grouped(self, model, groups, standing):
         sums, said, last = {}, [], None
+        readers = self.sums(standing)
         reference = self.reference(model.spec.length) if self.agreement.trusted is not None else None
         for group in groups:
             try:
                 self.require(not group.failure, group.failure, f"group {group.number} had failed")
-                sums[group] = group.sum(self.export.blob)
+                self.require(group in readers, "CanaryMismatch", f"the seats left group {group.number} out")
+                sums[group] = readers[group]()
                 said.append(f"group {group.number}: {told(group)}")
             except Fault as fault:
                 # A sum that is spoilt is left out like a group that failed; a blob that is not here is no verdict.
@@ -123,13 +144,16 @@ class Round:
     def plain(self, model):
         """Without masks: the updates that a quorum holds, added up."""
         held = sorted(self.attempt.held(0, self.genesis.quorum) & self.attempt.commits.keys())
-        length = models.update_length(self.agreement, model.spec)
-        total, named = numpy.zeros(length, numpy.int64), []
-        for position in held:
-            root = self.attempt.commits[position][1]
-            total += self.admissible(self.export.blob(root), length, self.agreement.weights[position])
-            named.append([position, root])
         weight = sum(self.agreement.weights[position] for position in held)
+        length = models.update_length(self.agreement, model.spec)
+        named = [[position, self.attempt.commits[position][1]] for position in held]
+        if self.is_expired:
+            content = self.published_sum()
+            self.require(len(content) == 4 * length, "ModelDiffers", "what was published as the sum has another length")
+            total = numpy.frombuffer(content, "<i4").astype(numpy.int64)
+            self.require(numpy.abs(total).max() <= len(held) * self.agreement.levels, "ModelDiffers", "a lane of the sum is beyond what updates give")
+        else:
+            total = sum(self.admissible(self.export.blob(root), length, self.agreement.weights[position]).astype(numpy.int64) for position, root in named)
         following = models.step_of_sum(self.agreement, model, total, weight)
         inputs = sha256(b"FLv1-inputs\0", cbor.write([self.agreement.digest, self.attempt.round, self.attempt.number, self.attempt.base, named]))
         return inputs, total.astype("<i4").tobytes(), following, f"{len(held)} updates without masks"
@@ -145,8 +169,9 @@ class Round:
         self.export.blob(sum_root)
         self.export.blob(root)
         done = [actor for actor, work in verdicts if work == sha256(b"FLv1-work\0", actor.encode(), b"\0", self.work or content)]
-        self.require(len(done) >= self.genesis.quorum - self.genesis.faulty, "WorkNotDone", "too few of those who attested had the sum")
-        return following, f"round {self.attempt.round} of {self.agreement.digest.hex()[:16]}: {words}; model {digest.hex()[:16]} as on the ledger" + "".join(f"; {warning}" for warning in self.warnings)
+        # Where the work was to take off masks, nobody can know any more which.
+        self.require(self.is_expired and self.agreement.projected or len(done) >= self.genesis.quorum - self.genesis.faulty, "WorkNotDone", "too few of those who attested had the sum")
+        return following, f"round {self.attempt.round} of {self.agreement.digest.hex()[:16]}: {words}{', by its sum alone' if self.is_expired else ''}; model {digest.hex()[:16]} as on the ledger" + "".join(f"; {warning}" for warning in self.warnings)
 
 
 def told(group):
@@ -170,7 +195,7 @@ def verify(folder, policy, say):
             current[agreement.digest] = models.Model.first(agreement)
             demand(current[agreement.digest].digest == agreement.initial, "InitialModelDiffers", f"{agreement.file}: {agreement.name}")
         try:
-            newest, line = Round(attempt, ledger.genesis, export).check(current[agreement.digest])
+            newest, line = Round(attempt, ledger.genesis, export, ledger.time).check(current[agreement.digest])
         except (KeyError, IndexError, ValueError, TypeError) as why:
             raise Fault("ModelDiffers", f"{attempt.file}: what {attempt.where()} follows from is not on the ledger: {why!r}")
         current[agreement.digest] = newest
@@ -178,7 +203,8 @@ def verify(folder, policy, say):
     if state.published:
         newest.check_file(export.read("model.safetensors"))
     export.finish(ledger.genesis.seats)
-    return f"{entries} transactions with good signatures, {ledger.receipts} receipts, {len(state.published)} rounds computed again"
+    expired = sum(attempt.expires <= ledger.time for attempt in state.published)
+    return f"{entries} transactions with good signatures, {ledger.receipts} receipts, {len(state.published) - expired} rounds computed again" + (f", {expired} past their challenge window by their sums alone" if expired else "")
 
 
 def main():

@@ -77,37 +77,66 @@ public sealed class ExpiryTests
     [InlineData("masked"), InlineData("groups"), InlineData("trust"), InlineData("projected")]
     public void AnExport_OfExpiredRounds_IsVerifiedByItsSums_AndSaysSo(string kind)
     {
-        var ledger = kind switch { "masked" => MaskedExportTests.Attempt().Ledger, "projected" => ProjectedRoundTests.Example(), "groups" => GroupedRoundTests.Example(), _ => GroupedRoundTests.TrustingExample() };
-        var aggregate = MaskedExportTests.Compute(ledger, RoundAggregate.InitialModelOf(ledger.Agreement));
-        var fresh = kind is "projected" ? ProjectedRoundTests.Publish(ledger, lazy: 0) : MaskedExportTests.Publish(ledger, aggregate);
+        var (ledger, fresh, late) = Published(kind);
         Assert.Equal((1, 0), (fresh.Verify().Rounds, fresh.Verify().Expired));
-        ledger.Shard.Commit(ledger.Agreement.ChallengeWindowMs + 1);
-        var late = new TestExport(ledger.Shard, ledger.Blobs, ModelSpec.Logistic(10), aggregate.ModelBytes);
         var report = late.Verify();
         Assert.Equal((1, 1), (report.Rounds, report.Expired));
         var blobs = late.Names.Where(name => name.StartsWith("blobs/", StringComparison.Ordinal)).ToArray();
         Assert.Equal(kind is "trust" ? 3 : 2, blobs.Length);
 
         // An update beside it is nobody's word any more, and a fresh export without one is none.
-        var more = late.Copy();
-        more.Files[ExportLayout.Blob(ledger.Whole.SumBlobs.First())] = ledger.Blobs[ledger.Whole.SumBlobs.First()];
-        Assert.Equal(ExportFault.UnexpectedFile, Assert.Throws<ExportException>(() => more.Verify()).Fault);
+        Assert.Equal(ExportFault.UnexpectedFile, Assert.Throws<ExportException>(() => WithUpdate(late, ledger).Verify()).Fault);
         fresh.Files.Remove(ExportLayout.Blob(ledger.Whole.SumBlobs.First()));
         Assert.Equal(ExportFault.MissingBlob, Assert.Throws<ExportException>(() => fresh.Verify()).Fault);
     }
 
-    [Fact]
-    public void ASumThatGivesAnotherModel_IsFound_ThoughItsUpdatesHaveExpired()
+    /// <summary>A round as it is exported while its updates are there, and when they have expired.</summary>
+    internal static (MaskedLedger Ledger, TestExport Fresh, TestExport Late) Published(string kind)
+    {
+        var ledger = kind switch { "masked" => MaskedExportTests.Attempt().Ledger, "projected" => ProjectedRoundTests.Example(), "groups" => GroupedRoundTests.Example(), _ => GroupedRoundTests.TrustingExample() };
+        var aggregate = MaskedExportTests.Compute(ledger, RoundAggregate.InitialModelOf(ledger.Agreement));
+        var fresh = kind is "projected" ? ProjectedRoundTests.Publish(ledger, lazy: 0) : MaskedExportTests.Publish(ledger, aggregate);
+        return (ledger, fresh, Late(ledger, aggregate));
+    }
+
+    // The export that is made when the challenge window is over.
+    internal static TestExport Late(MaskedLedger ledger, RoundAggregate aggregate)
+    {
+        ledger.Shard.Commit(ledger.Agreement.ChallengeWindowMs + 1);
+        return new TestExport(ledger.Shard, ledger.Blobs, ModelSpec.Logistic(10), aggregate.ModelBytes);
+    }
+
+    internal static TestExport WithUpdate(TestExport late, MaskedLedger ledger)
+    {
+        var more = late.Copy();
+        more.Files[ExportLayout.Blob(ledger.Whole.SumBlobs.First())] = ledger.Blobs[ledger.Whole.SumBlobs.First()];
+        return more;
+    }
+
+    /// <summary>A sum that was not that of the updates is published, and has expired: what follows from it is another model than the one that was published with it.</summary>
+    internal static TestExport WrongSum()
     {
         var (ledger, model) = MaskedExportTests.Attempt();
         var honest = MaskedExportTests.Compute(ledger, model);
         byte[] sum = [.. honest.Sum];
         sum[8]++;
         MaskedExportTests.Publish(ledger, honest with { Sum = sum, SumRoot = ChunkedBlob.Root(sum) });
-        ledger.Shard.Commit(ledger.Agreement.ChallengeWindowMs + 1);
-        var late = new TestExport(ledger.Shard, ledger.Blobs, ModelSpec.Logistic(10), honest.ModelBytes);
-        Assert.Equal(ExportFault.ModelDiffers, Assert.Throws<ExportException>(() => late.Verify()).Fault);
+        return Late(ledger, honest);
     }
+
+    [Fact]
+    public void APlainExport_HasTheUpdatesOfRoundsThatHaveNotExpired()
+    {
+        var export = new TestExport(new TestExportPlan { Rounds = 3, Expired = 2, FailedAttempts = 1 });
+        var report = export.Verify();
+        Assert.Equal((3, 2), (report.Rounds, report.Expired));
+        // Two of each round for sum and model, and the updates of the last.
+        Assert.Equal((3 * 2) + 3, export.Names.Count(name => name.StartsWith("blobs/", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void ASumThatGivesAnotherModel_IsFound_ThoughItsUpdatesHaveExpired() =>
+        Assert.Equal(ExportFault.ModelDiffers, Assert.Throws<ExportException>(() => WrongSum().Verify()).Fault);
 
     [Fact]
     public async Task Seats_DeleteWhatHasExpired_AndNothingElse()

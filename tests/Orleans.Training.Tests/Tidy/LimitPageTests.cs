@@ -45,7 +45,7 @@ public sealed partial class LimitPageTests
         ("", "participants of a masked attempt of whom all share with all", Number(GraphParameters.LargestComplete)),
         ("", "neighbours of a participant in a masked attempt", Number(ShareBlob.MaximumNeighbours)),
         ("", "record in a participant's journal of a masked attempt", $"{MaskRecord.MaximumBytes >> 20} MiB"),
-        ("", "single updates are kept after their attempt", $"{Limits.ChallengeWindowMs / 86_400_000} days"),
+        (nameof(Limits.ChallengeWindowMs), "single updates are kept after their attempt", $"{Limits.ChallengeWindowMs / 86_400_000} days"),
         ("", "images of updates in one transaction", $"{ProjectInputs.MaximumImages}"),
         ("", "proposals of an attempt", $"1 of each seat, and {RoundRecord.ProposalsOfOthers} of others, 1 of each"),
     ];
