@@ -126,6 +126,9 @@ internal sealed class TrainingAgreement(FederationReader reader, AgreementRecord
     [Description("How long a round waits for its model once its inputs are fixed.")]
     public double AggregateWindowSeconds => record.Agreement.AggregateWindowMs / 1000.0;
 
+    [Description("How long single updates are kept after their round, so that everybody can compute its sum again.")]
+    public double ChallengeWindowSeconds => record.Agreement.ChallengeWindowMs / 1000.0;
+
     [Description("Who takes part.")]
     public IEnumerable<Participant> Participants => record.Agreement.Datasets.Select(agreed => new Participant(reader, agreed.Participant));
 

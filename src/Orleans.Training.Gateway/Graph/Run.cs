@@ -66,6 +66,9 @@ internal sealed class Round(FederationReader reader, RoundRecord record) : INode
     [Description("When the phase ends, in block time; null when the round is over.")]
     public DateTimeOffset? Deadline => record.Phase is Phase.Published or Phase.Failed ? null : DateTimeOffset.FromUnixTimeMilliseconds(record.DeadlineMs);
 
+    [Description("When the updates are deleted, in block time; null until the round is over.")]
+    public async Task<DateTimeOffset?> UpdatesExpire() => await reader.Find<ExpiryRecord>(ExpiryRecord.Key(record.StateKey)) is { } expiry ? DateTimeOffset.FromUnixTimeMilliseconds(expiry.TimeMs) : null;
+
     [Description("What became of each participant's update, in the agreement's order.")]
     public async Task<IEnumerable<Contribution>> Contributions()
     {

@@ -1,3 +1,4 @@
+using Orleans.Training.Protocol.Contracts;
 using Xunit.Abstractions;
 
 namespace Orleans.Training.EndToEnd.Drills;
@@ -64,5 +65,20 @@ public sealed class CrashDrillTests(DrillTemplate template, ITestOutputHelper ou
         output.WriteLine($"masked, {point}:{visit}, {(restart ? "started again" : "left dead")}: {drill.Summary}");
         Assert.Equal(template.ExpectedMasked, facts.Report.Model);
         facts.RequireOneAttemptPerRound(drill.Agreement);
+    }
+
+    [Fact]
+    public async Task UpdatesExpire_WhenASiloDiesWhileItDeletes()
+    {
+        const string point = "expired-before-delete";
+        await using var drill = await Drill.Start(template, point, $"{point}:3", masks: true, challengeMs: 1);
+        var facts = await drill.Finish(async () => await (await drill.Crash(point)).Start());
+        output.WriteLine($"{point}, {facts.Report.Expired} of {facts.Report.Rounds} rounds expired: {drill.Summary}");
+        facts.RequireOneAttemptPerRound(drill.Agreement);
+        Assert.InRange(facts.Report.Expired, 2, facts.Report.Rounds);
+        var names = ExpiryContract.Expired(facts.State, RoundRecord.Key(drill.Agreement.ComputeDigest(), 1, 1));
+        // The update and the shares of each; nobody dropped out, so all opened the same nothing.
+        Assert.Equal((2 * drill.Agreement.Datasets.Count) + 1, names.Count);
+        foreach (var name in names) Assert.Null(await drill.Blobs.Find(name, default));
     }
 }

@@ -4,6 +4,7 @@ using Orleans.Training.Cli.Demo;
 using Orleans.Training.Client;
 using Orleans.Training.Gateway;
 using Orleans.Training.Grains;
+using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Grains.Validators;
 using Orleans.Training.Protocol.Contracts;
 using Orleans.Training.Protocol.Ledger;
@@ -36,6 +37,9 @@ internal sealed class Drill : IAsyncDisposable
     /// <summary>What is trained.</summary>
     public TrainingAgreement Agreement { get; }
 
+    /// <summary>Where both silos keep blobs.</summary>
+    public FileBlobStore Blobs => new(new ShardFiles(_root).BlobFolder);
+
     /// <summary>The seats of the shard, each by the name of its journal in PostgreSQL.</summary>
     public IEnumerable<string> Seats => _setup.Genesis.Validators.Seats.Select(seat => GrainKeys.Of(_setup.Genesis.Shard, seat.Organisation.Name));
 
@@ -66,12 +70,13 @@ internal sealed class Drill : IAsyncDisposable
     public TaskCompletionSource LastRound { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Copies the template and starts both silos; the first of them that comes to the crash point dies there.</summary>
-    public static async Task<Drill> Start(DrillTemplate template, string name, string? crashAt = null, string? postgres = null, bool masks = false)
+    public static async Task<Drill> Start(DrillTemplate template, string name, string? crashAt = null, string? postgres = null, bool masks = false, long? challengeMs = null)
     {
         var (root, setup) = template.Copy(name);
         var ports = SiloProcess.FreePorts(6);
         string[] participants = [.. template.Plan.Participants.Select(participant => participant.Name)];
-        var drill = new Drill(template, masks ? template.Masked : template.Agreement, root, setup, [new DrillSilo("silo-1", root, ports[..3], participants, postgres), new DrillSilo("silo-2", root, ports[3..], participants, postgres)], postgres);
+        var agreement = masks ? template.Masked : template.Agreement;
+        var drill = new Drill(template, agreement with { ChallengeWindowMs = challengeMs ?? agreement.ChallengeWindowMs }, root, setup, [new DrillSilo("silo-1", root, ports[..3], participants, postgres), new DrillSilo("silo-2", root, ports[3..], participants, postgres)], postgres);
         try
         {
             var environment = crashAt is null ? null : new Dictionary<string, string> { ["OTRAIN_CRASH_AT"] = crashAt, ["OTRAIN_CRASH_ONCE"] = drill.Marker };

@@ -17,6 +17,9 @@ internal sealed class ExportFacts
 
     public ExportReport Report { get; }
 
+    /// <summary>The state after the newest block.</summary>
+    public ContractState State { get; private set; } = null!;
+
     /// <summary>Every event in the order of the ledger: the index of its leaf, its type, its key.</summary>
     public List<(long Index, string Type, string Key)> Events { get; } = [];
 
@@ -34,6 +37,8 @@ internal sealed class ExportFacts
             parent = machine.Execute(parent, block!)!;
             facts.Take(block!, LedgerState.Of(parent));
         }
+
+        facts.State = LedgerState.Of(parent).Contracts;
 
         return facts;
     }

@@ -23,7 +23,7 @@ internal sealed class MaskedSeats : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
     private readonly TemporaryFolder _folder = new();
     private readonly LocalValidators _validators = new();
-    private readonly List<RoundWorker> _workers = [];
+    private readonly SortedDictionary<int, RoundWorker> _workers = [];
     private readonly SortedDictionary<int, MaskState> _states = [];
     private readonly SortedDictionary<int, HashSet<Digest>> _consumed = [];
     private readonly Dictionary<Digest, byte[]> _blobs = [];
@@ -65,13 +65,21 @@ internal sealed class MaskedSeats : IAsyncDisposable
         await Commit([.. Names.Select((name, i) => _validators.Sign(name, new RegisterDataset("heart", Digest.Of("d"u8), 10 + i, "age")))]);
         await Commit([_validators.Sign(Names[0], new ProposeAgreement(Agreement))]);
         await Commit([.. Names.Select(name => _validators.Sign(name, new AcceptAgreement(Agreement.ComputeDigest(), Policy.Open)))]);
-        var genesis = _validators.Genesis;
-        foreach (var seat in seats)
-        {
-            var name = TestShard.Hospitals[seat];
-            var writer = new TransactionWriter(genesis.Chain, genesis.Shard, ParticipantId.Parse(name), LocalValidators.Signer(name), TimeProvider.System);
-            _workers.Add(new RoundWorker(_validators[seat], genesis, writer, Stores[seat], Stores[seat], TimeProvider.System, new Listener(Told)));
-        }
+        foreach (var seat in seats) _workers.Add(seat, NewWorker(seat));
+    }
+
+    /// <summary>Ends a seat's worker and starts another one, which knows only what the ledger says.</summary>
+    public async Task Restart(int seat)
+    {
+        await _workers[seat].DisposeAsync();
+        _workers[seat] = NewWorker(seat);
+    }
+
+    private RoundWorker NewWorker(int seat)
+    {
+        var (genesis, name) = (_validators.Genesis, TestShard.Hospitals[seat]);
+        var writer = new TransactionWriter(genesis.Chain, genesis.Shard, ParticipantId.Parse(name), LocalValidators.Signer(name), TimeProvider.System);
+        return new RoundWorker(_validators[seat], genesis, writer, Stores[seat], Stores[seat], TimeProvider.System, new Listener(Told));
     }
 
     /// <summary>Lets everybody act until the ledger is so.</summary>
@@ -104,7 +112,7 @@ internal sealed class MaskedSeats : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var worker in _workers) await worker.DisposeAsync();
+        foreach (var worker in _workers.Values) await worker.DisposeAsync();
         await _validators.DisposeAsync();
         _patience.Dispose();
         _folder.Dispose();
