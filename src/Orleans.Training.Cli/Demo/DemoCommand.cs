@@ -35,6 +35,7 @@ internal static class DemoCommand
         var rowNoise = new Option<double>("--row-noise") { Description = "DP-SGD: cuts each row's gradient to norm 1 and adds noise of so many norms, for example 1." };
         rowNoise.Validators.Add(result => { if (result.GetValue(rowNoise) is not (0 or >= 0.1 and <= 1000)) result.AddError("--row-noise is a number from 0.1 to 1000."); });
         var projected = new Option<bool>("--projected") { Description = "Validators check a sum by images of its updates: each reads few of those." };
+        var hybrid = new Option<bool>("--hybrid") { Description = "Masks follow from X25519 and ML-KEM-768 together: updates stay hidden while one of both is unbroken." };
         var groups = new Option<int>("--groups") { Description = "Adds up in so many groups and makes the model of their means by --rule, which bears poisoned ones." };
         groups.Validators.Add(result => { if (result.GetValue(groups) is not (0 or >= 2 and <= 64)) result.AddError("--groups is a number from 2 to 64."); });
         var rule = new Option<string>("--rule") { Description = $"With --groups: {string.Join(", ", DemoGroups.Rules)}.", DefaultValueFactory = _ => DemoGroups.Rules[0] };
@@ -43,12 +44,12 @@ internal static class DemoCommand
         rounds.Validators.Add(result => { if (result.GetValue(rounds) is < 1 or > 1000) result.AddError("--rounds is a number from 1 to 1000."); });
         var epsilon = new Option<double?>("--epsilon") { Description = "Differential privacy: every owner allows its data set this ε at δ = 10⁻⁵, and all rounds together spend it." };
         epsilon.Validators.Add(result => { if (result.GetValue(epsilon) is not (null or >= 0.01 and <= 1000)) result.AddError("--epsilon is a number from 0.01 to 1000."); });
-        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, controlled, skewed, rowNoise, projected, groups, rule, rounds, epsilon };
+        var command = new Command("demo", "Trains one model of several organisations over the ledger, and verifies all of it.") { name, data, json, reference, plain, proximal, normalised, controlled, skewed, rowNoise, projected, hybrid, groups, rule, rounds, epsilon };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var grouped = parsed.GetValue(groups) == 0 ? null : new DemoGroups(parsed.GetValue(groups), parsed.GetValue(rule)!);
             var asked = new DemoOptions(
-                (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), parsed.GetValue(controlled), parsed.GetValue(skewed), parsed.GetValue(rowNoise), parsed.GetValue(projected), grouped, parsed.GetValue(rounds),
+                (int)Math.Round(1e6 * parsed.GetValue(proximal)), parsed.GetValue(normalised), parsed.GetValue(controlled), parsed.GetValue(skewed), parsed.GetValue(rowNoise), parsed.GetValue(projected), parsed.GetValue(hybrid), grouped, parsed.GetValue(rounds),
                 parsed.GetValue(epsilon) is { } allowed ? new DemoNoise(allowed) : null);
             if (DemoPlan.Find(parsed.GetValue(name)!, asked) is not { } plan)
             {

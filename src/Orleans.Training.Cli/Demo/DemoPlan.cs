@@ -82,6 +82,7 @@ internal abstract class DemoPlan
         { Groups: { } groups } when GroupTerms is null || isPlain =>
             $"{Participants.Count} participants do not form {groups.Count} groups of {DemoGroups.LeastMembers} or more under masks for the rule '{groups.Rule}': choose other --groups, another --rule, or the plan mnist",
         { IsProjected: true } when Groups is not null || isPlain => "images are of one sum under masks: leave --groups and --no-masks out, or --projected",
+        { IsHybrid: true } when isPlain => "there are no masks whose secrets could be hybrid: leave --no-masks out, or --hybrid",
         { Noise: not null } when isPlain => "noise is for sums under masks: leave --no-masks out, or --epsilon",
         _ => null,
     };
@@ -109,7 +110,7 @@ internal abstract class DemoPlan
             AggregateWindowMs = 120_000,
             Datasets = [.. Participants.Order().Select(participant => new AgreedDataset(participant, Name))],
             Masks = masks,
-            Masking = masks ? new MaskingTerms(corrupt, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, Groups: groups, Check: Asked.IsProjected ? SumCheck.Projected : SumCheck.Recomputed) : null,
+            Masking = masks ? new MaskingTerms(corrupt, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, PhaseMs, Groups: groups, Check: Asked.IsProjected ? SumCheck.Projected : SumCheck.Recomputed, Exchange: Asked.IsHybrid ? KeyExchange.Hybrid : KeyExchange.X25519) : null,
         };
         if (masks && Noise is not null) agreement = Noise.AddTo(agreement, NoisyClip) ?? throw new InvalidOperationException($"OT-7002 no noise is enough for ε = {Noise.Epsilon} in {Rounds} rounds: ask for more, or for fewer rounds.");
         return agreement with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(agreement)) };

@@ -38,6 +38,9 @@ internal sealed class Masking(FederationReader reader, AgreementRecord record, M
     [Description("Whether validators check a sum by images of its updates, and read few of those.")]
     public bool IsProjected => terms.Check is SumCheck.Projected;
 
+    [Description("Whether secrets between participants are of X25519 and ML-KEM-768 together, so that updates stay hidden while one of both is unbroken.")]
+    public bool IsHybrid => terms.Exchange is KeyExchange.Hybrid;
+
     [Description("How participants are divided; null for one sum of all.")]
     public Grouping? Groups => terms.Groups is { } groups ? new Grouping(reader, record, groups) : null;
 }

@@ -141,15 +141,15 @@ internal sealed partial class MaskedParticipant
         return new UpdateReady(trained.Lanes, trained.Tail);
     }
 
-    // f + 1 seats hold each dealer's shares, so they come; whoever does not get them in half of the time goes without.
+    // f + 1 seats hold each neighbour's shares, so they come; whoever does not get them in half of the time goes without.
     private async Task<bool> HasShares(MaskedGroup masked, long timeMs, CancellationToken cancellationToken)
     {
         var all = true;
-        foreach (var dealer in masked.Fixed.Dealers.Positions)
+        foreach (var dealer in _state.Graph!.Neighbours(_setup.Position).ToArray().Where(neighbour => masked.Fixed.Dealers.Contains(neighbour)))
         {
             var root = masked.RootOf(MaskBlobKind.Shares, dealer)!.Value;
             if (_shares.ContainsKey(root)) continue;
-            if (await _blobs.Find(root, cancellationToken) is { } blob && blob.Length <= Limits.ChunkBytes && await _blobs.ReadAll(root, cancellationToken) is { } bytes) _shares[root] = bytes;
+            if (await _blobs.Find(root, cancellationToken) is { } blob && blob.Length <= ShareBlob.MaximumBytes && await _blobs.ReadAll(root, cancellationToken) is { } bytes) _shares[root] = bytes;
             else all = false;
         }
 

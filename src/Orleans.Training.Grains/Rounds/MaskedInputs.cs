@@ -10,8 +10,8 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Grains.Rounds;
 
 /// <summary>
-/// One masked attempt as one seat has seen it. Masked updates are added up as they come, masks and all, so that memory holds one sum for each group however many there are; shares and openings are
-/// small and kept whole. What cannot be had is looked for again the next time: missing bytes are no verdict.
+/// One masked attempt as one seat has seen it. Masked updates are added up as they come, masks and all, so that memory holds one sum for each group however many there are; openings, and the shares of whom they are
+/// about, are small and kept whole. What cannot be had is looked for again the next time: missing bytes are no verdict.
 /// </summary>
 /// <param name="blobs">Where blobs are read: this machine, and others if it has links.</param>
 /// <param name="terms">The agreement.</param>
@@ -45,7 +45,7 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         var committed = PositionSet.Of(masked.ExpectedOf(kind).Positions.Where(position => masked.RootOf(kind, position) is not null));
         var mine = _isProjected && kind is MaskBlobKind.Input ? Mine(committed, masked.Held(kind, validators.Count, validators.MaxFaulty + 1), validators, seat) : committed;
         var open = mine.Without(said).Positions.Where(position => !_judged.ContainsKey((kind, position))).Select(position => masked.RootOf(kind, position)!.Value).ToArray();
-        if (open.Length > 0) await Fetch([.. open, .. masked.Standing.SelectMany(group => group.DealtBy(DealersOf(group, kind)))], kind is not MaskBlobKind.Input, cancellationToken);
+        if (open.Length > 0) await Fetch([.. open, .. masked.Standing.SelectMany(group => group.DealtBy(DealersOf(group, kind)))], kind >= MaskBlobKind.Openings, cancellationToken);
 
         var positions = new List<int>();
         foreach (var group in masked.Standing)
@@ -173,12 +173,12 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
             return _judged[(kind, position)] = added;
         }
 
-        if (Small(root) is not { } bytes) return false;
-        var fault = kind switch
+        var fault = (kind, Small(root)) switch
         {
-            MaskBlobKind.Shares => MaskedUnmasking.CheckShares(masked, position, bytes),
-            MaskBlobKind.Openings => unmasking!.CheckOpenings(position, bytes),
-            _ => unmasking!.CheckSilentOpenings(position, bytes),
+            (MaskBlobKind.Shares, _) => _here.TryGetValue(root, out var length) ? MaskedUnmasking.CheckShares(masked, position, length) : MaskFault.BlobMissing,
+            (_, null) => MaskFault.BlobMissing,
+            (MaskBlobKind.Openings, { } bytes) => unmasking!.CheckOpenings(position, bytes),
+            (_, { } bytes) => unmasking!.CheckSilentOpenings(position, bytes),
         };
         if (fault is MaskFault.BlobMissing) return false;
         if (fault is not MaskFault.None) LogRefused(logger, self, kind, terms.Agreement.Datasets[position].Participant.Name, round, (int)fault, fault.ToString());
@@ -213,8 +213,8 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
             if (await blobs.Find(root, stop) is not { } blob) return;
             _here[root] = blob.Length;
             if (!keep) return;
-            // Neither shares nor openings are longer than a chunk: what is has no right form, and neither has nothing.
-            if (blob.Length > Limits.ChunkBytes) _small[root] = [];
+            // Shares are the longest: what is longer has no right form, and neither has nothing.
+            if (blob.Length > ShareBlob.MaximumBytes) _small[root] = [];
             else if (await blobs.ReadAll(root, stop) is { } bytes) _small[root] = bytes;
         });
     }

@@ -15,7 +15,7 @@ public enum SumCheck
 
 /// <summary>
 /// How the rounds of an agreement are masked: what must be borne, and how long each phase waits, in ms of block time:
-/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent, μ, check, bound], with <see cref="GroupTerms"/> behind them if there are groups. Stands in the agreement where one without masks has false.
+/// [c, advertise, share, acknowledge, confirm, reveal, reveal silent, μ, check, bound, exchange], with <see cref="GroupTerms"/> behind them if there are groups. Stands in the agreement where one without masks has false.
 /// </summary>
 /// <param name="CorruptLimit">c: participants that are assumed to be corrupt, at most; with groups, in each of them.</param>
 /// <param name="AdvertiseWindowMs">From the opening to H1, when U1 is final.</param>
@@ -28,9 +28,10 @@ public enum SumCheck
 /// <param name="Groups">The groups and what becomes of their sums; null for one sum of all.</param>
 /// <param name="Check">How seats check a sum. Images are of one sum, and of lanes that are not packed.</param>
 /// <param name="Bound">What the graph must bear where it is sparse: above <see cref="GraphParameters.LargestComplete"/> participants.</param>
+/// <param name="Exchange">How participants come to the secrets that hide their updates.</param>
 public sealed record MaskingTerms(
     int CorruptLimit, int AdvertiseWindowMs, int ShareWindowMs, int AcknowledgeWindowMs, int ConfirmWindowMs, int RevealWindowMs, int SilentWindowMs, long NoiseVariance = 0, GroupTerms? Groups = null,
-    SumCheck Check = SumCheck.Recomputed, FaultBound Bound = FaultBound.Corrupt330Dropped100)
+    SumCheck Check = SumCheck.Recomputed, FaultBound Bound = FaultBound.Corrupt330Dropped100, KeyExchange Exchange = KeyExchange.X25519)
 {
     internal bool IsSound => AdvertiseWindowMs > 0 && ShareWindowMs > 0 && AcknowledgeWindowMs > 0 && ConfirmWindowMs > 0 && RevealWindowMs > 0 && SilentWindowMs > 0
         && NoiseVariance is >= 0 and <= SkellamSampler.LargestVariance;
@@ -51,11 +52,12 @@ public sealed record MaskingTerms(
 
     internal void Write(CborWriter writer)
     {
-        writer.WriteStartArray(Groups is null ? 10 : 11);
+        writer.WriteStartArray(Groups is null ? 11 : 12);
         foreach (var item in (ReadOnlySpan<int>)[CorruptLimit, AdvertiseWindowMs, ShareWindowMs, AcknowledgeWindowMs, ConfirmWindowMs, RevealWindowMs, SilentWindowMs]) writer.WriteInt32(item);
         writer.WriteInt64(NoiseVariance);
         writer.WriteInt32((int)Check);
         writer.WriteInt32((int)Bound);
+        writer.WriteInt32((int)Exchange);
         Groups?.Write(writer);
         writer.WriteEndArray();
     }
@@ -63,15 +65,16 @@ public sealed record MaskingTerms(
     internal static MaskingTerms Read(CborReader reader)
     {
         var items = reader.ReadStartArray();
-        Wire.Require(items is 10 or 11);
+        Wire.Require(items is 11 or 12);
         int Window() => reader.ReadNumber(int.MaxValue);
         var terms = new MaskingTerms(reader.ReadNumber(Limits.Participants), Window(), Window(), Window(), Window(), Window(), Window(), reader.ReadNumber())
         {
             Check = (SumCheck)reader.ReadNumber((int)SumCheck.Projected),
             Bound = (FaultBound)reader.ReadNumber((int)FaultBound.Corrupt330Dropped100),
         };
-        Wire.Require(terms.Check is not 0);
-        terms = terms with { Groups = items == 11 ? GroupTerms.Read(reader) : null };
+        terms = terms with { Exchange = (KeyExchange)reader.ReadNumber((int)KeyExchange.Hybrid) };
+        Wire.Require(terms.Check is not 0 && terms.Exchange is not 0);
+        terms = terms with { Groups = items == 12 ? GroupTerms.Read(reader) : null };
         reader.ReadEndArray();
         return terms;
     }

@@ -92,10 +92,24 @@ public sealed class MaskedGroup(Func<string, StateRecord?> find, AgreementRecord
     /// </summary>
     public IEnumerable<Digest> UnmaskingBlobs => Order is not { } order ? [] :
     [
-        .. DealtBy(order.Dropped.Or(Silent)),
+        .. DealtBy(Opened),
         .. Fixed.Revealed.Positions.Select(position => RootOf(MaskBlobKind.Openings, position)!.Value),
         .. Fixed.SilentRevealed.Positions.Select(position => RootOf(MaskBlobKind.SilentOpenings, position)!.Value),
     ];
+
+    /// <summary>
+    /// Whose dealt shares are read to take masks off: of who dropped out or fell silent, and where a ciphertext tells the secret of two neighbours, of the survivors that made one for somebody who dropped out.
+    /// </summary>
+    public PositionSet Opened
+    {
+        get
+        {
+            var dropped = Order!.Dropped;
+            if (Masking.Exchange is not KeyExchange.Hybrid || dropped.Count == 0) return dropped.Or(Silent);
+            var masks = Masks;
+            return dropped.Or(Silent).Or(PositionSet.Of(dropped.Positions.SelectMany(position => masks.Neighbours((ushort)position).ToArray().Where(neighbour => neighbour < position)).Select(neighbour => (int)neighbour)).And(Survivors));
+        }
+    }
 
     /// <summary>Every blob that its sum follows from: the survivors' masked updates, and what takes their masks off.</summary>
     public IEnumerable<Digest> SumBlobs => (Order?.Inputs.Select(input => input.Root) ?? []).Concat(UnmaskingBlobs).Distinct();
@@ -127,7 +141,7 @@ public sealed class MaskedGroup(Func<string, StateRecord?> find, AgreementRecord
     /// <param name="position">The participant.</param>
     /// <param name="parent">Root of the base model's weights.</param>
     /// <param name="length">Coordinates of an update.</param>
-    public MaskSetup SetupOf(int position, Digest parent, int length) => new((ushort)position, Attempt, parent, Terms.Agreement.FixedPoint, length, Masking.CorruptLimit, MinParticipants, Masking.Bound, Masking.NoiseVariance);
+    public MaskSetup SetupOf(int position, Digest parent, int length) => new((ushort)position, Attempt, parent, Terms.Agreement.FixedPoint, length, Masking.CorruptLimit, MinParticipants, Masking.Bound, Masking.NoiseVariance, Masking.Exchange);
 
     /// <summary>N(i), without the rest of the graph.</summary>
     public ushort[] NeighboursOf(int position) => MaskGraph.NeighboursOf((ushort)position, Fixed.Members.Members, Attempt, Beacon, Masking.Bound);

@@ -104,7 +104,8 @@ public sealed record AdvertiseMaskKeys(Digest Agreement, int Number, int Attempt
     internal static AdvertiseMaskKeys Read(CborReader reader)
     {
         var (agreement, number, attempt) = ReadHead(reader, 7);
-        return End(reader, new AdvertiseMaskKeys(agreement, number, attempt, reader.ReadDigest(), reader.ReadKey(), reader.ReadKey(), reader.ReadDigest()));
+        var (context, (maskKey, envelopeKey)) = (reader.ReadDigest(), reader.ReadKeyPair());
+        return End(reader, new AdvertiseMaskKeys(agreement, number, attempt, context, maskKey, envelopeKey, reader.ReadDigest()));
     }
 
     internal override Rejection Apply(ContractContext context, MaskedAttempt attempt)
@@ -112,8 +113,8 @@ public sealed record AdvertiseMaskKeys(Digest Agreement, int Number, int Attempt
         var rejection = Check(context, attempt, Phase.AdvertiseKeys, null, group => Context == group.Fixed.Attempt, MaskAdvertRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
         if (masked.IsConsumed(position)) return Rejection.ModelConsumed;
-        var fault = KeyAdvert.Check([KeyAdvert.Create((ushort)position, MaskKey.Span, EnvelopeKey.Span, Nonce)]);
-        if (fault is MaskFault.WeakKey) return Rejection.MaskKeyWeak;
+        var fault = KeyAdvert.Check([KeyAdvert.Create((ushort)position, MaskKey.Span, EnvelopeKey.Span, Nonce)], attempt.Masking.Exchange);
+        if (fault is MaskFault.WeakKey or MaskFault.WrongLength) return Rejection.MaskKeyWeak;
         // Those of the others were found sound before.
         if (fault is not MaskFault.None || attempt.Everybody.Any(other => attempt.Find<MaskAdvertRecord>(MaskAdvertRecord.Prefix, other) is { } record && (record.Has(MaskKey.Span) || record.Has(EnvelopeKey.Span)))) return Rejection.KeyInUse;
         return Accept(context, attempt, MaskAdvertRecord.Prefix, position, new MaskAdvertRecord(MaskKey, EnvelopeKey, Nonce), "KeysAdvertised");

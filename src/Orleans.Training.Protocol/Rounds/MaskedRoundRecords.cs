@@ -53,7 +53,8 @@ public sealed record MaskAdvertRecord(ReadOnlyMemory<byte> MaskKey, ReadOnlyMemo
     internal static MaskAdvertRecord Read(CborReader reader)
     {
         reader.ReadArrayHead(3);
-        var record = new MaskAdvertRecord(reader.ReadKey(), reader.ReadKey(), reader.ReadDigest());
+        var (maskKey, envelopeKey) = reader.ReadKeyPair();
+        var record = new MaskAdvertRecord(maskKey, envelopeKey, reader.ReadDigest());
         reader.ReadEndArray();
         return record;
     }
@@ -290,6 +291,14 @@ internal static class MaskWire
         var key = reader.ReadBytes(MaskKeys.Size);
         Wire.Require(key.Length == MaskKeys.Size);
         return key;
+    }
+
+    /// <summary>Reads two public keys of one exchange.</summary>
+    public static (ReadOnlyMemory<byte> MaskKey, ReadOnlyMemory<byte> EnvelopeKey) ReadKeyPair(this CborReader reader)
+    {
+        var (maskKey, envelopeKey) = (reader.ReadBytes(XWing.PublicKeyBytes), reader.ReadBytes(XWing.PublicKeyBytes));
+        Wire.Require(KeyAdvert.ExchangeOf(maskKey.Length, envelopeKey.Length) is not null);
+        return (maskKey, envelopeKey);
     }
 
     /// <summary>Reads [digest].</summary>

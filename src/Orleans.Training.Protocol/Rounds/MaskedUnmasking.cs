@@ -21,8 +21,8 @@ public sealed class MaskedUnmasking
     public static MaskedUnmasking Of(MaskedGroup masked, BlobReader read) => new(masked, read, masked.Masks);
 
     /// <summary>Whether a dealer's blob has the length that the graph gives it. What is in its envelopes only their receivers can tell.</summary>
-    public static MaskFault CheckShares(MaskedGroup masked, int dealer, ReadOnlyMemory<byte> bytes) =>
-        ShareBlob.TryRead(bytes, masked.Graph.Neighbours((ushort)dealer).Length, out _) ? MaskFault.None : MaskFault.WrongLength;
+    public static MaskFault CheckShares(MaskedGroup masked, int dealer, long length) =>
+        ShareBlob.LengthOf(masked.Graph.Neighbours((ushort)dealer), (ushort)dealer, masked.Masking.Exchange) == length ? MaskFault.None : MaskFault.WrongLength;
 
     /// <summary>
     /// Whether the openings of seeds that a survivor named are all that it must open, each matching its leaf. <see cref="MaskFault.BlobMissing"/> while the shares of somebody
@@ -47,7 +47,7 @@ public sealed class MaskedUnmasking
     public MaskFault TryRemove(out MaskTerms terms, out ushort culprit)
     {
         terms = new MaskTerms();
-        if (CheckDealers(_masked.Order!.Dropped.Or(_masked.Silent), out culprit) is var missing and not MaskFault.None) return missing;
+        if (CheckDealers(_masked.Opened, out culprit) is var missing and not MaskFault.None) return missing;
         var removal = Removal();
         foreach (var position in _masked.Fixed.Revealed.Positions)
         {
@@ -81,7 +81,7 @@ public sealed class MaskedUnmasking
             culprit = dealer;
             if (_read(_masked.Commit(dealer)!.BlobRoot) is not { } bytes) return MaskFault.BlobMissing;
             // Whose blob has another length counts as a dealer only if more seats lie than may.
-            if (!ShareBlob.TryRead(bytes, _graph.Neighbours(dealer).Length, out var blob)) return MaskFault.WrongLength;
+            if (!ShareBlob.TryRead(bytes, _graph, dealer, _masked.Masking.Exchange, out var blob)) return MaskFault.WrongLength;
             _shares.Add(dealer, blob);
         }
 

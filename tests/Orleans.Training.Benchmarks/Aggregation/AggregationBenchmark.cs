@@ -28,6 +28,8 @@ internal static class AggregationBenchmark
 
         Show(MaskedRound.Run(100, new GraphParameters(32, 22), dropped: 10, Coordinates));
         Show(MaskedRound.Run(100, GraphParameters.For(100, FaultBound.Corrupt200Dropped100), dropped: 10, Coordinates));
+        Console.WriteLine("the first of both again, hybrid with ML-KEM-768:");
+        Show(MaskedRound.Run(100, new GraphParameters(32, 22), dropped: 10, Coordinates, KeyExchange.Hybrid));
         return 0;
     }
 

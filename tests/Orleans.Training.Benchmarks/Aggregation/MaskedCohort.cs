@@ -9,12 +9,12 @@ internal sealed class MaskedCohort
     private readonly MaskState[] _states;
     private readonly AttemptContext _attempt = AttemptContext.Derive(Digest.Of("chain"u8), Digest.Of("run"u8), 1, 1, Digest.Of("model"u8), Digest.Of("configuration"u8), Digest.Of("roster"u8));
 
-    public MaskedCohort(int count, GraphParameters shape, int coordinates, int bits)
+    public MaskedCohort(int count, GraphParameters shape, int coordinates, int bits, KeyExchange exchange)
     {
         if (!FixedPoint.TryCreate(1L << 32, 1L << 32, LaneLayout.LevelsFor(bits, count), count, out var parameters)) throw new InvalidOperationException("The parameters do not fit.");
         Lanes = Enumerable.Range(0, coordinates).Select(i => (i % ((2 * parameters.Levels) + 1)) - parameters.Levels).ToArray();
         Layout = LaneLayout.Choose(parameters, coordinates);
-        _states = [.. Enumerable.Range(0, count).Select(i => MaskParticipant.Begin(new MaskSetup((ushort)i, _attempt, Digest.Zero, parameters, coordinates, 0, 3, FaultBound.Corrupt200Dropped100), new MaskRules { Shape = shape }))];
+        _states = [.. Enumerable.Range(0, count).Select(i => MaskParticipant.Begin(new MaskSetup((ushort)i, _attempt, Digest.Zero, parameters, coordinates, 0, 3, FaultBound.Corrupt200Dropped100, Exchange: exchange), new MaskRules { Shape = shape }))];
         Acks = new ReadOnlyMemory<byte>?[count];
     }
 
@@ -80,6 +80,6 @@ internal sealed class MaskedCohort
     public MaskRemoval Removal(UnmaskOrder order)
     {
         var state = _states[^1];
-        return new(state.Cohort, state.Context, state.Graph!, state.Masks!, order, position => Adverts[position], dealer => Dealt[dealer].Commit, dealer => ShareBlob.TryRead(Dealt[dealer].Blob!.Value, state.Graph!.Neighbours(dealer).Length, out var blob) ? blob : throw new InvalidOperationException("No blob."));
+        return new(state.Cohort, state.Context, state.Graph!, state.Masks!, order, position => Adverts[position], dealer => Dealt[dealer].Commit, dealer => ShareBlob.TryRead(Dealt[dealer].Blob!.Value, state.Graph!, dealer, state.Setup.Exchange, out var blob) ? blob : throw new InvalidOperationException("No blob."));
     }
 }

@@ -36,12 +36,12 @@ internal static class MaskedRound
     public const int Bits = 16;
     private const int Imaged = 8;
 
-    public static MaskedRoundCost Run(int count, GraphParameters shape, int dropped, int coordinates)
+    public static MaskedRoundCost Run(int count, GraphParameters shape, int dropped, int coordinates, KeyExchange exchange = KeyExchange.X25519)
     {
         // What the last round left does not count.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         ResetPeak();
-        var cohort = new MaskedCohort(count, shape, coordinates, Bits);
+        var cohort = new MaskedCohort(count, shape, coordinates, Bits, exchange);
         var (inputs, names, images, adding, masks) = (new MaskedInputSum(cohort.Layout), 0.0, 0.0, 0.0, 0.0);
         using var projection = new SumProjection(cohort.Layout, Digest.Of("beacon"u8));
         var imaged = new List<ProjectedLanes>();

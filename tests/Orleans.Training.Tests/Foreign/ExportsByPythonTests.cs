@@ -52,6 +52,8 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         }
 
         yield return ("sparse", Sparse(), ["130 of 135 in the sum, 5 dropped out, 0 silent; model"]);
+        yield return ("hybrid", Publish(HybridRoundTests.Attempt().Ledger), [$"{lost}; model"]);
+        yield return ("hybrid-last", Publish(HybridRoundTests.Attempt([.. Enumerable.Range(0, 8)]).Ledger), [$"{lost}; model"]);
         yield return ("projected", ProjectedRoundTests.Published(), [$"{lost}; model"]);
         (RobustRule Rule, int Participants, int Groups)[] rules = [(new CoordinateMedian(), 12, 4), (new TrimmedMean(1), 15, 5), (new MultiKrum(1, 1), 15, 5), (new Bulyan(1), 21, 7), (new CentredClipping(4000, 3), 12, 4)];
         foreach (var (rule, participants, groups) in rules)
@@ -257,6 +259,8 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         foreach (var group in ledger.Whole.Groups.Take(2).ToArray()) GroupedRoundTests.SendSpoilt(ledger, group.Everybody.First(), 72);
         ledger.Bring(Phase.Aggregate, ledger.Everybody);
         yield return ("too-few-groups", MaskedExportTests.Publish(ledger, MaskedExportTests.Invented(RoundAggregate.InitialModelOf(ledger.Agreement))), "CanaryMismatch", "group 1");
+        var (lying, model) = HybridRoundTests.Lying();
+        yield return ("ciphertext", MaskedExportTests.Publish(lying, MaskedExportTests.Invented(model)), "DealerFault", "the ciphertext of p000 for p008");
         var trusting = Publish(GroupedRoundTests.TrustingExample());
         yield return ("trusted-update", trusting.With(ForgedExport.Refuse("round.HeldMasked", 0, arguments => arguments[^3] == (byte)MaskBlobKind.Reference)), "ReferenceMissing", "no quorum holds");
         yield return ("drawn-number", Publish(GroupedRoundTests.Example()).With(ForgedExport.Flip("draw.Reveal", 0, 1)), "WrongSecret", "a number of a draw");

@@ -17,7 +17,8 @@ class Agreement:
         self.corrupt, self.noise = (self.masks[0], self.masks[7]) if self.masks else (0, 0)
         self.projected = bool(self.masks) and self.masks[8] == 2
         self.graph_bound = self.masks[9] if self.masks else None
-        self.groups = self.masks[10] if self.masks and len(self.masks) == 11 else None
+        self.is_hybrid = bool(self.masks) and self.masks[10] == 2
+        self.groups = self.masks[11] if self.masks and len(self.masks) == 12 else None
         self.trusted = self.groups[3] if self.groups and len(self.groups) == 4 else None
         self.policies, self.weights, self.effective, self.draw = [], [], None, None
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import cbor
 import contracts
+import xwing
 from ledger import demand, sha256
 
 TAIL = 16
@@ -46,10 +47,13 @@ def positions(members):
     return b"".join(map(u16, sorted(members)))
 
 
-def hkdf(key, salt, info):
-    """RFC 5869 with SHA-256, one block of output."""
-    extracted = hmac.digest(salt or bytes(32), key, "sha256")
-    return hmac.digest(extracted, info + b"\1", "sha256")
+def hkdf(key, salt, info, blocks=1):
+    """RFC 5869 with SHA-256, 32 bytes of output for each block."""
+    extracted, output, block = hmac.digest(salt or bytes(32), key, "sha256"), b"", b""
+    for number in range(1, blocks + 1):
+        block = hmac.digest(extracted, block + info + bytes([number]), "sha256")
+        output += block
+    return output
 
 
 def exchange(secret, public):
@@ -60,11 +64,13 @@ def exchange(secret, public):
         return None
 
 
-def mask_secret(seed):
-    return hkdf(seed, b"", label("x25519"))
+def mask_secret(seed, is_hybrid=False):
+    return hkdf(seed, b"", label("xwing" if is_hybrid else "x25519"))
 
 
-def mask_public(seed):
+def mask_public(seed, is_hybrid=False):
+    if is_hybrid:
+        return xwing.public(mask_secret(seed, True))
     return X25519PrivateKey.from_private_bytes(mask_secret(seed)).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
@@ -183,8 +189,11 @@ class Group:
             return "TooFewKeys"
         keys = [key for i in self.cohort for key in adverts[i][1:3]]
         self.require(len(set(keys)) == len(keys), "DuplicateKey", "a key is advertised twice")
+        if agreement.is_hybrid:
+            self.require(all(xwing.is_sound(key) for key in keys), "WeakKey", "a key of ML-KEM is not in its one encoding")
         for key in keys:
-            self.require(int.from_bytes(key, "little") < PRIME and exchange(bytes(32), key), "WeakKey", "a key is of small order, or not in its one encoding")
+            key = key[xwing.LATTICE_KEY:] if agreement.is_hybrid else key
+            self.require(len(key) == 32 and int.from_bytes(key, "little") < PRIME and exchange(bytes(32), key), "WeakKey", "a key is of small order, or not in its one encoding")
         shown = self.attempt.draws[self.ctx].shown if is_sparse else []
         self.require(not is_sparse or len(shown) == self.genesis.faulty + 1, "GraphNotDrawn", "too few seats showed their numbers")
         beacon = digest("fedmask/1/beacon", self.ctx, u64(len(shown)), *shown, *(adverts[i][3] for i in self.cohort))
@@ -297,25 +306,50 @@ class Group:
         secrets = {}
         for dealer, points in shares.items():
             secrets[dealer] = secret = interpolate(points[:self.threshold])
-            good = mask_public(secret) == self.attempt.adverts[dealer][1] if kind == 1 else self.commitment(dealer, secret) == self.attempt.shares[dealer][1]
+            good = mask_public(secret, self.agreement.is_hybrid) == self.attempt.adverts[dealer][1] if kind == 1 else self.commitment(dealer, secret) == self.attempt.shares[dealer][1]
             self.require(good, "DealerFault", f"the secret that {self.agreement.names[dealer]} shared is not the one that it committed to")
         return secrets
 
     def masks(self, blob):
         """Key and sign of every mask that is left in the sum of the survivors' updates (§9)."""
         self.dealt = {}
-        for dealer in self.dropped | self.silent:
+        for dealer in self.opened():
             self.dealt[dealer] = blob(self.attempt.shares[dealer][2])
-            self.require(len(self.dealt[dealer]) == 177 * self.degree, "WrongLength", f"the blob of the shares that {self.agreement.names[dealer]} dealt has another length")
+            texts = sum(1 if j < dealer else 2 for j in self.around(dealer)) * xwing.TEXT if self.agreement.is_hybrid else 0
+            self.require(len(self.dealt[dealer]) == 177 * self.degree + texts, "WrongLength", f"the blob of the shares that {self.agreement.names[dealer]} dealt has another length")
         seeds = self.recover(1, self.revealed, self.dropped, blob)
         own = {i: reveal[1] for i, reveal in self.revealed.items()} | self.recover(2, self.late, self.silent, blob)
         for i in sorted(self.survivors):
             yield hkdf(own[i], self.ctx2, label("self") + u16(i)), 1
         for j, seed in seeds.items():
-            secret = mask_secret(seed)
-            for i in self.edges[j] & self.survivors:
-                shared = exchange(secret, self.attempt.adverts[i][1])
+            for i in sorted(self.edges[j] & self.survivors):
+                shared = self.agree(seed, j, i)
                 yield hkdf(shared, self.ctx2, label("pair") + u16(min(i, j)) + u16(max(i, j))), 1 if i < j else -1
+
+    def opened(self):
+        """Whose dealt shares are read: of who dropped out or fell silent, and where a ciphertext tells a secret, of the survivors that made one for somebody who dropped out."""
+        made = {i for j in self.dropped for i in self.edges[j] & self.survivors if i < j} if self.agreement.is_hybrid else set()
+        return self.dropped | self.silent | made
+
+    def agree(self, seed, j, i):
+        """The secret of j, whose seed this is, with i (§3)."""
+        if not self.agreement.is_hybrid:
+            return exchange(mask_secret(seed), self.attempt.adverts[i][1])
+        smaller, larger = min(i, j), max(i, j)
+        text = self.text(smaller, larger)
+        if j == larger:
+            shared, fits = xwing.decapsulate(mask_secret(seed, True), text), True
+        else:
+            made, shared = xwing.encapsulate(self.attempt.adverts[i][1], hkdf(seed, b"", label("coins") + u16(j) + u16(i), 2))
+            fits = made == text
+        self.require(fits and shared, "DealerFault", f"the ciphertext of {self.agreement.names[smaller]} for {self.agreement.names[larger]} is none of its seed")
+        return shared
+
+    def text(self, dealer, holder):
+        """The ciphertext behind entries and envelopes' ciphertexts (§7)."""
+        larger = [j for j in self.around(dealer) if j > dealer]
+        at = 177 * self.degree + xwing.TEXT * (self.degree + larger.index(holder))
+        return self.dealt[dealer][at:at + xwing.TEXT]
 
     def sum(self, blob):
         """Lanes and tail of the survivors' sum (aggregation.md §7)."""

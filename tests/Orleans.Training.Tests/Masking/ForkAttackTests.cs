@@ -71,7 +71,7 @@ public sealed class ForkAttackTests
         var seed = new byte[32];
         Shamir.Reconstruct([.. seeds.Take(threshold).Select(share => share.Point)], [.. seeds.Take(threshold).SelectMany(share => share.Share.ToArray())], seed);
         var state = world.States[Victim];
-        using var masks = MaskTerms.OfInput(state.Context, state.Masks!, Victim, seed, self.Value.Span, state.AdvertOf);
+        using var masks = MaskTerms.OfInput(state.Context, state.Masks!, Victim, self.Value.Span, (neighbour, shared) => PairSecrets.TryAgree(seed, Victim, state.AdvertOf(neighbour), [], MaskRules.Correct, shared));
         var sum = new MaskedSum(world.Setups[Victim].Layout);
         sum.Take(0, [world.Inputs[Victim].Bytes!.Value], masks);
         Assert.Equal(world.Lanes[Victim], sum.Lanes.ToArray());

@@ -123,7 +123,7 @@ public sealed class MaskAttackTests
     {
         var world = new MaskWorld(5, rules: MaskRules.Correct with { CheckOwnKeys = check });
         world.Open(world.Everybody);
-        var stranger = new MaskSecrets([.. Enumerable.Repeat((byte)9, MaskSecrets.RandomBytes)]).Advert(2);
+        var stranger = new MaskSecrets([.. Enumerable.Repeat((byte)9, MaskSecrets.RandomBytes)]).Advert(2, KeyExchange.X25519);
         world.Adverts[2] = stranger;
         var step = world.Step(2, new KeysClosed(world.Adverts, world.Beacon));
         Assert.Equal(check ? (MaskFault.NotOwn, true) : (MaskFault.None, false), (step.Fault, step.State.Secrets is null));
@@ -241,15 +241,10 @@ public sealed class MaskAttackTests
         Assert.Equal(world.PlainSum(everybody[1..]), world.Sum(terms).Lanes.ToArray());
         var seed = new byte[32];
         var state = world.States[1];
-        var blob = ShareBlob.TryRead(world.Dealt[0].Blob!.Value, 6, out var read) ? read : null;
-        Assert.Equal(MaskFault.None, SecretRecovery.TryRecover(ShareKind.Seed, state.Cohort, state.Graph!, 0, blob!, world.Adverts[0], world.Dealt[0].Commit, world.Reveals.Values.Select(reveal => (reveal.Position, reveal.Openings.Entries[0].Share)), seed));
+        var blob = world.BlobOf(0);
+        Assert.Equal(MaskFault.None, SecretRecovery.TryRecover(ShareKind.Seed, state.Cohort, state.Graph!, 0, blob, world.Adverts[0], world.Dealt[0].Commit, world.Reveals.Values.Select(reveal => (reveal.Position, reveal.Openings.Entries[0].Share)), seed));
         using var pairs = new MaskTerms();
-        pairs.IncludePairs(state.Context, 0, state.Masks!.Neighbours(0), (neighbour, shared) =>
-        {
-            var secret = new byte[32];
-            MaskKeys.MaskSecret(seed, secret);
-            return MaskKeys.TryAgree(secret, world.Adverts[neighbour].MaskKey.Span, shared);
-        }, inverse: false);
+        pairs.IncludePairs(state.Context, 0, state.Masks!.Neighbours(0), (neighbour, shared) => PairSecrets.TryAgree(seed, 0, world.Adverts[neighbour], [], MaskRules.Correct, shared), inverse: false);
         var sum = new MaskedSum(world.Setups[0].Layout);
         sum.Take(0, [kept.Bytes!.Value], pairs);
         Assert.NotEqual(world.Lanes[0], sum.Lanes.ToArray());

@@ -20,7 +20,7 @@ public sealed class MaskKeyTests
 
     [Fact]
     public void PublicKey_IsThatOfRfc7748() =>
-        Assert.Equal("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a", Convert.ToHexStringLower(MaskKeys.PublicKeyOf(Convert.FromHexString("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"))));
+        Assert.Equal("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a", Convert.ToHexStringLower(MaskKeys.PublicKeyOf(Convert.FromHexString("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"), KeyExchange.X25519)));
 
     [Theory]
     [InlineData("0000000000000000000000000000000000000000000000000000000000000000")]
@@ -36,20 +36,20 @@ public sealed class MaskKeyTests
         var shared = Enumerable.Repeat((byte)1, 32).ToArray();
         Assert.False(MaskKeys.TryAgree(SHA256.HashData("mine"u8), key, shared));
         Assert.All(shared, value => Assert.Equal(0, value));
-        Assert.False(MaskKeys.IsSound(key));
+        Assert.False(MaskKeys.IsSoundPoint(key));
     }
 
     [Fact]
     public void KeysInASecondEncoding_AreRefused()
     {
-        var key = MaskKeys.PublicKeyOf(SHA256.HashData("somebody"u8));
-        Assert.True(MaskKeys.IsSound(key));
+        var key = MaskKeys.PublicKeyOf(SHA256.HashData("somebody"u8), KeyExchange.X25519);
+        Assert.True(MaskKeys.IsSoundPoint(key));
         // Bit 255 is ignored by RFC 7748, and numbers from p up are reduced: copies of a key that look like other keys.
         key[31] |= 0x80;
-        Assert.False(MaskKeys.IsSound(key));
-        Assert.False(MaskKeys.IsSound(Convert.FromHexString("f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")));
-        Assert.True(MaskKeys.IsSound(Convert.FromHexString("0900000000000000000000000000000000000000000000000000000000000000")));
-        Assert.False(MaskKeys.IsSound(new byte[31]));
+        Assert.False(MaskKeys.IsSoundPoint(key));
+        Assert.False(MaskKeys.IsSoundPoint(Convert.FromHexString("f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")));
+        Assert.True(MaskKeys.IsSoundPoint(Convert.FromHexString("0900000000000000000000000000000000000000000000000000000000000000")));
+        Assert.False(MaskKeys.IsSoundPoint(new byte[31]));
     }
 
     [Theory]
@@ -80,7 +80,7 @@ public sealed class MaskKeyTests
         MaskKeys.SelfKey(shared, fixture.Masks, 3, key);
         Assert.Equal("004295b7c81f85734fceec193ec80603301e1ef8d24a7a2a4ba419ca3d106c5f", Convert.ToHexStringLower(key));
         Assert.Equal("86adb7867ffabfca3eb4cfab8218fd20b7f23281c3f8688b86c71de9de78dcb7", MaskKeys.SelfCommitment(fixture.Cohort, 3, shared).ToString());
-        MaskKeys.MaskSecret(shared, key);
+        MaskKeys.MaskSecret(shared, KeyExchange.X25519, key);
         Assert.Equal("42710246dc8fed5d1fca0aa94e7ba3cf5c47bb23c89327a2aaedfc645b10f636", Convert.ToHexStringLower(key));
     }
 
@@ -100,7 +100,7 @@ public sealed class MaskKeyTests
         var keys = new[]
         {
             Key(key => MaskKeys.PairKey(shared, fixture.Masks, 3, 1, key)), Key(key => MaskKeys.PairKey(shared, fixture.Masks, 3, 2, key)), Key(key => MaskKeys.EnvelopeKey(shared, fixture.Cohort, 3, 1, key)),
-            Key(key => MaskKeys.EnvelopeKey(shared, fixture.Cohort, 1, 3, key)), Key(key => MaskKeys.SelfKey(shared, fixture.Masks, 3, key)), Key(key => MaskKeys.SelfKey(shared, fixture.Masks, 1, key)), Key(key => MaskKeys.MaskSecret(shared, key)),
+            Key(key => MaskKeys.EnvelopeKey(shared, fixture.Cohort, 1, 3, key)), Key(key => MaskKeys.SelfKey(shared, fixture.Masks, 3, key)), Key(key => MaskKeys.SelfKey(shared, fixture.Masks, 1, key)), Key(key => MaskKeys.MaskSecret(shared, KeyExchange.X25519, key)),
         };
         Assert.Equal(keys.Length, keys.Select(Convert.ToHexString).Distinct().Count());
     }

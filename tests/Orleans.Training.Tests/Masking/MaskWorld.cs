@@ -10,7 +10,7 @@ internal sealed class MaskWorld
     public static readonly Digest Parent = Digest.Of("weights"u8);
     public static readonly HashSet<Digest> Fresh = [];
 
-    public MaskWorld(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int length = 17, MaskRules? rules = null, Func<ushort, Digest>? modelOf = null, int attempt = 1, int bits = 16)
+    public MaskWorld(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int length = 17, MaskRules? rules = null, Func<ushort, Digest>? modelOf = null, int attempt = 1, int bits = 16, KeyExchange exchange = KeyExchange.X25519)
     {
         Chance = new Chance(seed);
         Parameters = LaneLayoutTests.FixedPointOf(bits, Math.Max(count, 3));
@@ -18,7 +18,7 @@ internal sealed class MaskWorld
         for (ushort i = 0; i < count; i++)
         {
             var context = AttemptContext.Derive(Digest.Of("chain"u8), Digest.Of("run"u8), 1, attempt, modelOf?.Invoke(i) ?? Digest.Of("model"u8), Digest.Of("configuration"u8), Digest.Of("roster"u8));
-            Setups[i] = new MaskSetup(i, context, Parent, Parameters, length, corrupt, Math.Max(minimum, corrupt + 3), FaultBound.Corrupt200Dropped100);
+            Setups[i] = new MaskSetup(i, context, Parent, Parameters, length, corrupt, Math.Max(minimum, corrupt + 3), FaultBound.Corrupt200Dropped100, Exchange: exchange);
             States[i] = MaskParticipant.Begin(Setups[i], Rules);
             Lanes[i] = [.. Enumerable.Range(0, length).Select(_ => (int)Chance.Between(-Parameters.Levels, Parameters.Levels))];
         }
@@ -122,8 +122,11 @@ internal sealed class MaskWorld
     public MaskRemoval Removal(MaskState of)
     {
         Assert.True(of.Masks is not null);
-        return new(of.Cohort, of.Context, of.Graph!, of.Masks, Order, of.AdvertOf, dealer => Dealt[dealer].Commit, dealer => ShareBlob.TryRead(Dealt[dealer].Blob!.Value, of.Graph!.Neighbours(dealer).Length, out var blob) ? blob : throw new InvalidDataException("no blob"));
+        return new(of.Cohort, of.Context, of.Graph!, of.Masks, Order, of.AdvertOf, dealer => Dealt[dealer].Commit, BlobOf);
     }
+
+    /// <summary>What a dealer dealt.</summary>
+    public ShareBlob BlobOf(ushort dealer) => ShareBlob.TryRead(Dealt[dealer].Blob!.Value, States[dealer].Graph ?? States.Values.First(state => state.Graph is not null).Graph!, dealer, Setups[dealer].Exchange, out var blob) ? blob : throw new InvalidDataException("no blob");
 
     /// <summary>The sum of the survivors' inputs without the masks.</summary>
     public MaskedSum Sum(MaskTerms masks)

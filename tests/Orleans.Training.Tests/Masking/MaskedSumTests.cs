@@ -186,8 +186,8 @@ public sealed class MaskedSumTests(ITestOutputHelper output)
 
     private static byte[,][] Agreements()
     {
-        byte[][] secrets = [.. Seeds.Select(seed => { var secret = new byte[32]; MaskKeys.MaskSecret(seed, secret); return secret; })];
-        byte[][] keys = [.. secrets.Select(secret => MaskKeys.PublicKeyOf(secret))];
+        byte[][] secrets = [.. Seeds.Select(seed => { var secret = new byte[32]; MaskKeys.MaskSecret(seed, KeyExchange.X25519, secret); return secret; })];
+        byte[][] keys = [.. secrets.Select(secret => MaskKeys.PublicKeyOf(secret, KeyExchange.X25519))];
         var shared = new byte[People, People][];
         for (var i = 0; i < People; i++)
         {

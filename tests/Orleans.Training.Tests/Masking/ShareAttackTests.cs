@@ -132,7 +132,7 @@ public sealed class ShareAttackTests
             var world = Shared(7);
             var state = world.States[0];
             var keys = world.Everybody.Where(i => i != 0).SelectMany(i => EnvelopeKey(world, 0, i, from: 0, to: i)).ToArray();
-            var other = ShareBlob.Deal(state.Cohort, state.Graph!, 0, twoPolynomials ? state.Secrets!.Seed : Digest.Of("other"u8).ToArray(), state.Secrets!.Self, Digest.Of("dealing"u8).ToArray(), keys);
+            var other = ShareBlob.Deal(state.Cohort, state.Graph!, 0, twoPolynomials ? state.Secrets!.Seed : Digest.Of("other"u8).ToArray(), state.Secrets!.Self, Digest.Of("dealing"u8).ToArray(), keys, []);
             // Every leaf is right and every envelope opens: only t openings together show it.
             Replace(world, 0, bytes => other.Bytes.Span[..(twoPolynomials ? 3 * 177 : bytes.Length)].CopyTo(bytes));
             world.Acknowledge(world.Everybody);
@@ -183,14 +183,14 @@ public sealed class ShareAttackTests
 
         // With the defence off an altered share alone gives another seed.
         var state = world.States[1];
-        Assert.True(ShareBlob.TryRead(world.Dealt[0].Blob!.Value, 6, out var blob));
+        var blob = world.BlobOf(0);
         var openings = rest.Select(i => (i, i == 1 ? share with { Share = altered } : world.Reveals[i].Openings.Entries[0].Share)).ToArray();
         var seed = new byte[32];
         var trusting = MaskRules.Correct with { CheckLeaves = false, CheckSecrets = false };
         Assert.Equal(MaskFault.None, SecretRecovery.TryRecover(ShareKind.Seed, state.Cohort, state.Graph!, 0, blob, world.Adverts[0], world.Dealt[0].Commit, openings, trusting, seed));
-        Assert.NotEqual(world.Adverts[0].MaskKey.ToArray(), MaskKeys.MaskPublicKeyOf(seed));
+        Assert.NotEqual(world.Adverts[0].MaskKey.ToArray(), MaskKeys.MaskPublicKeyOf(seed, KeyExchange.X25519));
         Assert.Equal(MaskFault.None, SecretRecovery.TryRecover(ShareKind.Seed, state.Cohort, state.Graph!, 0, blob, world.Adverts[0], world.Dealt[0].Commit, openings, seed));
-        Assert.Equal(world.Adverts[0].MaskKey.ToArray(), MaskKeys.MaskPublicKeyOf(seed));
+        Assert.Equal(world.Adverts[0].MaskKey.ToArray(), MaskKeys.MaskPublicKeyOf(seed, KeyExchange.X25519));
         // One holder counts once, however often it says the same; and who is no neighbour does not count.
         var few = openings.Skip(1).Take(4).ToArray();
         Assert.Equal(MaskFault.DegreeTooSmall, SecretRecovery.TryRecover(ShareKind.Seed, state.Cohort, state.Graph!, 0, blob, world.Adverts[0], world.Dealt[0].Commit, [.. few, .. few, ((ushort)0, share), ((ushort)9, share)], seed));
@@ -203,7 +203,7 @@ public sealed class ShareAttackTests
         var world = Shared(7);
         world.Acknowledge(world.Everybody);
         var (state, threshold) = (world.States[1], world.States[1].Graph!.Threshold);
-        Assert.True(ShareBlob.TryRead(world.Dealt[0].Blob!.Value, 6, out var blob));
+        var blob = world.BlobOf(0);
         var held = world.Everybody.Where(i => i is not 0).Take(threshold - 1).Select(i => (Holder: i, Share: world.States[i].Secrets!.Received[0].Half(ShareKind.Self))).ToArray();
         var secret = new byte[32];
         Assert.Equal(MaskFault.DegreeTooSmall, SecretRecovery.TryRecover(ShareKind.Self, state.Cohort, state.Graph!, 0, blob, world.Adverts[0], world.Dealt[0].Commit, held, secret));
@@ -239,7 +239,7 @@ public sealed class ShareAttackTests
     {
         var state = world.States[holder];
         var key = EnvelopeKey(world, holder, dealer, world.Rules.BindEnvelopes ? dealer : (ushort)0, world.Rules.BindEnvelopes ? holder : (ushort)0);
-        return ShareBlob.TryTake(world.Dealt[dealer].Commit, world.Dealt[dealer].Blob, state.Cohort, state.Graph!, holder, key, world.Rules, out _);
+        return ShareBlob.TryTake(world.Dealt[dealer].Commit, world.Dealt[dealer].Blob, state.Cohort, state.Graph!, holder, KeyExchange.X25519, (_, _, found) => key.CopyTo(found), world.Rules, out _, out _);
     }
 
     private static byte[] EnvelopeKey(MaskWorld world, ushort own, ushort other, ushort from, ushort to)

@@ -127,9 +127,9 @@ public sealed class MaskedAggregateTests
     }
 
     // An attempt with real initial model and real updates, brought to Aggregate by these participants; one of them says nothing more once it has confirmed.
-    internal static (MaskedLedger Ledger, byte[] Model) Bring(ulong seed, int count, int[] who, int silent, Action<MaskedLedger>? before = null, Action<byte[]>? spoilInput = null, int bits = 16, SumCheck check = SumCheck.Recomputed)
+    internal static (MaskedLedger Ledger, byte[] Model) Bring(ulong seed, int count, int[] who, int silent, Action<MaskedLedger>? before = null, Action<byte[]>? spoilInput = null, int bits = 16, SumCheck check = SumCheck.Recomputed, KeyExchange exchange = KeyExchange.X25519)
     {
-        var ledger = new MaskedLedger(count, seed, activate: false, check: check);
+        var ledger = new MaskedLedger(count, seed, activate: false, check: check, exchange: exchange);
         var model = RoundAggregate.InitialModelOf(ledger.Agreement);
         Assert.True(FixedPoint.TryCreate(1L << 33, 1L << 33, LaneLayout.LevelsFor(bits, count), count, out var parameters));
         ledger.Follow(ledger.Agreement with { InitialModel = Digest.Of(model), FixedPoint = parameters });

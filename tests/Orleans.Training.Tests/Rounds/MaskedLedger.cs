@@ -21,12 +21,12 @@ internal sealed class MaskedLedger
     private readonly Dictionary<Digest, byte[]> _blobs = [];
     private (ExecutedBlock Head, MaskedAttempt Attempt)? _whole;
 
-    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null, bool isTrusting = false, SumCheck check = SumCheck.Recomputed, FaultBound bound = FaultBound.Corrupt330Dropped100)
+    public MaskedLedger(int count, ulong seed = 1, int corrupt = 0, int minimum = 3, int rounds = 1, bool activate = true, long noise = 0, GroupTerms? groups = null, bool isTrusting = false, SumCheck check = SumCheck.Recomputed, FaultBound bound = FaultBound.Corrupt330Dropped100, KeyExchange exchange = KeyExchange.X25519)
     {
         Chance = new Chance(seed);
         Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
         Shard = Peopled.GetOrAdd((count, isTrusting), static key => People(key.Count, key.IsTrusting)).Branch();
-        Follow(Plan("heart", corrupt, minimum, rounds, noise, groups, check, bound));
+        Follow(Plan("heart", corrupt, minimum, rounds, noise, groups, check, bound, exchange));
         if (activate) Activate(Agreement);
         if (activate && groups is not null) Draw();
     }
@@ -68,7 +68,7 @@ internal sealed class MaskedLedger
     public AgreementRecord Terms => Shard.State.Find<AgreementRecord>(AgreementRecord.Key(AgreementName))!;
     public IEnumerable<int> Everybody => Enumerable.Range(0, Names.Length);
 
-    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0, GroupTerms? groups = null, SumCheck check = SumCheck.Recomputed, FaultBound bound = FaultBound.Corrupt330Dropped100) => new()
+    public TrainingAgreement Plan(string name, int corrupt = 0, int minimum = 3, int rounds = 1, long noise = 0, GroupTerms? groups = null, SumCheck check = SumCheck.Recomputed, FaultBound bound = FaultBound.Corrupt330Dropped100, KeyExchange exchange = KeyExchange.X25519) => new()
     {
         Name = name,
         ModelSpec = ModelSpec.Logistic(10).Encoded,
@@ -83,7 +83,7 @@ internal sealed class MaskedLedger
         AggregateWindowMs = Window,
         Datasets = [.. Names.Select(who => new AgreedDataset(ParticipantId.Parse(who), "heart"))],
         Masks = true,
-        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise, groups, check, bound),
+        Masking = new MaskingTerms(corrupt, Window, Window, Window, Window, Window, Window, noise, groups, check, bound, exchange),
     };
 
     public void Activate(TrainingAgreement agreement, bool draw = false)
@@ -270,7 +270,7 @@ internal sealed class MaskedLedger
 
     private bool IsGood(MaskedGroup masked, MaskBlobKind kind, int position, ReadOnlyMemory<byte> bytes) => kind switch
     {
-        MaskBlobKind.Shares => MaskedUnmasking.CheckShares(masked, position, bytes) is MaskFault.None,
+        MaskBlobKind.Shares => MaskedUnmasking.CheckShares(masked, position, bytes.Length) is MaskFault.None,
         MaskBlobKind.Input => MaskedInput.Check(Setup(0).Layout, masked.RootOf(kind, position)!.Value, bytes) is MaskFault.None,
         MaskBlobKind.Openings => MaskedUnmasking.Of(masked, Read).CheckOpenings(position, bytes) is MaskFault.None,
         _ => MaskedUnmasking.Of(masked, Read).CheckSilentOpenings(position, bytes) is MaskFault.None,

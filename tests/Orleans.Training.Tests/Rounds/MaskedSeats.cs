@@ -31,11 +31,11 @@ internal sealed class MaskedSeats : IAsyncDisposable
     private string _attempt = "";
     private int _seat;
 
-    public MaskedSeats(int count, int windowMs, int rounds = 1, GroupTerms? groups = null, SumCheck check = SumCheck.Recomputed, long? challengeMs = null)
+    public MaskedSeats(int count, int windowMs, int rounds = 1, GroupTerms? groups = null, SumCheck check = SumCheck.Recomputed, long? challengeMs = null, KeyExchange exchange = KeyExchange.X25519)
     {
         Names = [.. Enumerable.Range(0, count).Select(i => $"p{i:D3}")];
         Stores = [.. TestShard.Hospitals.Select(seat => new FileBlobStore(_folder[seat]))];
-        var plan = new MaskedLedger(count, activate: false, groups: groups).Agreement with { Rounds = rounds, InputWindowMs = windowMs, AggregateWindowMs = windowMs, Masking = new MaskingTerms(0, windowMs, windowMs, windowMs, windowMs, windowMs, windowMs, Groups: groups, Check: check) };
+        var plan = new MaskedLedger(count, activate: false, groups: groups).Agreement with { Rounds = rounds, InputWindowMs = windowMs, AggregateWindowMs = windowMs, Masking = new MaskingTerms(0, windowMs, windowMs, windowMs, windowMs, windowMs, windowMs, Groups: groups, Check: check, Exchange: exchange) };
         plan = plan with { ChallengeWindowMs = challengeMs ?? plan.ChallengeWindowMs };
         Agreement = plan with { InitialModel = Digest.Of(RoundAggregate.InitialModelOf(plan)) };
     }

@@ -3,13 +3,22 @@ using Geralt;
 
 namespace Orleans.Training.Protocol.Aggregation;
 
+/// <summary>How two participants come to a secret that is theirs alone.</summary>
+public enum KeyExchange
+{
+    /// <summary>X25519 with each other's keys.</summary>
+    X25519 = 1,
+    /// <summary>X25519 and ML-KEM-768 together (<see cref="XWing"/>): masks stay hidden while one of both is unbroken, also from who keeps everything for a quantum computer.</summary>
+    Hybrid = 2,
+}
+
 /// <summary>
 /// Keys from secrets: X25519 (RFC 7748, libsodium) and HKDF-SHA-256 (RFC 5869), each with the context and the positions that it is for
 /// (docs/spec/fedmask.md §3). Whoever calls zeroes what it got.
 /// </summary>
 public static class MaskKeys
 {
-    /// <summary>Bytes of every secret, public and derived key.</summary>
+    /// <summary>Bytes of every secret and derived key, and of a public key of X25519.</summary>
     public const int Size = 32;
 
     // u of the points whose order divides 8, on the curve and on its twist, in their one encoding: X25519 takes them all to zero.
@@ -20,29 +29,36 @@ public static class MaskKeys
         Convert.FromHexString("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
     ];
 
+    /// <summary>Bytes of a public key.</summary>
+    public static int PublicKeyBytes(KeyExchange exchange) => exchange is KeyExchange.Hybrid ? XWing.PublicKeyBytes : Size;
+
     /// <summary>The public key of a secret one.</summary>
-    public static byte[] PublicKeyOf(ReadOnlySpan<byte> secret)
+    public static byte[] PublicKeyOf(ReadOnlySpan<byte> secret, KeyExchange exchange)
     {
+        if (exchange is KeyExchange.Hybrid) return XWing.PublicKeyOf(secret);
         var key = new byte[Size];
         X25519.ComputePublicKey(key, secret);
         return key;
     }
 
     /// <summary>skMask of a seed, the only form in which it exists: seeds are what is shared.</summary>
-    public static void MaskSecret(ReadOnlySpan<byte> seed, Span<byte> secret) => HKDF.DeriveKey(HashAlgorithmName.SHA256, seed, secret, [], Preimage.Info("x25519"));
+    public static void MaskSecret(ReadOnlySpan<byte> seed, KeyExchange exchange, Span<byte> secret) => HKDF.DeriveKey(HashAlgorithmName.SHA256, seed, secret, [], Preimage.Info(exchange is KeyExchange.Hybrid ? "xwing" : "x25519"));
 
     /// <summary>pkMask of a seed: a commitment to it as well.</summary>
-    public static byte[] MaskPublicKeyOf(ReadOnlySpan<byte> seed)
+    public static byte[] MaskPublicKeyOf(ReadOnlySpan<byte> seed, KeyExchange exchange)
     {
         Span<byte> secret = stackalloc byte[Size];
-        MaskSecret(seed, secret);
-        var key = PublicKeyOf(secret);
+        MaskSecret(seed, exchange, secret);
+        var key = PublicKeyOf(secret, exchange);
         CryptographicOperations.ZeroMemory(secret);
         return key;
     }
 
-    /// <summary>Whether a public key is in its one encoding (below 2²⁵⁵ − 19) and of large order.</summary>
-    public static bool IsSound(ReadOnlySpan<byte> publicKey)
+    /// <summary>Whether these are a public key of an exchange in its one encoding, and none whose secrets everybody knows.</summary>
+    public static bool IsSound(ReadOnlySpan<byte> publicKey, KeyExchange exchange) => exchange is KeyExchange.Hybrid ? XWing.IsSound(publicKey) : IsSoundPoint(publicKey);
+
+    /// <summary>Whether a public key of X25519 is in its one encoding (below 2²⁵⁵ − 19) and of large order.</summary>
+    internal static bool IsSoundPoint(ReadOnlySpan<byte> publicKey)
     {
         if (publicKey.Length != Size || publicKey[31] > 0x7f) return false;
         if (publicKey[31] == 0x7f && publicKey[0] >= 0xed && !publicKey[1..31].ContainsAnyExcept((byte)0xff)) return false;
@@ -69,11 +85,11 @@ public static class MaskKeys
         }
     }
 
-    /// <summary>K_enc(i→j), from what X25519 gave for their envelope keys. It seals one message ever.</summary>
+    /// <summary>K_enc(i→j), from what the exchange gave for the receiver's envelope key. It seals one message ever.</summary>
     public static void EnvelopeKey(ReadOnlySpan<byte> shared, CohortContext cohort, ushort from, ushort to, Span<byte> key) =>
         Derive(shared, cohort.Digest, Preimage.Info("enc", from, to), key);
 
-    /// <summary>K_ij, from what X25519 gave for their mask keys: the same for both.</summary>
+    /// <summary>K_ij, from what the exchange gave for their mask keys: the same for both.</summary>
     public static void PairKey(ReadOnlySpan<byte> shared, MaskContext masks, ushort one, ushort other, Span<byte> key) =>
         Derive(shared, masks.Digest, Preimage.Info("pair", Math.Min(one, other), Math.Max(one, other)), key);
 

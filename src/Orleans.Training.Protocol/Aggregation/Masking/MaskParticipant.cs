@@ -44,7 +44,7 @@ public static class MaskParticipant
     /// <summary>What the state said last, byte for byte, to send again after a restart; null where there is nothing to say.</summary>
     public static MaskMessage? LastMessage(MaskState state) => state.Phase switch
     {
-        MaskPhase.Keyed => new AdvertiseKeys(state.Position, state.Setup.Attempt.Digest, state.Secrets!.Advert(state.Position)),
+        MaskPhase.Keyed => new AdvertiseKeys(state.Position, state.Setup.Attempt.Digest, state.Secrets!.Advert(state.Position, state.Setup.Exchange)),
         MaskPhase.Shared => new CommitShares(state.Position, state.Cohort.Digest, state.Commit!, state.Blob!.Bytes),
         MaskPhase.Acked => new AcknowledgeShares(state.Position, state.Cohort.Digest, state.OwnBits()),
         MaskPhase.Masked => new CommitInput(state.Position, state.Context.Digest, state.Input.Root, state.Setup.Layout.Bytes, null),
@@ -77,12 +77,12 @@ public static class MaskParticipant
     private static MaskStep CloseKeys(MaskState state, KeysClosed closed)
     {
         if (state.Phase is not MaskPhase.Keyed) return Refuse(state, MaskFault.OutOfPhase);
-        var own = state.Secrets!.Advert(state.Position);
+        var own = state.Secrets!.Advert(state.Position, state.Setup.Exchange);
         var seen = closed.Adverts.FirstOrDefault(advert => advert.Position == state.Position);
         if (seen is null) return End(state, MaskFault.NotTakingPart);
         var same = seen.MaskKey.Span.SequenceEqual(own.MaskKey.Span) && seen.EnvelopeKey.Span.SequenceEqual(own.EnvelopeKey.Span) && seen.Nonce == own.Nonce;
         if (state.Rules.CheckOwnKeys && !same) return End(state, MaskFault.NotOwn);
-        if (KeyAdvert.Check(closed.Adverts, state.Rules) is var fault and not MaskFault.None) return End(state, fault);
+        if (KeyAdvert.Check(closed.Adverts, state.Setup.Exchange, state.Rules) is var fault and not MaskFault.None) return End(state, fault);
         if (state.Rules.CheckCohort && state.Setup.CheckCohort(closed.Adverts.Count) is var small and not MaskFault.None) return End(state, small);
         return Go(WithCohort(state, closed.Adverts, closed.Beacon), new MaskRecord.SharedContent(closed.Beacon.Digest, closed.Adverts));
     }
@@ -95,10 +95,13 @@ public static class MaskParticipant
         var graph = MaskGraph.Create(members, state.Setup.Attempt, beacon, state.Rules.Shape ?? GraphParameters.For(members.Length, state.Setup.Bound));
         var dealt = state with { Phase = MaskPhase.Shared, Adverts = adverts, Beacon = beacon, Cohort = cohort, Graph = graph };
         var neighbours = graph.Neighbours(state.Position);
-        var keys = GC.AllocateArray<byte>(MaskKeys.Size * neighbours.Length, pinned: true);
-        for (var i = 0; i < neighbours.Length; i++) EnvelopeKey(dealt, state.Position, neighbours[i], keys.AsSpan(MaskKeys.Size * i, MaskKeys.Size));
         var (secrets, position) = (state.Secrets!, state.Position);
-        var blob = ShareBlob.Deal(cohort, graph, position, secrets.Seed, secrets.Self, secrets.DealingKey, keys, state.Rules);
+        var keys = GC.AllocateArray<byte>(MaskKeys.Size * neighbours.Length, pinned: true);
+        var ciphertexts = state.Setup.Exchange is KeyExchange.Hybrid ? new byte[XWing.CiphertextBytes * ShareBlob.CiphertextsOf(neighbours, position)] : [];
+        for (var i = 0; i < neighbours.Length; i++) MaskAgreement.SealingKey(dealt, neighbours[i], MaskAgreement.At(ciphertexts, i), keys.AsSpan(MaskKeys.Size * i, MaskKeys.Size));
+        var behind = neighbours.Length;
+        foreach (var neighbour in neighbours) if (neighbour > position && ciphertexts.Length > 0) MaskAgreement.Encapsulate(dealt, neighbour, MaskAgreement.At(ciphertexts, behind++));
+        var blob = ShareBlob.Deal(cohort, graph, position, secrets.Seed, secrets.Self, secrets.DealingKey, keys, ciphertexts, state.Rules);
         CryptographicOperations.ZeroMemory(keys);
         var commit = new ShareCommit(position, MaskKeys.SelfCommitment(cohort, position, secrets.Self), ChunkedBlob.Root(blob.Bytes.Span));
         return dealt with { Blob = blob, Commit = commit };
@@ -107,20 +110,21 @@ public static class MaskParticipant
     private static MaskStep CloseShares(MaskState state, SharesClosed closed)
     {
         if (state.Phase is not MaskPhase.Shared) return Refuse(state, MaskFault.OutOfPhase);
-        Span<byte> key = stackalloc byte[MaskKeys.Size];
+        Span<byte> pair = stackalloc byte[MaskKeys.Size];
         var kept = new List<(ushort, ReadOnlyMemory<byte>)>();
         state.Secrets!.ForgetReceived();
         foreach (var neighbour in state.Graph!.Neighbours(state.Position))
         {
             // An edge without shares is left out of the acknowledgement, whatever the reason: no proof, no accusation.
             if (closed.Dealt.FirstOrDefault(item => item.Commit.Dealer == neighbour) is not { } dealt) continue;
-            EnvelopeKey(state, neighbour, state.Position, key);
-            if (ShareBlob.TryTake(dealt.Commit, dealt.Blob, state.Cohort, state.Graph, state.Position, key, state.Rules, out var envelope) is not MaskFault.None) continue;
-            state.Secrets.Keep(neighbour, envelope!);
-            kept.Add((neighbour, envelope!.Plain.ToArray()));
+            var taken = ShareBlob.TryTake(dealt.Commit, dealt.Blob, state.Cohort, state.Graph, state.Position, state.Setup.Exchange, (blob, point, key) => MaskAgreement.OpeningKey(state, neighbour, blob, point, key), state.Rules, out var envelope, out var blob);
+            if (taken is not MaskFault.None || !MaskAgreement.TryReceivePair(state, neighbour, blob!, pair)) continue;
+            var known = state.Setup.Exchange is KeyExchange.Hybrid ? pair : [];
+            state.Secrets.Keep(neighbour, envelope!, known);
+            kept.Add((neighbour, (byte[])[.. envelope!.Plain, .. known]));
         }
 
-        CryptographicOperations.ZeroMemory(key);
+        CryptographicOperations.ZeroMemory(pair);
         return Go(state with { Phase = MaskPhase.Acked }, new MaskRecord.AckedContent(kept));
     }
 
@@ -143,7 +147,7 @@ public static class MaskParticipant
     private static MaskStep Mask(MaskState state, UpdateReady ready)
     {
         if (state.Masks is null || state.Phase is not (MaskPhase.Acked or MaskPhase.Masked)) return Refuse(state, MaskFault.OutOfPhase);
-        using var terms = MaskTerms.OfInput(state.Context, state.Masks, state.Position, state.Secrets!.Seed, state.Secrets.Self, state.AdvertOf);
+        using var terms = MaskTerms.OfInput(state.Context, state.Masks, state.Position, state.Secrets!.Self, (neighbour, shared) => MaskAgreement.TryPair(state, neighbour, shared));
         var fault = MaskedInput.TryCreate(state.Setup.Parameters, state.Setup.Layout, ready.Lanes.Span, ready.Tail, terms, out var bytes, state.Setup.NoiseVariance);
         if (fault is not MaskFault.None) return Refuse(state, fault);
         var root = ChunkedBlob.Root(bytes);
@@ -153,16 +157,5 @@ public static class MaskParticipant
         var message = (CommitInput)LastMessage(next)! with { Bytes = bytes };
         MaskRecord[] records = state.Phase is MaskPhase.Masked ? [] : [MaskRecord.Write(new MaskRecord.MaskedContent(state.Acknowledgements, root, bytes.Length))];
         return new(next, MaskFault.None, records, message);
-    }
-
-    // K_enc(from → to), of whom one is the participant itself.
-    private static void EnvelopeKey(MaskState state, ushort from, ushort to, Span<byte> key)
-    {
-        Span<byte> shared = stackalloc byte[MaskKeys.Size];
-        var other = state.AdvertOf(from == state.Position ? to : from);
-        MaskKeys.TryAgree(state.Secrets!.EnvelopeSecret, other.EnvelopeKey.Span, shared);
-        if (state.Rules.BindEnvelopes) MaskKeys.EnvelopeKey(shared, state.Cohort, from, to, key);
-        else MaskKeys.EnvelopeKey(shared, state.Cohort, 0, 0, key);
-        CryptographicOperations.ZeroMemory(shared);
     }
 }

@@ -10,7 +10,7 @@ public enum MaskRecordKind
     Keyed = 1,
     /// <summary>[2, beacon, [[position, mask key, envelope key, nonce]…]]: the cohort for which shares were dealt.</summary>
     Shared = 2,
-    /// <summary>[3, [[dealer, envelope]…]]: the shares that were acknowledged.</summary>
+    /// <summary>[3, [[dealer, envelope, and behind it where it came by a ciphertext the secret of the masks]…]]: the shares that were acknowledged.</summary>
     Acked = 3,
     /// <summary>[4, [acknowledgement or null…], root, length]: the graph, and the update that was masked on it.</summary>
     Masked = 4,
@@ -33,7 +33,7 @@ public enum MaskRecordKind
 public sealed class MaskRecord
 {
     /// <summary>The most bytes of a record.</summary>
-    public const int MaximumBytes = 1 << 20;
+    public const int MaximumBytes = 4 << 20;
 
     private MaskRecord(MaskRecordKind kind, ReadOnlyMemory<byte> bytes) => (Kind, Bytes) = (kind, bytes);
 
@@ -79,7 +79,9 @@ public sealed class MaskRecord
     private static KeyAdvert ReadAdvert(CborReader reader)
     {
         reader.ReadArrayHead(4);
-        var advert = KeyAdvert.Create(ReadPosition(reader), Exactly(reader, MaskKeys.Size).Span, Exactly(reader, MaskKeys.Size).Span, reader.ReadDigest());
+        var (position, maskKey, envelopeKey) = (ReadPosition(reader), reader.ReadBytes(XWing.PublicKeyBytes), reader.ReadBytes(XWing.PublicKeyBytes));
+        Wire.Require(KeyAdvert.ExchangeOf(maskKey.Length, envelopeKey.Length) is not null);
+        var advert = KeyAdvert.Create(position, maskKey.Span, envelopeKey.Span, reader.ReadDigest());
         reader.ReadEndArray();
         return advert;
     }
@@ -87,9 +89,10 @@ public sealed class MaskRecord
     private static (ushort Dealer, ReadOnlyMemory<byte> Plain) ReadEnvelope(CborReader reader)
     {
         reader.ReadArrayHead(2);
-        var envelope = (ReadPosition(reader), Exactly(reader, ShareEnvelope.PlainBytes));
+        var (dealer, plain) = (ReadPosition(reader), reader.ReadBytes(ShareEnvelope.PlainBytes + MaskKeys.Size));
+        Wire.Require(plain.Length is ShareEnvelope.PlainBytes or ShareEnvelope.PlainBytes + MaskKeys.Size);
         reader.ReadEndArray();
-        return envelope;
+        return (dealer, plain);
     }
 
     private static CommittedInput ReadInput(CborReader reader)

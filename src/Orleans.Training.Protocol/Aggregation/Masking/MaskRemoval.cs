@@ -70,10 +70,19 @@ public sealed class MaskRemoval(
         foreach (var dropped in order.Dropped)
         {
             if (Recover(ShareKind.Seed, dropped, rules, secret) is var fault and not MaskFault.None) return Fail(fault, dropped, ref terms, out culprit);
-            terms.IncludeDropped(context, masks, dropped, survivors, secret, advertOf);
+            var seed = secret.ToArray();
+            // The keys of both are sound: what does not fit them is the ciphertext, which the smaller one has signed.
+            if (!terms.TryIncludeDropped(context, masks, dropped, survivors, (other, shared) => PairSecrets.TryAgree(seed, dropped, advertOf(other), CiphertextOf(dropped, other), rules, shared), out var neighbour))
+                return Fail(MaskFault.DealerFault, Math.Min(dropped, neighbour), ref terms, out culprit);
         }
 
         return MaskFault.None;
+    }
+
+    private ReadOnlySpan<byte> CiphertextOf(ushort one, ushort other)
+    {
+        var (smaller, larger) = (Math.Min(one, other), Math.Max(one, other));
+        return advertOf(smaller).Exchange is KeyExchange.Hybrid ? blobOf(smaller).PairCiphertext(graph.PointOf(smaller, larger)) : [];
     }
 
     private MaskFault Recover(ShareKind kind, ushort dealer, MaskRules rules, Span<byte> secret)

@@ -10,6 +10,7 @@ public sealed class MaskSecrets : IDisposable
 
     private readonly byte[] _bytes = GC.AllocateArray<byte>(RandomBytes, pinned: true);
     private readonly SortedDictionary<ushort, ShareEnvelope> _received = [];
+    private readonly SortedDictionary<ushort, byte[]> _pairs = [];
 
     /// <summary>The secrets of an attempt. The bytes are used for no other, whatever becomes of this one.</summary>
     /// <param name="random">160 random bytes.</param>
@@ -44,16 +45,26 @@ public sealed class MaskSecrets : IDisposable
     /// <summary>Whether the secrets are gone.</summary>
     public bool AreZeroed { get; private set; }
 
-    internal void Keep(ushort dealer, ShareEnvelope envelope) => _received[dealer] = envelope;
+    /// <summary>What the masks with a neighbour follow from, where a ciphertext told it; empty where it follows from keys alone.</summary>
+    internal ReadOnlySpan<byte> PairWith(ushort neighbour) => _pairs.TryGetValue(neighbour, out var pair) ? pair : [];
+
+    internal void Keep(ushort dealer, ShareEnvelope envelope, ReadOnlySpan<byte> pair)
+    {
+        _received[dealer] = envelope;
+        if (pair.IsEmpty) return;
+        pair.CopyTo(_pairs[dealer] = GC.AllocateArray<byte>(MaskKeys.Size, pinned: true));
+    }
 
     internal void ForgetReceived()
     {
         foreach (var envelope in _received.Values) envelope.Dispose();
+        foreach (var pair in _pairs.Values) CryptographicOperations.ZeroMemory(pair);
         _received.Clear();
+        _pairs.Clear();
     }
 
     /// <summary>The public part.</summary>
-    internal KeyAdvert Advert(ushort position) => KeyAdvert.Create(position, MaskKeys.MaskPublicKeyOf(Seed), MaskKeys.PublicKeyOf(EnvelopeSecret), Nonce);
+    internal KeyAdvert Advert(ushort position, KeyExchange exchange) => KeyAdvert.Create(position, MaskKeys.MaskPublicKeyOf(Seed, exchange), MaskKeys.PublicKeyOf(EnvelopeSecret, exchange), Nonce);
 
     /// <inheritdoc/>
     public void Dispose()

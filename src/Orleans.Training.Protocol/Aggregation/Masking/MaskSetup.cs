@@ -10,7 +10,8 @@ namespace Orleans.Training.Protocol.Aggregation;
 /// <param name="MinParticipants">The fewest survivors with whom a sum may be opened.</param>
 /// <param name="Bound">What a sparse graph must bear.</param>
 /// <param name="NoiseVariance">μ of the noise that every update has in it.</param>
-public sealed record MaskSetup(ushort Position, AttemptContext Attempt, Digest Parent, FixedPoint Parameters, int Length, int CorruptLimit, int MinParticipants, FaultBound Bound, long NoiseVariance = 0)
+/// <param name="Exchange">How neighbours come to their secrets.</param>
+public sealed record MaskSetup(ushort Position, AttemptContext Attempt, Digest Parent, FixedPoint Parameters, int Length, int CorruptLimit, int MinParticipants, FaultBound Bound, long NoiseVariance = 0, KeyExchange Exchange = KeyExchange.X25519)
 {
     /// <summary>How masked updates lie in bytes.</summary>
     public LaneLayout Layout => LaneLayout.Choose(Parameters, Length);

@@ -38,22 +38,21 @@ public sealed class MaskTerms : IDisposable
         }
     }
 
-    /// <summary>X25519 with a neighbour's mask key; false where it gives zero.</summary>
-    internal delegate bool Agreement(ushort neighbour, Span<byte> shared);
+    /// <summary>Gives the secret that a participant has with a neighbour (<see cref="PairSecrets"/>); false where there is none.</summary>
+    public delegate bool Agreement(ushort neighbour, Span<byte> shared);
 
     /// <summary>The masks of one participant's input: its own, and one with each neighbour, added by the smaller position and subtracted by the larger.</summary>
     /// <param name="masks">ctx2.</param>
     /// <param name="graph">The graph of masks (U2, E′).</param>
     /// <param name="position">The participant.</param>
-    /// <param name="seed">Its seed.</param>
     /// <param name="self">Its b.</param>
-    /// <param name="advertOf">Everybody's keys.</param>
-    /// <exception cref="ArgumentException">A neighbour's key is of small order: the cohort was not checked.</exception>
-    public static MaskTerms OfInput(MaskContext masks, MaskGraph graph, ushort position, ReadOnlySpan<byte> seed, ReadOnlySpan<byte> self, Func<ushort, KeyAdvert> advertOf)
+    /// <param name="agree">Its secrets with its neighbours.</param>
+    /// <exception cref="ArgumentException">It has none with one of them: the cohort was not checked.</exception>
+    public static MaskTerms OfInput(MaskContext masks, MaskGraph graph, ushort position, ReadOnlySpan<byte> self, Agreement agree)
     {
         var terms = new MaskTerms();
         terms.IncludeSelf(masks, position, self);
-        terms.IncludePairs(masks, position, graph.Neighbours(position), seed, advertOf, inverse: false);
+        terms.IncludePairs(masks, position, graph.Neighbours(position), agree, inverse: false);
         return terms;
     }
 
@@ -66,18 +65,18 @@ public sealed class MaskTerms : IDisposable
         CryptographicOperations.ZeroMemory(key);
     }
 
-    /// <summary>The seed of one that dropped out: what its surviving neighbours added for it.</summary>
+    /// <summary>What the surviving neighbours of one that dropped out added for it; false, with the first of them with whom it has no secret.</summary>
     /// <param name="masks">ctx2.</param>
     /// <param name="graph">The graph of masks (U2, E′).</param>
     /// <param name="dropped">Who dropped out.</param>
     /// <param name="survivors">U3, ascending.</param>
-    /// <param name="seed">The dropped one's seed.</param>
-    /// <param name="advertOf">Everybody's keys.</param>
-    public void IncludeDropped(MaskContext masks, MaskGraph graph, ushort dropped, ReadOnlySpan<ushort> survivors, ReadOnlySpan<byte> seed, Func<ushort, KeyAdvert> advertOf)
+    /// <param name="agree">Its secrets with its neighbours, from its seed.</param>
+    /// <param name="other">The neighbour; 0 without a fault.</param>
+    public bool TryIncludeDropped(MaskContext masks, MaskGraph graph, ushort dropped, ReadOnlySpan<ushort> survivors, Agreement agree, out ushort other)
     {
         var chosen = survivors.ToArray();
         ushort[] neighbours = [.. graph.Neighbours(dropped).ToArray().Where(neighbour => Array.BinarySearch(chosen, neighbour) >= 0)];
-        IncludePairs(masks, dropped, neighbours, seed, advertOf, inverse: true);
+        return TryIncludePairs(masks, dropped, neighbours, agree, inverse: true, out other);
     }
 
     /// <inheritdoc/>
@@ -87,27 +86,27 @@ public sealed class MaskTerms : IDisposable
         _terms.Clear();
     }
 
-    private void IncludePairs(MaskContext masks, ushort position, ReadOnlySpan<ushort> neighbours, ReadOnlySpan<byte> seed, Func<ushort, KeyAdvert> advertOf, bool inverse)
+    internal void IncludePairs(MaskContext masks, ushort position, ReadOnlySpan<ushort> neighbours, Agreement agree, bool inverse)
     {
-        var secret = GC.AllocateArray<byte>(MaskKeys.Size, pinned: true);
-        MaskKeys.MaskSecret(seed, secret);
-        IncludePairs(masks, position, neighbours, (neighbour, shared) => MaskKeys.TryAgree(secret, advertOf(neighbour).MaskKey.Span, shared), inverse);
-        CryptographicOperations.ZeroMemory(secret);
+        if (!TryIncludePairs(masks, position, neighbours, agree, inverse, out var other)) throw new ArgumentException($"There is no secret with {other}.", nameof(agree));
     }
 
     // s(i, j) is +1 where i < j. Seen from the neighbour, which is the inverse, it is the other way round.
-    internal void IncludePairs(MaskContext masks, ushort position, ReadOnlySpan<ushort> neighbours, Agreement agree, bool inverse)
+    private bool TryIncludePairs(MaskContext masks, ushort position, ReadOnlySpan<ushort> neighbours, Agreement agree, bool inverse, out ushort other)
     {
         Span<byte> shared = stackalloc byte[MaskKeys.Size], key = stackalloc byte[MaskKeys.Size];
         foreach (var neighbour in neighbours)
         {
-            if (!agree(neighbour, shared)) throw new ArgumentException($"The mask key of {neighbour} is of small order.", nameof(agree));
+            other = neighbour;
+            if (!agree(neighbour, shared)) return false;
             MaskKeys.PairKey(shared, masks, position, neighbour, key);
             Include(key, position < neighbour == inverse);
         }
 
         CryptographicOperations.ZeroMemory(shared);
         CryptographicOperations.ZeroMemory(key);
+        other = 0;
+        return true;
     }
 
     private void Apply(LaneLayout layout, int chunk, Span<byte> bytes, bool inverse)

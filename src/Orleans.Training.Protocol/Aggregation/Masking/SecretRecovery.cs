@@ -44,7 +44,7 @@ public static class SecretRecovery
         Shamir.Reconstruct(points, shares, secret);
         CryptographicOperations.ZeroMemory(shares);
         var committed = kind is ShareKind.Seed
-            ? MaskKeys.MaskPublicKeyOf(secret).AsSpan().SequenceEqual(advert.MaskKey.Span)
+            ? MaskKeys.MaskPublicKeyOf(secret, advert.Exchange).AsSpan().SequenceEqual(advert.MaskKey.Span)
             : MaskKeys.SelfCommitment(cohort, dealer, secret) == commit.SelfCommitment;
         if (committed || !rules.CheckSecrets) return MaskFault.None;
         secret.Clear();

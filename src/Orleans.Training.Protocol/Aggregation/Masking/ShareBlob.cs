@@ -10,8 +10,8 @@ namespace Orleans.Training.Protocol.Aggregation;
 public sealed record ShareCommit(ushort Dealer, Digest SelfCommitment, Digest BlobRoot);
 
 /// <summary>
-/// A dealer's blob: for each neighbour, in order, leaf of the seed's share ‖ leaf of b's share ‖ sealed envelope, 177 bytes. Nothing in front
-/// and nothing behind: the graph says how many there are.
+/// A dealer's blob: for each neighbour, in order, leaf of the seed's share ‖ leaf of b's share ‖ sealed envelope, 177 bytes. Behind them, where the exchange is hybrid, the ciphertext of each envelope's key,
+/// 1,120 bytes each, and then for each neighbour of a larger position that of the masks' secret. Nothing else: the graph says how many there are.
 /// </summary>
 public sealed class ShareBlob
 {
@@ -21,20 +21,39 @@ public sealed class ShareBlob
     /// <summary>The most neighbours of a dealer: a point of the field for each but 0, and none for the dealer itself.</summary>
     public const int MaximumNeighbours = Shamir.MaximumShares - 1;
 
-    private ShareBlob(ReadOnlyMemory<byte> bytes) => Bytes = bytes;
+    /// <summary>The most bytes of a blob.</summary>
+    public const int MaximumBytes = MaximumNeighbours * (EntryBytes + (2 * XWing.CiphertextBytes));
+
+    private readonly int _smaller;
+
+    private ShareBlob(ReadOnlyMemory<byte> bytes, int count, int smaller) => (Bytes, Count, _smaller) = (bytes, count, smaller);
 
     /// <summary>The blob.</summary>
     public ReadOnlyMemory<byte> Bytes { get; }
 
     /// <summary>Neighbours.</summary>
-    public int Count => Bytes.Length / EntryBytes;
+    public int Count { get; }
 
-    /// <summary>The blob of a dealer with this many neighbours; false for another length.</summary>
-    public static bool TryRead(ReadOnlyMemory<byte> bytes, int neighbours, [NotNullWhen(true)] out ShareBlob? blob)
+    /// <summary>The blob of a dealer; false for another length than its neighbours give it.</summary>
+    public static bool TryRead(ReadOnlyMemory<byte> bytes, MaskGraph graph, ushort dealer, KeyExchange exchange, [NotNullWhen(true)] out ShareBlob? blob)
     {
-        blob = neighbours is >= 1 and <= MaximumNeighbours && bytes.Length == neighbours * EntryBytes ? new(bytes) : null;
+        var neighbours = graph.Neighbours(dealer);
+        blob = neighbours.Length is >= 1 and <= MaximumNeighbours && bytes.Length == LengthOf(neighbours, dealer, exchange) ? new(bytes, neighbours.Length, ~neighbours.BinarySearch(dealer)) : null;
         return blob is not null;
     }
+
+    /// <summary>Bytes of the blob of a dealer with these neighbours.</summary>
+    public static int LengthOf(ReadOnlySpan<ushort> neighbours, ushort dealer, KeyExchange exchange) =>
+        (neighbours.Length * EntryBytes) + (exchange is KeyExchange.Hybrid ? CiphertextsOf(neighbours, dealer) * XWing.CiphertextBytes : 0);
+
+    /// <summary>How many ciphertexts a dealer makes: one for each neighbour, and one more for each larger one.</summary>
+    internal static int CiphertextsOf(ReadOnlySpan<ushort> neighbours, ushort dealer) => (2 * neighbours.Length) - ~neighbours.BinarySearch(dealer);
+
+    /// <summary>What the key of the envelope at a point follows from.</summary>
+    public ReadOnlySpan<byte> EnvelopeCiphertext(int point) => Ciphertext(point - 1);
+
+    /// <summary>What the masks with the neighbour at a point follow from, whose position is larger than the dealer's.</summary>
+    public ReadOnlySpan<byte> PairCiphertext(int point) => point > _smaller ? Ciphertext(Count + point - 1 - _smaller) : throw new ArgumentOutOfRangeException(nameof(point), "The smaller of two neighbours makes the ciphertext.");
 
     /// <summary>The leaf of the share at a point.</summary>
     public Digest Leaf(ShareKind kind, int point) => Digest.From(Bytes.Span.Slice(((point - 1) * EntryBytes) + (kind is ShareKind.Seed ? 0 : Digest.Size), Digest.Size));
@@ -53,10 +72,12 @@ public sealed class ShareBlob
     /// <param name="self">b, 32 bytes.</param>
     /// <param name="dealingKey">32 bytes.</param>
     /// <param name="envelopeKeys">K_enc to each neighbour, one behind the other.</param>
-    public static ShareBlob Deal(CohortContext cohort, MaskGraph graph, ushort dealer, ReadOnlySpan<byte> seed, ReadOnlySpan<byte> self, ReadOnlySpan<byte> dealingKey, ReadOnlySpan<byte> envelopeKeys) =>
-        Deal(cohort, graph, dealer, seed, self, dealingKey, envelopeKeys, MaskRules.Correct);
+    /// <param name="ciphertexts">What stands behind the entries; empty where the exchange has none.</param>
+    public static ShareBlob Deal(CohortContext cohort, MaskGraph graph, ushort dealer, ReadOnlySpan<byte> seed, ReadOnlySpan<byte> self, ReadOnlySpan<byte> dealingKey, ReadOnlySpan<byte> envelopeKeys, ReadOnlySpan<byte> ciphertexts) =>
+        Deal(cohort, graph, dealer, seed, self, dealingKey, envelopeKeys, ciphertexts, MaskRules.Correct);
 
-    internal static ShareBlob Deal(CohortContext cohort, MaskGraph graph, ushort dealer, ReadOnlySpan<byte> seed, ReadOnlySpan<byte> self, ReadOnlySpan<byte> dealingKey, ReadOnlySpan<byte> envelopeKeys, MaskRules rules)
+    internal static ShareBlob Deal(
+        CohortContext cohort, MaskGraph graph, ushort dealer, ReadOnlySpan<byte> seed, ReadOnlySpan<byte> self, ReadOnlySpan<byte> dealingKey, ReadOnlySpan<byte> envelopeKeys, ReadOnlySpan<byte> ciphertexts, MaskRules rules)
     {
         const int size = MaskKeys.Size, salt = SaltedShare.SaltBytes;
         var neighbours = graph.Neighbours(dealer);
@@ -67,7 +88,8 @@ public sealed class ShareBlob
         Shamir.Share(seed, graph.Threshold, random.AsSpan(0, coefficients), shares.AsSpan(0, size * neighbours.Length));
         Shamir.Share(self, graph.Threshold, random.AsSpan(coefficients, coefficients), shares.AsSpan(size * neighbours.Length));
 
-        var bytes = new byte[EntryBytes * neighbours.Length];
+        var bytes = new byte[(EntryBytes * neighbours.Length) + ciphertexts.Length];
+        ciphertexts.CopyTo(bytes.AsSpan(EntryBytes * neighbours.Length));
         Span<byte> plain = stackalloc byte[ShareEnvelope.PlainBytes];
         for (var i = 0; i < neighbours.Length; i++)
         {
@@ -88,25 +110,36 @@ public sealed class ShareBlob
         CryptographicOperations.ZeroMemory(plain);
         CryptographicOperations.ZeroMemory(random);
         CryptographicOperations.ZeroMemory(shares);
-        return new(bytes);
+        return new(bytes, neighbours.Length, ~neighbours.BinarySearch(dealer));
     }
 
     /// <summary>
     /// What a holder finds in a dealer's blob: its envelope, if the blob is that of the commitment, and the shares match their leaves. With any
     /// fault the holder does not acknowledge: the edge falls, and neither masks nor shares pass between the two. Nothing is proved to others, nothing opened.
     /// </summary>
-    public static MaskFault TryTake(ShareCommit commit, ReadOnlyMemory<byte>? bytes, CohortContext cohort, MaskGraph graph, ushort holder, ReadOnlySpan<byte> envelopeKey, out ShareEnvelope? envelope) =>
-        TryTake(commit, bytes, cohort, graph, holder, envelopeKey, MaskRules.Correct, out envelope);
-
-    internal static MaskFault TryTake(ShareCommit commit, ReadOnlyMemory<byte>? bytes, CohortContext cohort, MaskGraph graph, ushort holder, ReadOnlySpan<byte> envelopeKey, MaskRules rules, out ShareEnvelope? envelope)
+    /// <param name="commit">What the dealer committed to.</param>
+    /// <param name="bytes">The blob, or null where it cannot be had.</param>
+    /// <param name="cohort">ctx1.</param>
+    /// <param name="graph">The graph of the cohort.</param>
+    /// <param name="holder">Position of the holder.</param>
+    /// <param name="exchange">How neighbours come to their secrets.</param>
+    /// <param name="findKey">K_enc of the envelope at a point of the blob.</param>
+    /// <param name="rules">Which rules hold.</param>
+    /// <param name="envelope">What was found; null with a fault.</param>
+    /// <param name="blob">The blob; null with a fault.</param>
+    internal static MaskFault TryTake(
+        ShareCommit commit, ReadOnlyMemory<byte>? bytes, CohortContext cohort, MaskGraph graph, ushort holder, KeyExchange exchange, KeyFinder findKey, MaskRules rules, out ShareEnvelope? envelope, out ShareBlob? blob)
     {
-        envelope = null;
+        (envelope, blob) = (null, null);
         if (bytes is null) return MaskFault.BlobMissing;
         var point = graph.PointOf(commit.Dealer, holder);
-        if (point == 0 || !TryRead(bytes.Value, graph.Neighbours(commit.Dealer).Length, out var blob)) return MaskFault.WrongLength;
+        if (point == 0 || !TryRead(bytes.Value, graph, commit.Dealer, exchange, out blob)) return MaskFault.WrongLength;
         if (ChunkedBlob.Root(bytes.Value.Span) != commit.BlobRoot) return MaskFault.BlobMismatch;
+        Span<byte> envelopeKey = stackalloc byte[MaskKeys.Size];
+        findKey(blob, point, envelopeKey);
         var associated = rules.BindEnvelopes ? ShareEnvelope.Associated(cohort, commit.Dealer, holder) : [];
         var opened = ShareEnvelope.TryOpen(envelopeKey, associated, blob.Envelope(point));
+        CryptographicOperations.ZeroMemory(envelopeKey);
         if (opened is null) return MaskFault.EnvelopeUnreadable;
         if (rules.CheckLeaves && (!blob.Matches(ShareKind.Seed, opened.Half(ShareKind.Seed), cohort, commit.Dealer, holder, point) || !blob.Matches(ShareKind.Self, opened.Half(ShareKind.Self), cohort, commit.Dealer, holder, point)))
         {
@@ -117,6 +150,11 @@ public sealed class ShareBlob
         envelope = opened;
         return MaskFault.None;
     }
+
+    /// <summary>Gives K_enc of the envelope at a point of a blob.</summary>
+    internal delegate void KeyFinder(ShareBlob blob, int point, Span<byte> key);
+
+    private ReadOnlySpan<byte> Ciphertext(int index) => Bytes.Span.Slice((Count * EntryBytes) + (index * XWing.CiphertextBytes), XWing.CiphertextBytes);
 
     /// <summary>Whether this is the share that the dealer committed to for this holder.</summary>
     public bool Matches(ShareKind kind, SaltedShare share, CohortContext cohort, ushort dealer, ushort holder, int point) =>

@@ -87,7 +87,7 @@ internal static class MaskReplay
 
     private static MaskState Keep(MaskState state, MaskRecord.AckedContent acked)
     {
-        foreach (var (dealer, plain) in acked.Envelopes) state.Secrets!.Keep(dealer, new(plain.Span));
+        foreach (var (dealer, plain) in acked.Envelopes) state.Secrets!.Keep(dealer, new(plain.Span[..ShareEnvelope.PlainBytes]), plain.Span[ShareEnvelope.PlainBytes..]);
         return state with { Phase = MaskPhase.Acked };
     }
 
