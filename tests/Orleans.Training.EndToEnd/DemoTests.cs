@@ -49,7 +49,7 @@ public sealed partial class DemoTests(ITestOutputHelper output)
     public async Task DemoWithControlVariates_CheckedByImages_IsTheTrainingThatItIsBesideTheLedger()
     {
         using var folder = new TemporaryFolder();
-        using var demo = Start(DrillSilo.Executable, "demo", "heart", "--scaffold", "--projected", "--rounds", "4", "--json", "--no-reference", "--data", folder["demo"]);
+        using var demo = Start(DrillSilo.Executable, "demo", "heart", "--scaffold", "--projected", "--hybrid", "--rounds", "4", "--json", "--no-reference", "--data", folder["demo"]);
         var problems = demo.StandardError.ReadToEndAsync();
         var lines = (await demo.StandardOutput.ReadToEndAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToArray();
         await demo.WaitForExitAsync();

@@ -328,7 +328,7 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
             Assert.True(Tidy.Repository.Read($"docs/spec/{page}.md").Contains(value, StringComparison.Ordinal), $"docs/spec/{page}.md does not have {value}");
         }
 
-        Assert.Equal(29, lines.Length);
+        Assert.Equal(33, lines.Length);
     }
 
     private static string PolicyOf(TestExport export) => TrustPolicy.Text(export.Shard.Genesis.Origin, export.Shard.Genesis.Validators);

@@ -7,6 +7,7 @@ import numpy
 import masks
 import models
 import robust
+import xwing
 from ledger import root_of
 
 
@@ -57,6 +58,10 @@ def fedmask():
     yield masks.hkdf(h("shared"), ctx2, masks.label("self") + masks.u16(3)).hex()
     yield masks.digest("hb", ctx1, masks.u16(3), h("shared")).hex()
     yield masks.mask_secret(h("shared")).hex()
+    yield masks.mask_secret(h("shared"), True).hex()
+    key = masks.mask_public(h("two"), True)
+    text, shared = xwing.encapsulate(key, masks.hkdf(h("one"), b"", masks.label("coins") + masks.u16(1) + masks.u16(3), 2))
+    yield from (hashlib.sha256(key).hexdigest(), hashlib.sha256(text).hexdigest(), masks.hkdf(shared, ctx2, masks.label("pair") + masks.u16(1) + masks.u16(3)).hex())
     yield masks.keystream(bytes(range(32)), 4097 * 16)[-32:].hex()
     yield masks.digest("order", ctx2, masks.u64(4), masks.positions([0, 1, 3, 4]), masks.u64(1), masks.positions([300])).hex()
     yield masks.digest("ls", ctx1, masks.u16(3), masks.u16(1), b"\2" + h("share") + h("salt")[:16]).hex()

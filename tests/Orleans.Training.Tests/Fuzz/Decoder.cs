@@ -186,7 +186,11 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
         var silent = (RevealSilent)world.Step(1, new SilentClosed(world.Order.ComputeDigest(), [2, 3], 1, 2)).Message!;
         world.Step(1, new AttemptClosed());
         var layout = world.Setups[0].Layout;
-        yield return new("MaskRecord", [.. world.Journals[1].Select(record => record.Bytes.ToArray())], bytes => MaskRecord.TryRead(bytes, out var record) ? MaskRecord.Write(record.Decode()).Bytes.ToArray() : null);
+        var hybrid = new MaskWorld(3, exchange: KeyExchange.Hybrid);
+        hybrid.Open(hybrid.Everybody);
+        hybrid.Share(hybrid.Everybody);
+        hybrid.Acknowledge(hybrid.Everybody);
+        yield return new("MaskRecord", [.. world.Journals[1].Concat(hybrid.Journals[1].Skip(1)).Select(record => record.Bytes.ToArray())], bytes => MaskRecord.TryRead(bytes, out var record) ? MaskRecord.Write(record.Decode()).Bytes.ToArray() : null);
         yield return new("ShareOpenings", [silent.Openings.Bytes.ToArray(), world.Reveals[1].Openings.Bytes.ToArray()], bytes => ShareOpenings.TryRead(bytes, out var openings) ? ShareOpenings.Create(openings.Kind, openings.Entries).Bytes.ToArray() : null);
         yield return new("ShareBlob", [world.Dealt[2].Blob!.Value.ToArray()], bytes => ShareBlob.TryRead(bytes, world.States[2].Graph!, 2, KeyExchange.X25519, out var blob) ? [.. Enumerable.Range(1, blob.Count).SelectMany(point => (byte[])[.. blob.Leaf(ShareKind.Seed, point).ToArray(), .. blob.Leaf(ShareKind.Self, point).ToArray(), .. blob.Envelope(point)])] : null);
         yield return new("MaskedInput", [world.Inputs[1].Bytes!.Value.ToArray()], bytes => MaskedInput.Check(layout, world.Inputs[1].Root, bytes) is MaskFault.None ? bytes : null);

@@ -46,6 +46,20 @@ public sealed class MaskVectorTests
     }
 
     [Fact]
+    public void HybridSecrets_AreThoseOfThePage()
+    {
+        var (secret, ciphertext, shared, key) = (new byte[32], new byte[XWing.CiphertextBytes], new byte[32], new byte[32]);
+        MaskKeys.MaskSecret(Digest.Of("shared"u8).ToArray(), KeyExchange.Hybrid, secret);
+        Assert.Equal("997766901faeef76933df9a06cf8cbefc0b3d5f04e95cf6796f94d00800a7c4e", Convert.ToHexStringLower(secret));
+        var three = KeyAdvert.Create(3, MaskKeys.MaskPublicKeyOf(Digest.Of("two"u8).ToArray(), KeyExchange.Hybrid), new byte[XWing.PublicKeyBytes], default);
+        Assert.Equal("e5435a339441c6f1502d07ae99da56d18eb2e6e5d44f0fa61c1874c62f7dc4b2", Digest.Of(three.MaskKey.Span).ToString());
+        Assert.True(PairSecrets.TryEncapsulate(Digest.Of("one"u8).ToArray(), 1, three, ciphertext, shared));
+        Assert.Equal("4bf6eb023ff0022e2c0bc67a55dc25c076028d525cba08e749d08b60a5b4c4bb", Digest.Of(ciphertext).ToString());
+        MaskKeys.PairKey(shared, Fixture.Masks, 1, 3, key);
+        Assert.Equal("b6ee422848b3d07581922680d71654e213193c87f102fd9f363ce9f7c808abac", Convert.ToHexStringLower(key));
+    }
+
+    [Fact]
     public void Order_IsThatOfThePage() =>
         Assert.Equal("ef35e3a415c6cba7df7969b721e450ffa5f21187825aa03ecaf760c99e4adc66", new UnmaskOrder(Fixture.Masks, [0, 1, 3, 4], [300]).ComputeDigest().ToString());
 }
