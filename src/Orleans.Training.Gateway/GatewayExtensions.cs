@@ -63,7 +63,7 @@ public static class GatewayExtensions
         graph.UseWebSockets(new WebSocketOptions { KeepAliveInterval = KeepAlive, KeepAliveTimeout = KeepAlive });
         graph.Run(context => context.WebSockets.IsWebSocketRequest ? sockets.Handle(context) : http.Handle(context));
         endpoints.Map("/graphql", graph.Build());
-        endpoints.MapGet("/blobs/{root}", blobs.Handle);
+        endpoints.MapMethods("/blobs/{root}", ["GET", "HEAD"], blobs.Handle);
         endpoints.ServiceProvider.GetRequiredService<LogEndpoint>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<LinkEndpoint>().Map(endpoints);
         endpoints.MapGet("/healthz", () => Results.Text("ok"));

@@ -45,10 +45,7 @@ internal sealed class BlobEndpoint(ApiKeys keys, Federations federations, IBlobS
             return;
         }
 
-        http.Response.ContentType = "application/octet-stream";
-        http.Response.ContentLength = blob.Length;
-        http.Response.Headers.ETag = $"\"{root}\"";
-        await blobs.CopyTo(root, http.Response.Body, http.RequestAborted);
+        await RangedBlob.Serve(http, blobs, blob);
     }
 
     private async Task<bool> MaySee(Caller caller, string model, Digest root) =>

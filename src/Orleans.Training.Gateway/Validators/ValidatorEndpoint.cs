@@ -22,6 +22,7 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
 {
     private const int SubmissionsAtOnce = 256;
     private readonly SemaphoreSlim _submissions = new(SubmissionsAtOnce);
+    private readonly BlobUpload _uploads = new(seat.Blobs);
 
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -40,8 +41,10 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         endpoints.MapGet(shard + "statements/{agreement}/{round}", http => Read(http, () => Statement(http)));
         endpoints.MapGet(shard + "blocks/{height}", http => Read(http, () => Blocks(http)));
         endpoints.MapGet(shard + "snapshot", http => Read(http, () => seat.Attested is { } offer ? PlainAnswer.Give(http, offer.Encode(), forEver: false) : Missing(http)));
-        endpoints.MapGet("/blobs/{root}", http => Read(http, () => Blob(http)));
-        endpoints.MapPut("/blobs/{root}", http => Allowed(http, Scopes.Submit, () => PutBlob(http)));
+        endpoints.MapMethods("/blobs/{root}", ["GET", "HEAD"], http => Read(http, () => Named(http, Blob)));
+        endpoints.MapPut("/blobs/{root}", http => Allowed(http, Scopes.Submit, () => Named(http, _uploads.Put)));
+        endpoints.MapPut("/blobs/{root}/leaves", http => Allowed(http, Scopes.Submit, () => Named(http, _uploads.Begin)));
+        endpoints.MapPatch("/blobs/{root}", http => Allowed(http, Scopes.Submit, () => Named(http, _uploads.Append)));
     }
 
     public void Dispose() => _submissions.Dispose();
@@ -164,41 +167,12 @@ internal sealed class ValidatorEndpoint(ValidatorSeat seat, ApiKeys keys, Witnes
         await PlainAnswer.Give(http, blocks.Length == 0 ? default : BlocksMessage.Fitting(Certificate.TryParse(final.Finalization, out var certificate) ? certificate : null, blocks).Encode(), forEver: false);
     }
 
-    private async Task Blob(HttpContext http)
+    private static Task Named(HttpContext http, Func<HttpContext, Digest, Task> serve) => Digest.TryParse((string?)http.Request.RouteValues["root"], out var root) ? serve(http, root) : Missing(http);
+
+    private async Task Blob(HttpContext http, Digest root)
     {
-        if (!Digest.TryParse((string?)http.Request.RouteValues["root"], out var root) || await seat.Blobs.Find(root, http.RequestAborted) is not { } blob)
-        {
-            await Missing(http);
-            return;
-        }
-
-        http.Response.ContentType = "application/octet-stream";
-        http.Response.ContentLength = blob.Length;
-        http.Response.Headers.CacheControl = "private, max-age=31536000, immutable";
-        await seat.Blobs.CopyTo(root, http.Response.Body, http.RequestAborted);
-    }
-
-    private async Task PutBlob(HttpContext http)
-    {
-        if (!Digest.TryParse((string?)http.Request.RouteValues["root"], out var root))
-        {
-            await Missing(http);
-            return;
-        }
-
-        try
-        {
-            await seat.Blobs.Put(http.Request.Body, root, http.RequestAborted);
-            http.Response.StatusCode = StatusCodes.Status204NoContent;
-        }
-        catch (OperationalException exception)
-        {
-            await PlainAnswer.Refuse(http, exception.Code is "OT-4024" ? ApiErrors.TooLarge : ApiErrors.BadRequest, exception.Message);
-        }
-        catch (IOException exception) when (DiskSpace.IsMissing(exception))
-        {
-            await PlainAnswer.Refuse(http, ApiErrors.Unavailable, "OT-4007 the disk of this validator is full; store the blob with another one.");
-        }
+        if (await seat.Blobs.Find(root, http.RequestAborted) is { } blob) await RangedBlob.Serve(http, seat.Blobs, blob);
+        else if (!HttpMethods.IsHead(http.Request.Method) || !await _uploads.Tell(http, root)) await Missing(http);
     }
 
     private static bool TryNumber(HttpContext http, string name, out long number) => long.TryParse((string?)http.Request.RouteValues[name], NumberStyles.None, CultureInfo.InvariantCulture, out number);

@@ -5,6 +5,9 @@ namespace Orleans.Training.Grains.Blobs;
 /// <summary>Blobs that are wanted as a whole.</summary>
 public static class BlobStoreExtensions
 {
+    /// <summary>Writes the whole content, each chunk checked before it is written.</summary>
+    public static ValueTask CopyTo(this IBlobStore blobs, Digest name, Stream destination, CancellationToken cancellationToken) => blobs.CopyTo(name, destination, 0, long.MaxValue, cancellationToken);
+
     /// <summary>The whole content, checked against its name; null when it is not here.</summary>
     public static async ValueTask<byte[]?> ReadAll(this IBlobStore blobs, Digest name, CancellationToken cancellationToken)
     {

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Ledger;
@@ -7,9 +6,9 @@ using Orleans.Training.Protocol.Ledger;
 namespace Orleans.Training.Grains.Blobs;
 
 /// <summary>Blobs as files (docs/spec/store.md §2). Any number of processes may share the folder.</summary>
-public sealed class FileBlobStore : IBlobStore
+public sealed partial class FileBlobStore : IBlobStore
 {
-    private const int FooterBytes = 16;
+    private const string PartialEnding = ".part";
 
     /// <summary>The largest blob unless configured otherwise: 1 GiB, above <see cref="Limits.Parameters"/> masked parameters of 8 bytes.</summary>
     public const long DefaultMaximumBytes = 1L << 30;
@@ -25,10 +24,9 @@ public sealed class FileBlobStore : IBlobStore
         _new = Path.Combine(folder, "new");
         _maximumBytes = maximumBytes;
         DurableFiles.CreateFolder(_new);
-        foreach (var leftover in Directory.EnumerateFiles(_new)) DeleteUnlessInUse(leftover);
+        foreach (var leftover in Directory.EnumerateFiles(_new).Where(path => !path.EndsWith(PartialEnding, StringComparison.Ordinal))) DeleteUnlessInUse(leftover);
+        DeleteOldPartials(PartialBlob.Maximum);
     }
-
-    private static ReadOnlySpan<byte> Magic => "OTBLOB01"u8;
 
     /// <summary>Called when content is durable under its temporary name; the tests end the process here.</summary>
     internal Action<string> BeforeRename { get; init; } = static _ => { };
@@ -64,7 +62,7 @@ public sealed class FileBlobStore : IBlobStore
     public ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken)
     {
         using var handle = TryOpen(name);
-        return new(handle is null ? null : new StoredBlob(name, ReadLength(handle, name)));
+        return new(handle is null ? null : new StoredBlob(name, BlobFile.ReadLength(handle, name)));
     }
 
     /// <inheritdoc/>
@@ -73,24 +71,27 @@ public sealed class FileBlobStore : IBlobStore
         ArgumentOutOfRangeException.ThrowIfNegative(firstChunk);
         ArgumentOutOfRangeException.ThrowIfLessThan(destination.Length, Limits.ChunkBytes);
         using var handle = TryOpen(name) ?? throw Missing(name);
-        var length = ReadLength(handle, name);
-        var leaves = await ReadLeaves(handle, name, length, cancellationToken);
+        var length = BlobFile.ReadLength(handle, name);
+        var leaves = await BlobFile.ReadLeaves(handle, name, length, cancellationToken);
         return await ReadChunks(handle, name, length, leaves, firstChunk, destination, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public async ValueTask CopyTo(Digest name, Stream destination, CancellationToken cancellationToken)
+    public async ValueTask CopyTo(Digest name, Stream destination, long from, long count, CancellationToken cancellationToken)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(from);
         using var handle = TryOpen(name) ?? throw Missing(name);
-        var length = ReadLength(handle, name);
-        var leaves = await ReadLeaves(handle, name, length, cancellationToken);
+        var length = BlobFile.ReadLength(handle, name);
+        var leaves = await BlobFile.ReadLeaves(handle, name, length, cancellationToken);
         var buffer = ArrayPool<byte>.Shared.Rent(Limits.ChunkBytes);
         try
         {
-            for (var chunk = 0; chunk < leaves.Length / Digest.Size; chunk++)
+            for (var skipped = (int)(from % Limits.ChunkBytes); from < length && count > 0; skipped = 0)
             {
-                var read = await ReadChunks(handle, name, length, leaves, chunk, buffer.AsMemory(0, Limits.ChunkBytes), cancellationToken);
-                await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+                var read = await ReadChunks(handle, name, length, leaves, (int)(from / Limits.ChunkBytes), buffer.AsMemory(0, Limits.ChunkBytes), cancellationToken);
+                var wanted = (int)Math.Min(count, read - skipped);
+                await destination.WriteAsync(buffer.AsMemory(skipped, wanted), cancellationToken);
+                (from, count) = (from + wanted, count - wanted);
             }
         }
         finally
@@ -131,10 +132,7 @@ public sealed class FileBlobStore : IBlobStore
             while (read == chunk.Length);
 
             var name = MerkleFrontier.RootOf(leaves.WrittenSpan);
-            Magic.CopyTo(leaves.GetSpan(FooterBytes));
-            BinaryPrimitives.WriteInt64BigEndian(leaves.GetSpan(FooterBytes)[Magic.Length..], length);
-            leaves.Advance(FooterBytes);
-            await RandomAccess.WriteAsync(handle, leaves.WrittenMemory, length, cancellationToken);
+            await BlobFile.WriteEnd(handle, leaves.WrittenMemory, length, cancellationToken);
             return new StoredBlob(name, length);
         }
         finally
@@ -149,7 +147,7 @@ public sealed class FileBlobStore : IBlobStore
         if (offset >= length) return 0;
         // The last chunk may be shorter, and so fit where a whole one would not.
         var bytes = length - offset <= destination.Length ? (int)(length - offset) : destination.Length / Limits.ChunkBytes * Limits.ChunkBytes;
-        await Fill(handle, destination[..bytes], offset, cancellationToken);
+        await BlobFile.Fill(handle, destination[..bytes], offset, cancellationToken);
         for (var start = 0; start < bytes; start += Limits.ChunkBytes)
         {
             var chunk = firstChunk + start / Limits.ChunkBytes;
@@ -159,35 +157,6 @@ public sealed class FileBlobStore : IBlobStore
         }
 
         return bytes;
-    }
-
-    private static async ValueTask<byte[]> ReadLeaves(SafeFileHandle handle, Digest name, long length, CancellationToken cancellationToken)
-    {
-        var leaves = new byte[LeafBytes(length)];
-        await Fill(handle, leaves, length, cancellationToken);
-        return MerkleFrontier.RootOf(leaves) == name ? leaves : throw Damaged(name);
-    }
-
-    private static long ReadLength(SafeFileHandle handle, Digest name)
-    {
-        Span<byte> footer = stackalloc byte[FooterBytes];
-        var size = RandomAccess.GetLength(handle);
-        if (size < FooterBytes || RandomAccess.Read(handle, footer, size - FooterBytes) != FooterBytes || !footer.StartsWith(Magic)) throw Damaged(name);
-        var length = BinaryPrimitives.ReadInt64BigEndian(footer[Magic.Length..]);
-        return length >= 0 && length <= size && length + LeafBytes(length) + FooterBytes == size ? length : throw Damaged(name);
-    }
-
-    private static long LeafBytes(long length) => (length + Limits.ChunkBytes - 1) / Limits.ChunkBytes * Digest.Size;
-
-    private static async ValueTask Fill(SafeFileHandle handle, Memory<byte> destination, long offset, CancellationToken cancellationToken)
-    {
-        while (!destination.IsEmpty)
-        {
-            var read = await RandomAccess.ReadAsync(handle, destination, offset, cancellationToken);
-            if (read == 0) throw new EndOfStreamException("A blob became shorter while it was read.");
-            destination = destination[read..];
-            offset += read;
-        }
     }
 
     private SafeFileHandle? TryOpen(Digest name)
@@ -222,6 +191,4 @@ public sealed class FileBlobStore : IBlobStore
     }
 
     private static OperationalException Missing(Digest name) => new("OT-4020", $"There is no blob {name} here.");
-
-    private static LedgerCorruptException Damaged(Digest name) => new("OT-4022", $"The hashes of blob {name} are not what was stored.");
 }

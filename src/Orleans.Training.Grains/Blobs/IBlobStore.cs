@@ -31,8 +31,30 @@ public interface IBlobStore
     /// <exception cref="LedgerCorruptException">OT-4021, OT-4022: stored bytes are not the named content.</exception>
     ValueTask<int> Read(Digest name, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken);
 
-    /// <summary>Writes the whole content to <paramref name="destination"/>, each chunk checked before it is written.</summary>
-    ValueTask CopyTo(Digest name, Stream destination, CancellationToken cancellationToken);
+    /// <summary>Writes content to <paramref name="destination"/>, each chunk checked before anything of it is written.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="destination">Where to.</param>
+    /// <param name="from">The first byte.</param>
+    /// <param name="count">How many bytes; less are written only at the blob's end.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    ValueTask CopyTo(Digest name, Stream destination, long from, long count, CancellationToken cancellationToken);
+
+    /// <summary>The hashes of the chunks, 32 bytes each, whose tree gives the name; null when the blob is not here.</summary>
+    ValueTask<byte[]?> FindLeaves(Digest name, CancellationToken cancellationToken);
+
+    /// <summary>What has arrived of a blob, to go on with; null when nothing has, or when somebody else goes on with it.</summary>
+    ValueTask<PartialBlob?> Resume(Digest name, CancellationToken cancellationToken);
+
+    /// <summary>Begins to receive a blob by chunks, or goes on.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="length">Bytes of its content. Where another length was begun with, that was wrong.</param>
+    /// <param name="leaves">The hashes of its chunks.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="OperationalException">OT-4023: the hashes are not those of the name. OT-4024: too long. OT-4025: another process is receiving it.</exception>
+    ValueTask<PartialBlob> Begin(Digest name, long length, ReadOnlyMemory<byte> leaves, CancellationToken cancellationToken);
+
+    /// <summary>Makes a blob of which no chunk is missing visible, durably.</summary>
+    ValueTask<StoredBlob> Finish(PartialBlob partial, CancellationToken cancellationToken);
 
     /// <summary>Removes the content, durably; false when it was not here.</summary>
     ValueTask<bool> Delete(Digest name, CancellationToken cancellationToken);

@@ -1,20 +1,22 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
-using System.IO.Pipelines;
 using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Protocol;
+using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Grains.Links;
 
 /// <summary>
-/// Blobs over links: every seat serves what it has, and fetches what it lacks from whichever seat has it (docs/spec/links.md §6). Nothing is believed: what was
-/// fetched must have the name that was asked for.
+/// Blobs over links: every seat serves what it has, and fetches what it lacks from whichever seat has it (docs/spec/links.md §6). Nothing is believed: the hashes of chunks must give the name that was asked for, and
+/// each chunk its hash. What has come stays, so that the next link, or the next start, goes on with what is missing.
 /// </summary>
 internal sealed class BlobExchange(IBlobStore blobs, TimeProvider time) : IDisposable
 {
     private const int ChunksPerPart = 4;
     private const int PartHeadBytes = 12;
     private const int WantedBytes = 4 + Digest.Size + 4;
+    // In place of a chunk's number: the hashes from that chunk on.
+    private const uint LeavesWanted = 1u << 31;
     private const int InFlight = 4;
     private const int ServedAtOnce = 8;
     private const long NotHere = -1;
@@ -58,9 +60,7 @@ internal sealed class BlobExchange(IBlobStore blobs, TimeProvider time) : IDispo
             var chunk = BinaryPrimitives.ReadUInt32BigEndian(wanted.Span[(4 + Digest.Size)..]);
             var part = new byte[PartHeadBytes + ChunksPerPart * Limits.ChunkBytes];
             wanted.Span[..4].CopyTo(part);
-            var (length, read) = await blobs.Find(name, CancellationToken.None) is { } blob && chunk <= int.MaxValue / Limits.ChunkBytes
-                ? (blob.Length, await blobs.Read(name, (int)chunk, part.AsMemory(PartHeadBytes), CancellationToken.None))
-                : (NotHere, 0);
+            var (length, read) = await blobs.Find(name, CancellationToken.None) is { } blob ? (blob.Length, await Read(name, chunk, part.AsMemory(PartHeadBytes))) : (NotHere, 0);
             BinaryPrimitives.WriteInt64BigEndian(part.AsSpan(4), length);
             link.TrySend(LinkFrameKind.BlobPart, part.AsMemory(0, PartHeadBytes + read));
         }
@@ -74,50 +74,106 @@ internal sealed class BlobExchange(IBlobStore blobs, TimeProvider time) : IDispo
         }
     }
 
-    private async Task<bool> FetchFromAny(Digest name, IReadOnlyList<SeatLink> links, CancellationToken cancellationToken)
+    // Chunks, or the hashes of chunks: those of the largest blob are twice as much as a part holds.
+    private async ValueTask<int> Read(Digest name, uint first, Memory<byte> part)
     {
-        foreach (var link in links)
-        {
-            try
-            {
-                var (length, first) = await Ask(link, name, 0, cancellationToken);
-                if (length is < 0 or > FileBlobStore.DefaultMaximumBytes) continue;
-                var pipe = new Pipe();
-                var filling = Fill(link, name, length, first, pipe.Writer, cancellationToken);
-                await using var content = pipe.Reader.AsStream();
-                await blobs.Put(content, name, cancellationToken);
-                await filling;
-                return true;
-            }
-            catch (Exception exception) when (exception is OperationalException or IOException or TimeoutException && !cancellationToken.IsCancellationRequested)
-            {
-                // A liar, or a link that broke: the next one.
-            }
-        }
-
-        return false;
+        if ((first & LeavesWanted) == 0) return first <= int.MaxValue / Limits.ChunkBytes ? await blobs.Read(name, (int)first, part, CancellationToken.None) : 0;
+        var leaves = (await blobs.FindLeaves(name, CancellationToken.None) ?? []).AsMemory();
+        var from = (long)(first & ~LeavesWanted) * Digest.Size;
+        if (from >= leaves.Length) return 0;
+        leaves = leaves[(int)from..];
+        leaves = leaves[..Math.Min(leaves.Length, part.Length / Digest.Size * Digest.Size)];
+        leaves.CopyTo(part);
+        return leaves.Length;
     }
 
-    private async Task Fill(SeatLink link, Digest name, long length, ReadOnlyMemory<byte> first, PipeWriter writer, CancellationToken cancellationToken)
+    private async Task<bool> FetchFromAny(Digest name, IReadOnlyList<SeatLink> links, CancellationToken cancellationToken)
     {
+        var partial = await blobs.Resume(name, cancellationToken);
         try
         {
-            var parts = (length + PartBytes - 1) / PartBytes;
-            var coming = new Queue<Task<(long Length, ReadOnlyMemory<byte> Bytes)>>();
-            var next = 1L;
-            for (var part = 0L; part < Math.Max(1, parts); part++)
+            foreach (var link in links)
             {
-                while (next < parts && coming.Count < InFlight) coming.Enqueue(Ask(link, name, (uint)(next++ * ChunksPerPart), cancellationToken));
-                var bytes = part == 0 ? first : (await coming.Dequeue()).Bytes;
-                if (bytes.Length != Math.Min(PartBytes, length - part * PartBytes)) throw new IOException("A part of a blob has a wrong length.");
-                if ((await writer.WriteAsync(bytes, cancellationToken)).IsCompleted) return;
+                try
+                {
+                    if (partial is null)
+                    {
+                        var (length, first) = await Ask(link, name, 0, cancellationToken);
+                        if (length is < 0 or > FileBlobStore.DefaultMaximumBytes) continue;
+                        if (length <= PartBytes)
+                        {
+                            await blobs.Put(new MemoryStream(first.ToArray()), name, cancellationToken);
+                            return true;
+                        }
+
+                        partial = await Begin(link, name, length, cancellationToken);
+                        await Keep(partial, 0, first, cancellationToken);
+                    }
+
+                    await Complete(link, partial, cancellationToken);
+                    await blobs.Finish(partial, cancellationToken);
+                    return true;
+                }
+                catch (Exception exception) when (exception is OperationalException or IOException or TimeoutException && !cancellationToken.IsCancellationRequested)
+                {
+                    // A liar, or a link that broke: the next one goes on where it ended.
+                }
             }
 
-            await writer.CompleteAsync();
+            return false;
         }
-        catch (Exception exception)
+        finally
         {
-            await writer.CompleteAsync(exception as IOException ?? new IOException("A blob did not come whole.", exception));
+            partial?.Dispose();
+        }
+    }
+
+    // The hashes that give the name, and the last chunk: what it is long tells how long the whole is, whatever this link says.
+    private async Task<PartialBlob> Begin(SeatLink link, Digest name, long length, CancellationToken cancellationToken)
+    {
+        var leaves = new byte[(length + Limits.ChunkBytes - 1) / Limits.ChunkBytes * Digest.Size];
+        for (var at = 0; at < leaves.Length;)
+        {
+            var (_, part) = await Ask(link, name, LeavesWanted | (uint)(at / Digest.Size), cancellationToken);
+            if (part.IsEmpty || part.Length > leaves.Length - at || part.Length % Digest.Size != 0) throw new IOException("The hashes of a blob did not come whole.");
+            part.CopyTo(leaves.AsMemory(at));
+            at += part.Length;
+        }
+
+        var last = (leaves.Length / Digest.Size) - 1;
+        var (_, end) = await Ask(link, name, (uint)last, cancellationToken);
+        if (MerkleHash.Leaf(end.Span) != Digest.From(leaves.AsSpan(last * Digest.Size, Digest.Size))) throw new IOException("The end of a blob is not what its hashes say.");
+        var partial = await blobs.Begin(name, ((long)last * Limits.ChunkBytes) + end.Length, leaves, cancellationToken);
+        await Keep(partial, last, end, cancellationToken);
+        return partial;
+    }
+
+    // Asks one link for every chunk that is missing, several parts at once.
+    private async Task Complete(SeatLink link, PartialBlob partial, CancellationToken cancellationToken)
+    {
+        var coming = new Queue<(int Chunk, Task<(long Length, ReadOnlyMemory<byte> Bytes)> Part)>();
+        for (var next = partial.NextMissing(0); ;)
+        {
+            while (next < partial.Chunks && coming.Count < InFlight)
+            {
+                coming.Enqueue((next, Ask(link, partial.Name, (uint)next, cancellationToken)));
+                next = partial.NextMissing(next + ChunksPerPart);
+            }
+
+            if (!coming.TryDequeue(out var first)) break;
+            await Keep(partial, first.Chunk, (await first.Part).Bytes, cancellationToken);
+        }
+
+        if (partial.NextMissing(0) < partial.Chunks) throw new IOException("A blob did not come whole.");
+    }
+
+    private static async Task Keep(PartialBlob partial, int chunk, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        for (; !bytes.IsEmpty; chunk++)
+        {
+            var size = Math.Min(bytes.Length, Limits.ChunkBytes);
+            if (!await partial.TryWrite(chunk, bytes[..size], cancellationToken)) throw new IOException($"Chunk {chunk} of a blob is not what its hashes say.");
+            bytes = bytes[size..];
         }
     }
 
@@ -153,16 +209,8 @@ internal sealed class BlobExchange(IBlobStore blobs, TimeProvider time) : IDispo
 }
 
 /// <summary>A blob store that fetches over links what is not here yet.</summary>
-internal sealed class LinkedBlobs(IBlobStore local, SeatLinks links) : IBlobStore
+internal sealed class LinkedBlobs(IBlobStore local, SeatLinks links) : ForwardingBlobs(local)
 {
-    public ValueTask<StoredBlob> Put(Stream content, Digest? expected, CancellationToken cancellationToken) => local.Put(content, expected, cancellationToken);
-
-    public async ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken) =>
-        await local.Find(name, cancellationToken) ?? (await links.Fetch(name, cancellationToken) ? await local.Find(name, cancellationToken) : null);
-
-    public ValueTask<int> Read(Digest name, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken) => local.Read(name, firstChunk, destination, cancellationToken);
-
-    public ValueTask CopyTo(Digest name, Stream destination, CancellationToken cancellationToken) => local.CopyTo(name, destination, cancellationToken);
-
-    public ValueTask<bool> Delete(Digest name, CancellationToken cancellationToken) => local.Delete(name, cancellationToken);
+    public override async ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken) =>
+        await base.Find(name, cancellationToken) ?? (await links.Fetch(name, cancellationToken) ? await base.Find(name, cancellationToken) : null);
 }

@@ -197,23 +197,15 @@ internal sealed class MaskedHosts : IDisposable
     }
 
     // The store, with places to die at before and behind a put.
-    private sealed class Blobs(MaskedHosts hosts, int who, CancellationTokenSource alive) : IBlobStore
+    private sealed class Blobs(MaskedHosts hosts, int who, CancellationTokenSource alive) : ForwardingBlobs(hosts._store)
     {
-        public async ValueTask<StoredBlob> Put(Stream content, Digest? expected, CancellationToken cancellationToken)
+        public override async ValueTask<StoredBlob> Put(Stream content, Digest? expected, CancellationToken cancellationToken)
         {
             hosts.Reach(who, "put", alive);
-            var blob = await hosts._store.Put(content, expected, cancellationToken);
+            var blob = await base.Put(content, expected, cancellationToken);
             hosts.Stored.Enqueue((who, blob.Name));
             hosts.Reach(who, "stored", alive);
             return blob;
         }
-
-        public ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken) => hosts._store.Find(name, cancellationToken);
-
-        public ValueTask<int> Read(Digest name, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken) => hosts._store.Read(name, firstChunk, destination, cancellationToken);
-
-        public ValueTask CopyTo(Digest name, Stream destination, CancellationToken cancellationToken) => hosts._store.CopyTo(name, destination, cancellationToken);
-
-        public ValueTask<bool> Delete(Digest name, CancellationToken cancellationToken) => hosts._store.Delete(name, cancellationToken);
     }
 }

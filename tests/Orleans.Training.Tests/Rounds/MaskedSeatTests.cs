@@ -1,3 +1,4 @@
+using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Orleans.Training.Grains.Blobs;
 using Orleans.Training.Protocol;
 using Orleans.Training.Protocol.Aggregation;
 using Orleans.Training.Protocol.Contracts;
@@ -46,6 +47,7 @@ public sealed partial class LimitPageTests
         ("", "neighbours of a participant in a masked attempt", Number(ShareBlob.MaximumNeighbours)),
         ("", "record in a participant's journal of a masked attempt", $"{MaskRecord.MaximumBytes >> 20} MiB"),
         (nameof(Limits.ChallengeWindowMs), "single updates are kept after their attempt", $"{Limits.ChallengeWindowMs / 86_400_000} days"),
+        ("", "blobs of which a part has come", $"{PartialBlob.Maximum}, each for {PartialBlob.MaximumAge.TotalHours} h"),
         ("", "images of updates in one transaction", $"{ProjectInputs.MaximumImages}"),
         ("", "proposals of an attempt", $"1 of each seat, and {RoundRecord.ProposalsOfOthers} of others, 1 of each"),
     ];

@@ -137,7 +137,7 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
 
         public ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken) => new(Files(name).Any() ? new StoredBlob(name, new FileInfo(Files(name).First()).Length) : null);
 
-        public async ValueTask CopyTo(Digest name, Stream destination, CancellationToken cancellationToken)
+        public async ValueTask CopyTo(Digest name, Stream destination, long from, long count, CancellationToken cancellationToken)
         {
             var bytes = await File.ReadAllBytesAsync(Files(name).First(), cancellationToken);
             own.Tampers(bytes);
@@ -147,6 +147,14 @@ internal sealed class House(string root, string name, ConcurrentDictionary<Parti
         public ValueTask<bool> Delete(Digest name, CancellationToken cancellationToken) => new(false);
 
         public ValueTask<StoredBlob> Put(Stream content, Digest? expected, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<byte[]?> FindLeaves(Digest name, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<PartialBlob?> Resume(Digest name, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<PartialBlob> Begin(Digest name, long length, ReadOnlyMemory<byte> leaves, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<StoredBlob> Finish(PartialBlob partial, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask<int> Read(Digest name, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
