@@ -124,7 +124,7 @@ internal sealed partial class MaskedParticipant
     {
         if (_state.Phase is MaskPhase.Idle && MaskedParticipation.OwnMessage(masked, _setup.Position) is null)
         {
-            if (masked.Round.Phase != Protocol.Contracts.Phase.AdvertiseKeys) return null;
+            if (masked.Round.Phase != Protocol.Contracts.Phase.AdvertiseKeys || !masked.MayTrain(_setup.Position)) return null;
             var random = GC.AllocateArray<byte>(MaskSecrets.RandomBytes, pinned: true);
             RandomNumberGenerator.Fill(random);
             var opened = new AttemptOpened(new MaskSecrets(random), _consumed.Besides(null));

@@ -25,6 +25,9 @@ internal interface IAttemptInputs
     /// <summary>Fetches and judges what is committed, and gives what this seat may say that it holds now; null when there is nothing new.</summary>
     ValueTask<Holding?> Look(ContractState state, RoundRecord round, ValidatorSet validators, int seat, CancellationToken cancellationToken);
 
+    /// <summary>Positions of participants whose own words have spoilt a sum, as far as <see cref="Compute"/> has found.</summary>
+    IReadOnlySet<int> Culprits { get; }
+
     /// <summary>The aggregate of an attempt whose inputs are fixed; null when something is not here, or when there is none that an honest seat could attest.</summary>
     ValueTask<RoundAggregate?> Compute(ContractState state, RoundRecord round, int quorum, byte[] parent, CancellationToken cancellationToken);
 }

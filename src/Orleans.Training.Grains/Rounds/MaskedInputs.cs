@@ -29,11 +29,15 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     // By number of the group.
     private readonly SortedDictionary<int, MaskedInputSum> _sums = [];
     private readonly bool _isProjected = terms.Agreement.Masking!.Check is SumCheck.Projected;
+    private readonly SortedSet<int> _culprits = [];
     private byte[]? _reference;
     private bool _isSpoilt;
 
     /// <inheritdoc/>
     public string Round => round;
+
+    /// <inheritdoc/>
+    public IReadOnlySet<int> Culprits => _culprits;
 
     /// <inheritdoc/>
     public async ValueTask<Holding?> Look(ContractState state, RoundRecord record, ValidatorSet validators, int seat, CancellationToken cancellationToken)
@@ -155,7 +159,9 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     private MaskFault Open(MaskedGroup group, out MaskedInputSum? inputs, out MaskTerms? masks, out ushort culprit)
     {
         inputs = _sums[group.Index];
-        return MaskedUnmasking.Of(group, Small).TryRemove(out masks, out culprit);
+        var fault = MaskedUnmasking.Of(group, Small).TryRemove(out masks, out culprit);
+        if (fault is MaskFault.DealerFault) _culprits.Add(culprit);
+        return fault;
     }
 
     // Whose shares the openings of a kind are checked against.

@@ -23,6 +23,9 @@ internal sealed class RoundInputs(IBlobStore blobs, AgreementRecord terms, strin
     public string Round => round;
 
     /// <inheritdoc/>
+    public IReadOnlySet<int> Culprits { get; } = new HashSet<int>();
+
+    /// <inheritdoc/>
     public async ValueTask<Holding?> Look(ContractState state, RoundRecord record, ValidatorSet validators, int seat, CancellationToken cancellationToken)
     {
         var positions = new List<int>();

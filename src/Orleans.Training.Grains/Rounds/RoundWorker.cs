@@ -277,7 +277,10 @@ public sealed partial class RoundWorker : IAsyncDisposable
     {
         if (_computed.TryGetValue(round.Agreement, out var computed) && computed.Round == round.StateKey) return computed.Aggregate;
         if (await BaseModel(state, terms, round, computed.Aggregate) is not { } parent) return null;
-        if (await InputsOf(terms, round).Compute(state, round, _validators.Quorum, parent, _stop.Token) is not { } aggregate) return null;
+        var inputs = InputsOf(terms, round);
+        var found = await inputs.Compute(state, round, _validators.Quorum, parent, _stop.Token);
+        foreach (var culprit in inputs.Culprits) await Send($"blame {culprit} {round.StateKey}", new BlameDealer(round.Agreement, round.Number, round.Attempt, culprit), OnceEach);
+        if (found is not { } aggregate) return null;
         _computed[round.Agreement] = (round.StateKey, aggregate);
         _inputs.Remove(round.Agreement);
         return aggregate;

@@ -50,6 +50,7 @@ public static class ContractCalls
         [("round", "Confirm")] = ConfirmUnmasking.Read,
         [("round", "Reveal")] = RevealMasks.Read,
         [("round", "RevealSilent")] = RevealSilentMasks.Read,
+        [("round", "Blame")] = BlameDealer.Read,
         [("round", "HeldMasked")] = HoldMaskBlobs.Read,
         [("governance", "Propose")] = ProposeChange.Read,
         [("governance", "Vote")] = VoteOnChange.Read,

@@ -43,6 +43,7 @@ public abstract record StateRecord
         (MaskRevealRecord.Prefix, MaskRevealRecord.Read),
         (SilentRevealRecord.Prefix, SilentRevealRecord.Read),
         (MaskHoldingRecord.Prefix, MaskHoldingRecord.Read),
+        (BlameRecord.Prefix, BlameRecord.Read),
         (ChallengeRecord.Prefix, ChallengeRecord.Read),
         (ImagesRecord.Prefix, ImagesRecord.Read),
         (UnmaskOrderRecord.Prefix, UnmaskOrderRecord.Read),

@@ -44,7 +44,7 @@ public sealed class MaskedAttempt(Func<string, StateRecord?> find, AgreementReco
     public bool IsOrdered => Groups.Any(group => group.Order is not null);
 
     /// <summary>Whether those who have no sum about the base model ordered with them can still be enough groups (R0): if not, no attempt on it can be opened.</summary>
-    public bool CanSucceed => Groups.Count(group => Masking.CheckCohort(Terms.Agreement, group.Everybody.Count(position => !IsConsumed(position))) is MaskFault.None) >= LeastGroups;
+    public bool CanSucceed => Groups.Count(group => Masking.CheckCohort(Terms.Agreement, group.Everybody.Count(position => !IsConsumed(position) && MayTrain(position))) is MaskFault.None) >= LeastGroups;
 
     /// <summary>Whether the budgets of all data sets bear one more round: if not, no attempt can be opened before one of them is raised, or another attempt ends.</summary>
     public bool IsAffordable => BudgetContract.IsBorne(key => At(key) as BudgetRecord, Terms.Agreement);

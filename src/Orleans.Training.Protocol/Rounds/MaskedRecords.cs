@@ -45,6 +45,9 @@ public abstract class MaskedRecords(Func<string, StateRecord?> find, AgreementRe
     /// <summary>A survivor's b that it revealed itself, or null.</summary>
     public ReadOnlyMemory<byte>? SelfOf(int position) => Find<MaskRevealRecord>(MaskRevealRecord.Prefix, position)?.Self;
 
+    /// <summary>Whether a participant may train; one that has spoilt a sum may not.</summary>
+    public bool MayTrain(int position) => find(ParticipantRecord.Key(terms.Agreement.Datasets[position].Participant)) is ParticipantRecord participant && (participant.Roles & Roles.Trainer) != 0;
+
     /// <summary>Whether an ordered sum about a base model has a participant in it.</summary>
     public bool IsConsumed(int position) => find(ConsumptionRecord.Key(round.BaseModel, terms.Agreement.Datasets[position].Participant)) is not null;
 

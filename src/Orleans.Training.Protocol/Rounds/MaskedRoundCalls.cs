@@ -112,6 +112,7 @@ public sealed record AdvertiseMaskKeys(Digest Agreement, int Number, int Attempt
     {
         var rejection = Check(context, attempt, Phase.AdvertiseKeys, null, group => Context == group.Fixed.Attempt, MaskAdvertRecord.Prefix, out var masked, out var position);
         if (rejection is not Rejection.None) return rejection;
+        if (!masked.MayTrain(position)) return Rejection.MissingRole;
         if (masked.IsConsumed(position)) return Rejection.ModelConsumed;
         var fault = KeyAdvert.Check([KeyAdvert.Create((ushort)position, MaskKey.Span, EnvelopeKey.Span, Nonce)], attempt.Masking.Exchange);
         if (fault is MaskFault.WeakKey or MaskFault.WrongLength) return Rejection.MaskKeyWeak;

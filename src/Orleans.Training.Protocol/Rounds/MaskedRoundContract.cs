@@ -75,7 +75,7 @@ internal static class MaskedRoundContract
 
     private static bool IsComplete(ContractContext context, MaskedAttempt masked) => masked.Round.Phase switch
     {
-        Phase.AdvertiseKeys => masked.Groups.SelectMany(group => group.Everybody).All(position => masked.Has(MaskAdvertRecord.Prefix, position) || masked.IsConsumed(position)),
+        Phase.AdvertiseKeys => masked.Groups.SelectMany(group => group.Everybody).All(position => masked.Has(MaskAdvertRecord.Prefix, position) || masked.IsConsumed(position) || !masked.MayTrain(position)),
         Phase.ShareKeys => masked.IsEnough(MaskBlobKind.Shares, Held(context, masked, MaskBlobKind.Shares)),
         Phase.AcknowledgeShares => masked.Standing.All(group => group.Fixed.Dealers.Positions.All(position => group.Has(MaskAcknowledgementRecord.Prefix, position))),
         Phase.Input => masked.IsEnough(MaskBlobKind.Input, Held(context, masked, MaskBlobKind.Input)) && HasReference(context, masked),

@@ -92,6 +92,7 @@ public sealed record InputCommit(Digest Agreement, int Number, int Attempt, Dige
         var position = terms!.Agreement.PositionOf(context.Actor);
         if (position < 0) return Rejection.NotInAgreement;
         if (terms.Agreement.Masks) return Rejection.WrongMasking;
+        if ((context.Find<ParticipantRecord>(ParticipantRecord.Key(context.Actor))!.Roles & Roles.Trainer) == 0) return Rejection.MissingRole;
         if (round!.Phase is not Phase.Input) return Rejection.WrongPhase;
         if (round.InputsDigest is not null) return Rejection.Late;
         if (BaseModel != round.BaseModel) return Rejection.WrongBaseModel;

@@ -54,6 +54,8 @@ public enum RoundFailure
     ReferenceMissing = 10,
     /// <summary>Too few validators showed the numbers by which the graph is drawn.</summary>
     GraphNotDrawn = 11,
+    /// <summary>One of the participants dealt what gives other secrets than it committed to; it may train no more.</summary>
+    SumSpoilt = 12,
 }
 
 /// <summary>One committed update: root of its chunks (zero while there is none) and the seats that hold it, as a bit set.</summary>

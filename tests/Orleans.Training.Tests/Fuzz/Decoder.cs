@@ -41,11 +41,16 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     // A round whose sum was challenged, and shown by images.
     private static readonly MaskedLedger Projected = ProjectedRoundTests.Example();
 
+    // A round with hybrid masks, one of whose dealers was blamed.
+    private static readonly MaskedLedger Blamed = BlameTests.Example();
+
     private static readonly MaskedLedger Trusting = GroupedRoundTests.TrustingExample();
 
     private static IEnumerable<Transaction> GroupTransactions => Grouped.Shard.Blocks.Concat(Trusting.Shard.Blocks).SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload is { Contract: "draw" } or { Method: "Reference" });
 
     private static IEnumerable<Transaction> ProjectedTransactions => Projected.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Method is "Challenge" or "Project");
+
+    private static IEnumerable<Transaction> BlamedTransactions => Blamed.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Method is "Blame" or "KeyAdvert");
 
     private static IEnumerable<Transaction> NoisyTransactions => Noisy.Shard.Blocks.SelectMany(executed => executed.Block.Transactions).Select(Parse).Where(transaction => transaction.Payload.Method is "SetBudget");
 
@@ -96,7 +101,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
     private static IEnumerable<Decoder> Calls()
     {
-        var calls = Transactions.Concat(OtherTransactions).Concat(MaskedTransactions).Concat(NoisyTransactions).Concat(GroupTransactions).Concat(ProjectedTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
+        var calls = Transactions.Concat(OtherTransactions).Concat(MaskedTransactions).Concat(NoisyTransactions).Concat(GroupTransactions).Concat(ProjectedTransactions).Concat(BlamedTransactions).Select(transaction => (Name: $"{transaction.Payload.Contract}.{transaction.Payload.Method}", Arguments: transaction.Payload.Arguments.ToArray()))
             .Append(("federation.AddKey", Wire.Encode(new AddKey(TestShard.Key("more").Public).WriteArguments)))
             .Append(("federation.RevokeKey", Wire.Encode(new RevokeKey(TestShard.Key("more").Public.Id).WriteArguments)))
             .ToLookup(call => call.Item1, call => call.Item2);
@@ -108,7 +113,7 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
 
         var agreement = Transactions.Select(transaction => transaction.Payload).First(payload => payload is { Contract: "agreement", Method: "Propose" });
         ContractCalls.TryRead("agreement", "Propose", agreement.Arguments, out var propose);
-        yield return new("TrainingAgreement", [((ProposeAgreement)propose!).Agreement.Encode(), (Masked.Agreement with { Training = Masked.Agreement.Training with { RecordNoise = new(1_000_000, 1_100_000) } }).Encode(), Masked.Agreement.Encode(), Noisy.Agreement.Encode(), Grouped.Agreement.Encode(), Projected.Agreement.Encode(), Trusting.Agreement.Encode()], bytes => TrainingAgreement.TryParse(bytes, out var read) ? read!.Encode() : null);
+        yield return new("TrainingAgreement", [((ProposeAgreement)propose!).Agreement.Encode(), (Masked.Agreement with { Training = Masked.Agreement.Training with { RecordNoise = new(1_000_000, 1_100_000) } }).Encode(), Masked.Agreement.Encode(), Noisy.Agreement.Encode(), Grouped.Agreement.Encode(), Projected.Agreement.Encode(), Blamed.Agreement.Encode(), Trusting.Agreement.Encode()], bytes => TrainingAgreement.TryParse(bytes, out var read) ? read!.Encode() : null);
         yield return Cbor("Policy", 128, Policy.Read, (writer, value) => value.Write(writer), Protocol.Contracts.Policy.Open, new Policy(3, 5, 3, 2_000_000_000_000, true));
         yield return Cbor<RobustRule>("RobustRule", 64, RobustRule.Read, (writer, value) => value.Write(writer), new CoordinateMedian(), new CentredClipping(4000, 3), new MultiKrum(1, 2));
         yield return Cbor("FixedPoint", 128, FixedPoint.Read, (writer, value) => value.Write(writer), FixedPoint.Create(1, 4), FixedPoint.Create(10, 1000));
@@ -118,12 +123,12 @@ internal sealed record Decoder(string Name, IReadOnlyList<byte[]> Valid, Func<by
     {
         // Every state that the run went through, so that records stand in all their phases.
         var records = Export.Shard.Blocks.Concat(Governed.Blocks).Concat(Anchored.Blocks).Concat(Attesting.Blocks).SelectMany(block => LedgerState.Of(block).Contracts.Records)
-            .Concat(Masked.Shard.State.Records).Concat(Trusting.Shard.State.Records).Concat(Projected.Shard.State.Records).Concat(Grouped.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).Concat(Noisy.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) || pair.Key.StartsWith("checks/", StringComparison.Ordinal) ? 7 : 0) + 1)], pair => pair.Value.Encode());
+            .Concat(Masked.Shard.State.Records).Concat(Trusting.Shard.State.Records).Concat(Projected.Shard.State.Records).Concat(Blamed.Shard.State.Records).Concat(Grouped.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).Concat(Noisy.Shard.Blocks.SelectMany(block => LedgerState.Of(block).Contracts.Records)).ToLookup(pair => pair.Key[..(pair.Key.IndexOf('/', pair.Key.StartsWith("masks/", StringComparison.Ordinal) || pair.Key.StartsWith("checks/", StringComparison.Ordinal) ? 7 : 0) + 1)], pair => pair.Value.Encode());
         // The draw of an attempt's graph, which needs more participants than examples have.
         var graph = new DrawRecord(2, [new Lot(TestShard.Key("va").Public.Id, Digest.Zero, null)], 7, "rounds/x/000001/1").Encode();
         foreach (var prefix in new[] { ParticipantRecord.Prefix, DatasetRecord.Prefix, BudgetRecord.Prefix, AgreementRecord.Prefix, DrawRecord.Prefix, RunRecord.Prefix, RoundRecord.Prefix, ExpiryRecord.Prefix, ModelRecord.Prefix, ValidatorsRecord.Prefix, ChangeRecord.Prefix, ReadyRecord.Prefix, DelegationRecord.Prefix,
             MaskedRoundRecord.Prefix, MaskAdvertRecord.Prefix, MaskSharesRecord.Prefix, MaskAcknowledgementRecord.Prefix, MaskedInputRecord.Prefix, MaskReferenceRecord.Prefix, MaskConfirmRecord.Prefix, MaskRevealRecord.Prefix, SilentRevealRecord.Prefix,
-            MaskHoldingRecord.Prefix, ChallengeRecord.Prefix, ImagesRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix, ConvictionRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix, SnapshotRecord.Prefix })
+            MaskHoldingRecord.Prefix, BlameRecord.Prefix, ChallengeRecord.Prefix, ImagesRecord.Prefix, UnmaskOrderRecord.Prefix, ConsumptionRecord.Prefix, ConvictionRecord.Prefix, WatchedRecord.Prefix, SplitViewRecord.Prefix, SnapshotRecord.Prefix })
         {
             yield return new($"StateRecord {prefix}", prefix == DrawRecord.Prefix ? [.. records[prefix], graph] : [.. records[prefix]], bytes => StateRecord.TryParse(prefix + "x", bytes, out var record) ? record!.Encode() : null);
         }

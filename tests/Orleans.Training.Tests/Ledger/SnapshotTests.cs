@@ -23,7 +23,7 @@ public class SnapshotTests
         ["projections"] = ProjectedRoundTests.Example().Shard,
         ["trust"] = GroupedRoundTests.TrustingExample().Shard,
         ["admission"] = Admission(),
-        ["hybrid"] = HybridRoundTests.Attempt().Ledger.Shard,
+        ["blame"] = BlameTests.Example().Shard,
         ["expired"] = ExpiryTests.Published("masked").Late.Shard,
         ["snapshots"] = SnapshotOfferTests.Example(),
     };

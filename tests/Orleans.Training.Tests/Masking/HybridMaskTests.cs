@@ -70,6 +70,8 @@ public sealed class HybridMaskTests(ITestOutputHelper output)
         var key = new byte[32];
         MaskKeys.EnvelopeKey(found, world.States[4].Cohort, 3, 4, key);
         Assert.Null(ShareEnvelope.TryOpen(key, world.States[4].Cohort, 3, 4, blob.Envelope(4)));
+        Assert.True(XWing.TryEncapsulate(world.Adverts[4].EnvelopeKey.Span, coins, ciphertext, made));
+        Assert.NotEqual(blob.EnvelopeCiphertext(4).ToArray(), ciphertext);
         Assert.True(XWing.TryDecapsulate(world.States[4].Secrets!.EnvelopeSecret, blob.EnvelopeCiphertext(4), found));
         MaskKeys.EnvelopeKey(found, world.States[4].Cohort, 3, 4, key);
         using var opened = ShareEnvelope.TryOpen(key, world.States[4].Cohort, 3, 4, blob.Envelope(4));

@@ -84,6 +84,9 @@ public sealed class ExpiryTests
         var blobs = late.Names.Where(name => name.StartsWith("blobs/", StringComparison.Ordinal)).ToArray();
         Assert.Equal(kind is "trust" ? 3 : 2, blobs.Length);
 
+        // What all were meant to see stays.
+        if (ledger.Whole.Reference is { } reference) Assert.DoesNotContain(reference, ExpiryContract.Expired(ledger.Shard.State, ledger.Round.StateKey));
+
         // An update beside it is nobody's word any more, and a fresh export without one is none.
         Assert.Equal(ExportFault.UnexpectedFile, Assert.Throws<ExportException>(() => WithUpdate(late, ledger).Verify()).Fault);
         fresh.Files.Remove(ExportLayout.Blob(ledger.Whole.SumBlobs.First()));
