@@ -28,9 +28,9 @@ internal sealed class BlobUpload(IBlobStore blobs)
     public Task Begin(HttpContext http, Digest root) => Storing(http, async () =>
     {
         if (!long.TryParse(http.Request.Query["length"], NumberStyles.None, CultureInfo.InvariantCulture, out var length) || length > FileBlobStore.DefaultMaximumBytes) throw new OperationalException("OT-4024", $"'length' is the number of bytes of the content, at most {FileBlobStore.DefaultMaximumBytes}.");
-        if (await blobs.Find(root, http.RequestAborted) is not null)
+        if (await blobs.Find(root, http.RequestAborted) is { } stored)
         {
-            Tell(http, length, isComplete: true);
+            Tell(http, stored.Length, isComplete: true);
             return;
         }
 

@@ -340,7 +340,7 @@ class Group:
         if j == larger:
             shared, fits = xwing.decapsulate(mask_secret(seed, True), text), True
         else:
-            made, shared = xwing.encapsulate(self.attempt.adverts[i][1], hkdf(seed, b"", label("coins") + u16(j) + u16(i), 2))
+            made, shared = xwing.encapsulate(self.attempt.adverts[i][1], hkdf(seed, sha256(self.attempt.adverts[i][1]), label("coins") + u16(j) + u16(i), 2))
             fits = made == text
         self.require(fits and shared, "DealerFault", f"the ciphertext of {self.agreement.names[smaller]} for {self.agreement.names[larger]} is none of its seed")
         return shared

@@ -60,7 +60,7 @@ def fedmask():
     yield masks.mask_secret(h("shared")).hex()
     yield masks.mask_secret(h("shared"), True).hex()
     key = masks.mask_public(h("two"), True)
-    text, shared = xwing.encapsulate(key, masks.hkdf(h("one"), b"", masks.label("coins") + masks.u16(1) + masks.u16(3), 2))
+    text, shared = xwing.encapsulate(key, masks.hkdf(h("one"), hashlib.sha256(key).digest(), masks.label("coins") + masks.u16(1) + masks.u16(3), 2))
     yield from (hashlib.sha256(key).hexdigest(), hashlib.sha256(text).hexdigest(), masks.hkdf(shared, ctx2, masks.label("pair") + masks.u16(1) + masks.u16(3)).hex())
     yield masks.keystream(bytes(range(32)), 4097 * 16)[-32:].hex()
     yield masks.digest("order", ctx2, masks.u64(4), masks.positions([0, 1, 3, 4]), masks.u64(1), masks.positions([300])).hex()

@@ -59,9 +59,9 @@ public sealed class HybridMaskTests(ITestOutputHelper output)
         var (secret, found, made) = (new byte[32], new byte[32], new byte[32]);
         MaskKeys.MaskSecret(world.States[4].Secrets!.Seed, KeyExchange.Hybrid, secret);
         Assert.True(XWing.TryDecapsulate(secret, blob.PairCiphertext(4), found));
-        var coins = HKDF.DeriveKey(HashAlgorithmName.SHA256, world.States[3].Secrets!.Seed.ToArray(), 64, [], [5, .. "coins"u8, 3, 0, 4, 0]);
+        byte[] Coins(ReadOnlyMemory<byte> key) => HKDF.DeriveKey(HashAlgorithmName.SHA256, world.States[3].Secrets!.Seed.ToArray(), 64, SHA256.HashData(key.Span), [5, .. "coins"u8, 3, 0, 4, 0]);
         var ciphertext = new byte[1120];
-        Assert.True(XWing.TryEncapsulate(world.Adverts[4].MaskKey.Span, coins, ciphertext, made));
+        Assert.True(XWing.TryEncapsulate(world.Adverts[4].MaskKey.Span, Coins(world.Adverts[4].MaskKey), ciphertext, made));
         Assert.Equal(found, made);
         Assert.Equal(blob.PairCiphertext(4).ToArray(), ciphertext);
 
@@ -70,7 +70,7 @@ public sealed class HybridMaskTests(ITestOutputHelper output)
         var key = new byte[32];
         MaskKeys.EnvelopeKey(found, world.States[4].Cohort, 3, 4, key);
         Assert.Null(ShareEnvelope.TryOpen(key, world.States[4].Cohort, 3, 4, blob.Envelope(4)));
-        Assert.True(XWing.TryEncapsulate(world.Adverts[4].EnvelopeKey.Span, coins, ciphertext, made));
+        Assert.True(XWing.TryEncapsulate(world.Adverts[4].EnvelopeKey.Span, Coins(world.Adverts[4].EnvelopeKey), ciphertext, made));
         Assert.NotEqual(blob.EnvelopeCiphertext(4).ToArray(), ciphertext);
         Assert.True(XWing.TryDecapsulate(world.States[4].Secrets!.EnvelopeSecret, blob.EnvelopeCiphertext(4), found));
         MaskKeys.EnvelopeKey(found, world.States[4].Cohort, 3, 4, key);

@@ -20,7 +20,7 @@ internal static class MaskAgreement
         else
         {
             // The seed becomes public one day, and the coins of an envelope must not.
-            HKDF.DeriveKey(HashAlgorithmName.SHA256, secrets.DealingKey, coins, [], Preimage.Info("coins", state.Position, to));
+            PairSecrets.Coins(secrets.DealingKey, receiver.EnvelopeKey.Span, state.Position, to, coins);
             XWing.TryEncapsulate(receiver.EnvelopeKey.Span, coins, ciphertext, shared);
             CryptographicOperations.ZeroMemory(coins);
         }

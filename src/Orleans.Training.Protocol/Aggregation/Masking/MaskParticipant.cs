@@ -118,7 +118,13 @@ public static class MaskParticipant
             // An edge without shares is left out of the acknowledgement, whatever the reason: no proof, no accusation.
             if (closed.Dealt.FirstOrDefault(item => item.Commit.Dealer == neighbour) is not { } dealt) continue;
             var taken = ShareBlob.TryTake(dealt.Commit, dealt.Blob, state.Cohort, state.Graph, state.Position, state.Setup.Exchange, (blob, point, key) => MaskAgreement.OpeningKey(state, neighbour, blob, point, key), state.Rules, out var envelope, out var blob);
-            if (taken is not MaskFault.None || !MaskAgreement.TryReceivePair(state, neighbour, blob!, pair)) continue;
+            if (taken is not MaskFault.None) continue;
+            if (!MaskAgreement.TryReceivePair(state, neighbour, blob!, pair))
+            {
+                envelope!.Dispose();
+                continue;
+            }
+
             var known = state.Setup.Exchange is KeyExchange.Hybrid ? pair : [];
             state.Secrets.Keep(neighbour, envelope!, known);
             kept.Add((neighbour, (byte[])[.. envelope!.Plain, .. known]));

@@ -12,11 +12,14 @@ internal static class PairSecrets
     public static bool TryEncapsulate(ReadOnlySpan<byte> seed, ushort position, KeyAdvert larger, Span<byte> ciphertext, Span<byte> shared)
     {
         Span<byte> coins = stackalloc byte[XWing.CoinBytes];
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, seed, coins, [], Preimage.Info("coins", position, larger.Position));
+        Coins(seed, larger.MaskKey.Span, position, larger.Position, coins);
         var isKey = XWing.TryEncapsulate(larger.MaskKey.Span, coins, ciphertext, shared);
         CryptographicOperations.ZeroMemory(coins);
         return isKey;
     }
+
+    /// <summary>64 bytes for one encapsulation to one key: the same coins for another key would tell its owner what is in both ciphertexts.</summary>
+    public static void Coins(ReadOnlySpan<byte> material, ReadOnlySpan<byte> publicKey, ushort from, ushort to, Span<byte> coins) => MaskKeys.Derive(material, Digest.Of(publicKey), Preimage.Info("coins", from, to), coins);
 
     /// <summary>The secret; false, and zeros, where a key or a ciphertext is not what it must be: by fault of the smaller position, if the keys of both are sound.</summary>
     /// <param name="seed">That of one of them.</param>
