@@ -18,16 +18,33 @@ namespace Orleans.Training.Client.Exports;
 /// <param name="BlobBytes">Bytes kept off the ledger.</param>
 /// <param name="Statements">Validators whose statement about the last model is in the export, each checked.</param>
 /// <param name="Size">Leaves of the tree.</param>
-/// <param name="FalseWork">Verdicts of validators that lied about their work, too few in any round to matter.</param>
+/// <param name="FalseWork">What somebody has signed that is not so, too little in any round to matter.</param>
 public sealed record ExportReport(long Blocks, long Entries, long Refused, long Certificates, long Receipts, int Rounds, int Expired, Digest? Model, long LedgerBytes, long BlobBytes, int Statements, long Size, IReadOnlyList<FalseWork> FalseWork);
 
-/// <summary>A validator attested a published round with a work digest that the sum does not give, or told an image of a participant's update that the update does not have.</summary>
-public sealed record FalseWork(ParticipantId Validator, Digest Run, int Round, string File, ParticipantId? Update = null)
+/// <summary>What is not so of what somebody has signed about a round.</summary>
+public enum FalseWord
+{
+    /// <summary>That it had the sum which it attested: its work digest is not the one that the sum gives.</summary>
+    Work,
+    /// <summary>The image of an update.</summary>
+    Image,
+    /// <summary>The sum, or the model, that it proposed.</summary>
+    Proposal,
+    /// <summary>That a proposal is right, or that it is wrong.</summary>
+    Verdict,
+}
+
+/// <summary>Somebody has signed about a published round what its committed updates do not bear out. The export proves it: the round was computed again from them.</summary>
+public sealed record FalseWork(ParticipantId Actor, Digest Run, int Round, string File, ParticipantId? Update = null, FalseWord Word = FalseWord.Work)
 {
     /// <summary>One line for people.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{File}: {Validator} {(Update is null
-        ? $"attested round {Round} of run {Run} without the sum: its work digest is not the one that the sum gives"
-        : $"told an image of {Update}'s update in round {Round} of run {Run} that it does not have")}");
+    public override string ToString() => $"{File}: {Actor} " + Word switch
+    {
+        FalseWord.Image => FormattableString.Invariant($"told an image of {Update}'s update in round {Round} of run {Run} that it does not have"),
+        FalseWord.Proposal => FormattableString.Invariant($"proposed in round {Round} of run {Run} a sum or a model that the updates do not give"),
+        FalseWord.Verdict => FormattableString.Invariant($"said of a proposal in round {Round} of run {Run} what is not so"),
+        _ => FormattableString.Invariant($"attested round {Round} of run {Run} without the sum: its work digest is not the one that the sum gives"),
+    };
 }
 
 /// <summary>

@@ -4,8 +4,8 @@ using Orleans.Training.Protocol.Ledger;
 
 namespace Orleans.Training.Client.Exports;
 
-/// <summary>A verdict of "ok", and the block that carries it.</summary>
-internal readonly record struct Verdict(long Height, ParticipantId Actor, Digest Work);
+/// <summary>A verdict, and the block that carries it.</summary>
+internal readonly record struct Verdict(long Height, ParticipantId Actor, bool Ok, Digest Work);
 
 /// <summary>What a validator said about the images of updates in a proposed sum, and the block that carries it.</summary>
 internal readonly record struct ToldImages(long Height, ParticipantId Actor, IReadOnlyList<(int Position, ReadOnlyMemory<byte> Image)> Images);
@@ -15,6 +15,7 @@ internal sealed class RoundHistory
 {
     private readonly Dictionary<Digest, List<Verdict>> _verdicts = [];
     private readonly Dictionary<Digest, List<ToldImages>> _images = [];
+    private readonly Dictionary<Digest, long> _proposals = [];
     private readonly Dictionary<Digest, long> _agreements = [];
     private readonly Dictionary<(Digest Agreement, int Round), long> _publications = [];
     private readonly Dictionary<(Digest Agreement, int Round), long> _entries = [];
@@ -39,7 +40,10 @@ internal sealed class RoundHistory
     /// <summary>The validators of the era in which a round was published, and so opened.</summary>
     public ValidatorSet ValidatorsOf(ModelRecord model) => _validators[(model.Agreement, model.Round)];
 
-    /// <summary>Who attested a proposal; its digest names run, round and attempt too.</summary>
+    /// <summary>The file of the block in which an aggregate was proposed.</summary>
+    public string BlockOf(Proposal proposal) => ExportLayout.Block(_proposals[proposal.Digest]);
+
+    /// <summary>What was said about a proposal; its digest names run, round and attempt too.</summary>
     public IReadOnlyList<Verdict> VerdictsOn(Digest proposal) => _verdicts.GetValueOrDefault(proposal) ?? [];
 
     /// <summary>The images of updates that were told about a proposal.</summary>
@@ -68,9 +72,10 @@ internal sealed class RoundHistory
 
     private void Remember(Block block, long height, Entry entry)
     {
-        if (Transaction.TryParse(block.Transactions[entry.Position], out var transaction) is not Rejection.None || transaction!.Payload is not { Contract: "round", Method: "Attest" or "Project" } payload) return;
+        if (Transaction.TryParse(block.Transactions[entry.Position], out var transaction) is not Rejection.None || transaction!.Payload is not { Contract: "round", Method: "Attest" or "Project" or "AggregateProposal" } payload) return;
         if (ContractCalls.TryRead(payload.Contract, payload.Method, payload.Arguments, out var call) is not Rejection.None) return;
-        if (call is Attest { Ok: true } attest) Add(_verdicts, attest.Proposal, new Verdict(height, payload.Actor, attest.Work));
+        if (call is Attest attest) Add(_verdicts, attest.Proposal, new Verdict(height, payload.Actor, attest.Ok, attest.Work));
+        else if (call is AggregateProposal proposal) _proposals.TryAdd(proposal.ProposalDigest, height);
         else if (call is ProjectInputs told) Add(_images, told.Proposal, new ToldImages(height, payload.Actor, told.Images));
     }
 

@@ -19,7 +19,7 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
     /// <summary>Rounds whose updates have expired: their sums are a quorum's word, and nobody can compute them again.</summary>
     public int Expired { get; private set; }
 
-    /// <summary>Verdicts that count towards a quorum and that the sum does not bear out, in the order of rounds.</summary>
+    /// <summary>What somebody has signed and the updates do not bear out, in the order of rounds.</summary>
     public IReadOnlyList<FalseWork> FalseWork => _falseWork.ToArray();
 
     /// <summary>How many rounds were published, and the newest model of all.</summary>
@@ -65,6 +65,7 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         files.ReadBlob(aggregate.SumRoot);
         files.ReadBlob(aggregate.ModelRoot);
         if (isExpired) Expired++;
+        else CheckWords(round, published, aggregate);
         // What the masks were nobody can know any more.
         if (!isExpired || terms.Agreement.Masking is not { Check: SumCheck.Projected }) CheckWork(terms, round, published, validators, aggregate.Sum);
         return aggregate.ModelBytes;
@@ -91,6 +92,17 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
         throw new ExportException(ExportFault.ModelDiffers, file, $"{what}, which has no sum{whose} (OT-{(int)fault} {fault})");
     }
 
+    // What was proposed beside what was published, and what was said of either.
+    private void CheckWords(RoundRecord round, ModelRecord published, RoundAggregate computed)
+    {
+        foreach (var proposal in round.Proposals)
+        {
+            var isRight = (proposal.SumRoot, proposal.Model, proposal.ModelRoot) == (computed.SumRoot, computed.Model, computed.ModelRoot);
+            if (!isRight) _falseWork.Add(new FalseWork(proposal.Proposer, published.Agreement, published.Round, history.BlockOf(proposal), null, FalseWord.Proposal));
+            _falseWork.AddRange(history.VerdictsOn(proposal.Digest).Where(verdict => verdict.Ok != isRight).Select(verdict => new FalseWork(verdict.Actor, published.Agreement, published.Round, ExportLayout.Block(verdict.Height), null, FalseWord.Verdict)));
+        }
+    }
+
     private void CheckWork(AgreementRecord terms, RoundRecord round, ModelRecord published, ValidatorSet validators, byte[] sum)
     {
         var proposal = round.Proposals.Single(candidate => (candidate.SumRoot, candidate.Model, candidate.ModelRoot) == (published.SumRoot, published.Model, published.Root));
@@ -104,10 +116,10 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
             using (masks) computed = ProjectedSum.DigestOf(masked.Layout, masks).ToArray();
         }
 
-        var verdicts = history.VerdictsOn(proposal.Digest);
+        var verdicts = history.VerdictsOn(proposal.Digest).Where(verdict => verdict.Ok).ToArray();
         FalseWork[] found = [.. verdicts.Where(verdict => verdict.Work != RoundAggregate.WorkOf(verdict.Actor, computed)).Select(verdict => new FalseWork(verdict.Actor, published.Agreement, published.Round, ExportLayout.Block(verdict.Height)))];
         // Among a quorum f may lie; the others have done the work.
-        if (verdicts.Count - found.Length < validators.Quorum - validators.MaxFaulty) throw new ExportException(ExportFault.WorkNotDone, found[0].File, $"publishes round {published.Round} of run {published.Agreement}, which {string.Join(", ", found.Select(item => item.Validator))} attested without the sum: more than {validators.MaxFaulty} of {validators.Count} validators");
+        if (verdicts.Length - found.Length < validators.Quorum - validators.MaxFaulty) throw new ExportException(ExportFault.WorkNotDone, found[0].File, $"publishes round {published.Round} of run {published.Agreement}, which {string.Join(", ", found.Select(item => item.Actor))} attested without the sum: more than {validators.MaxFaulty} of {validators.Count} validators");
         _falseWork.AddRange(found);
     }
 
@@ -122,7 +134,7 @@ internal sealed class RoundVerifier(ExportReader files, RoundHistory history, Co
             foreach (var (position, image) in positions.Zip(images))
             {
                 foreach (var lie in told[position].Where(item => !item.Image.Span.SequenceEqual(image)))
-                    _falseWork.Add(new FalseWork(lie.Actor, published.Agreement, published.Round, ExportLayout.Block(lie.Height), masked.Terms.Agreement.Datasets[position].Participant));
+                    _falseWork.Add(new FalseWork(lie.Actor, published.Agreement, published.Round, ExportLayout.Block(lie.Height), masked.Terms.Agreement.Datasets[position].Participant, FalseWord.Image));
             }
         }
     }

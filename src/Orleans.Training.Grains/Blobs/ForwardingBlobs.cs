@@ -9,6 +9,8 @@ internal abstract class ForwardingBlobs(IBlobStore inner) : IBlobStore
 
     public virtual ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken) => inner.Find(name, cancellationToken);
 
+    public virtual ValueTask<StoredBlob?> Find(Digest name, long most, CancellationToken cancellationToken) => inner.Find(name, most, cancellationToken);
+
     public virtual ValueTask<int> Read(Digest name, int firstChunk, Memory<byte> destination, CancellationToken cancellationToken) => inner.Read(name, firstChunk, destination, cancellationToken);
 
     public virtual ValueTask CopyTo(Digest name, Stream destination, long from, long count, CancellationToken cancellationToken) => inner.CopyTo(name, destination, from, count, cancellationToken);

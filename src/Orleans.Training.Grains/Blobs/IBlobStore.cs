@@ -23,6 +23,12 @@ public interface IBlobStore
     /// <summary>The blob of this name, or null when it is not here.</summary>
     ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken);
 
+    /// <summary>The blob of this name, or null when it is not here. A store that fetches does so only up to this length: who names a blob may have named the longest there is.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="most">The most bytes that are of use.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    ValueTask<StoredBlob?> Find(Digest name, long most, CancellationToken cancellationToken) => Find(name, cancellationToken);
+
     /// <summary>
     /// Reads whole chunks, beginning with chunk <paramref name="firstChunk"/>, as many as fit into <paramref name="destination"/>, which must hold
     /// at least one. Returns the bytes read; less than whole chunks, or 0, only at the blob's end.

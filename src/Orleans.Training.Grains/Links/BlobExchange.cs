@@ -27,10 +27,10 @@ internal sealed class BlobExchange(IBlobStore blobs, TimeProvider time) : IDispo
     private readonly SemaphoreSlim _serving = new(ServedAtOnce);
     private uint _number;
 
-    /// <summary>Fetches a blob from the first of these links that has it; false when none has. Several who want the same wait for one fetch.</summary>
-    public async Task<bool> Fetch(Digest name, IReadOnlyList<SeatLink> links, CancellationToken cancellationToken)
+    /// <summary>Fetches a blob of at most so many bytes from the first of these links that has it; false when none has. Several who want the same wait for one fetch.</summary>
+    public async Task<bool> Fetch(Digest name, long most, IReadOnlyList<SeatLink> links, CancellationToken cancellationToken)
     {
-        var fetch = _fetching.GetOrAdd(name, _ => new Lazy<Task<bool>>(() => FetchFromAny(name, links, cancellationToken)));
+        var fetch = _fetching.GetOrAdd(name, _ => new Lazy<Task<bool>>(() => FetchFromAny(name, most, links, cancellationToken)));
         try
         {
             return await fetch.Value.WaitAsync(cancellationToken);
@@ -87,11 +87,12 @@ internal sealed class BlobExchange(IBlobStore blobs, TimeProvider time) : IDispo
         return leaves.Length;
     }
 
-    private async Task<bool> FetchFromAny(Digest name, IReadOnlyList<SeatLink> links, CancellationToken cancellationToken)
+    private async Task<bool> FetchFromAny(Digest name, long most, IReadOnlyList<SeatLink> links, CancellationToken cancellationToken)
     {
         var partial = await blobs.Resume(name, cancellationToken);
         try
         {
+            if (partial?.Length > most) return false;
             foreach (var link in links)
             {
                 try
@@ -99,7 +100,7 @@ internal sealed class BlobExchange(IBlobStore blobs, TimeProvider time) : IDispo
                     if (partial is null)
                     {
                         var (length, first) = await Ask(link, name, 0, cancellationToken);
-                        if (length is < 0 or > FileBlobStore.DefaultMaximumBytes) continue;
+                        if (length < 0 || length > most) continue;
                         if (length <= PartBytes)
                         {
                             await blobs.Put(new MemoryStream(first.ToArray()), name, cancellationToken);
@@ -211,6 +212,8 @@ internal sealed class BlobExchange(IBlobStore blobs, TimeProvider time) : IDispo
 /// <summary>A blob store that fetches over links what is not here yet.</summary>
 internal sealed class LinkedBlobs(IBlobStore local, SeatLinks links) : ForwardingBlobs(local)
 {
-    public override async ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken) =>
-        await base.Find(name, cancellationToken) ?? (await links.Fetch(name, cancellationToken) ? await base.Find(name, cancellationToken) : null);
+    public override ValueTask<StoredBlob?> Find(Digest name, CancellationToken cancellationToken) => Find(name, FileBlobStore.DefaultMaximumBytes, cancellationToken);
+
+    public override async ValueTask<StoredBlob?> Find(Digest name, long most, CancellationToken cancellationToken) =>
+        await base.Find(name, cancellationToken) ?? (await links.Fetch(name, most, cancellationToken) ? await base.Find(name, cancellationToken) : null);
 }

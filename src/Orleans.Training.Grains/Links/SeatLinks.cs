@@ -92,13 +92,13 @@ public sealed partial class SeatLinks : ITransport, IAsyncDisposable
         }
     }
 
-    /// <summary>Fetches a blob from whichever linked organisation has it.</summary>
-    public Task<bool> Fetch(Digest name, CancellationToken cancellationToken)
+    /// <summary>Fetches a blob of at most so many bytes from whichever linked organisation has it.</summary>
+    public Task<bool> Fetch(Digest name, long most, CancellationToken cancellationToken)
     {
         // Not everybody begins with the same one.
         var linked = Linked;
         var first = linked.Count(peer => peer < _own);
-        return _exchange.Fetch(name, [.. linked.Skip(first).Concat(linked.Take(first)).Select(NewestTo).OfType<SeatLink>()], cancellationToken);
+        return _exchange.Fetch(name, most, [.. linked.Skip(first).Concat(linked.Take(first)).Select(NewestTo).OfType<SeatLink>()], cancellationToken);
     }
 
     public async ValueTask DisposeAsync()

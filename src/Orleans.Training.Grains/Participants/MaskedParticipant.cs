@@ -149,7 +149,7 @@ internal sealed partial class MaskedParticipant
         {
             var root = masked.RootOf(MaskBlobKind.Shares, dealer)!.Value;
             if (_shares.ContainsKey(root)) continue;
-            if (await _blobs.Find(root, cancellationToken) is { } blob && blob.Length <= ShareBlob.MaximumBytes && await _blobs.ReadAll(root, cancellationToken) is { } bytes) _shares[root] = bytes;
+            if (await _blobs.Find(root, ShareBlob.MaximumBytes, cancellationToken) is { } blob && blob.Length <= ShareBlob.MaximumBytes && await _blobs.ReadAll(root, cancellationToken) is { } bytes) _shares[root] = bytes;
             else all = false;
         }
 

@@ -49,7 +49,7 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         var committed = PositionSet.Of(masked.ExpectedOf(kind).Positions.Where(position => masked.RootOf(kind, position) is not null));
         var mine = _isProjected && kind is MaskBlobKind.Input ? Mine(committed, masked.Held(kind, validators.Count, validators.MaxFaulty + 1), validators, seat) : committed;
         var open = mine.Without(said).Positions.Where(position => !_judged.ContainsKey((kind, position))).Select(position => masked.RootOf(kind, position)!.Value).ToArray();
-        if (open.Length > 0) await Fetch([.. open, .. masked.Standing.SelectMany(group => group.DealtBy(DealersOf(group, kind)))], kind >= MaskBlobKind.Openings, cancellationToken);
+        if (open.Length > 0) await Fetch([.. open, .. masked.Standing.SelectMany(group => group.DealtBy(DealersOf(group, kind)))], kind >= MaskBlobKind.Openings, kind is MaskBlobKind.Input ? masked.Layout.Bytes : ShareBlob.MaximumBytes, cancellationToken);
 
         var positions = new List<int>();
         foreach (var group in masked.Standing)
@@ -69,7 +69,7 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     /// <summary>The masks that are left in the sum of a group; null when something is not here, or when they cannot be had.</summary>
     public async ValueTask<MaskTerms?> MasksOf(MaskedGroup group, CancellationToken cancellationToken)
     {
-        await Fetch([.. group.UnmaskingBlobs], keep: true, cancellationToken);
+        await Fetch([.. group.UnmaskingBlobs], keep: true, ShareBlob.MaximumBytes, cancellationToken);
         return MaskedUnmasking.Of(group, Small).TryRemove(out var masks, out _) is MaskFault.None ? masks : null;
     }
 
@@ -83,7 +83,7 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
         foreach (var group in masked.Standing)
         {
             if (await SumOf(group, cancellationToken) is null) return null;
-            await Fetch([.. group.UnmaskingBlobs], keep: true, cancellationToken);
+            await Fetch([.. group.UnmaskingBlobs], keep: true, ShareBlob.MaximumBytes, cancellationToken);
         }
 
         var fault = MaskedAggregate.TryCompute(masked, parent, Open, _ => _reference, out var aggregate, out var culprit);
@@ -109,7 +109,7 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
             foreach (var key in _judged.Keys.Where(key => key.Kind is MaskBlobKind.Input && masked.Members.Contains(key.Position)).ToArray()) _judged.Remove(key);
         }
 
-        await Fetch([.. masked.Order!.Inputs.Select(input => input.Root)], keep: false, cancellationToken);
+        await Fetch([.. masked.Order!.Inputs.Select(input => input.Root)], keep: false, masked.Layout.Bytes, cancellationToken);
         if (_isProjected)
         {
             _sums.Remove(masked.Index);
@@ -147,7 +147,7 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
 
     private async ValueTask<byte[]?> ReadReference(Digest root, CancellationToken cancellationToken)
     {
-        if (_reference is not null || await blobs.Find(root, cancellationToken) is not { } blob) return _reference;
+        if (_reference is not null || await blobs.Find(root, RoundAggregate.UpdateBytes(terms), cancellationToken) is not { } blob) return _reference;
         return _reference = blob.Length == RoundAggregate.UpdateBytes(terms) ? await blobs.ReadAll(root, cancellationToken) : [];
     }
 
@@ -211,12 +211,12 @@ internal sealed partial class MaskedInputs(IBlobStore blobs, AgreementRecord ter
     }
 
     // What can be had comes onto this machine, several at once; what is kept, also into memory.
-    private async Task Fetch(Digest[] roots, bool keep, CancellationToken cancellationToken)
+    private async Task Fetch(Digest[] roots, bool keep, long most, CancellationToken cancellationToken)
     {
         var options = new ParallelOptions { MaxDegreeOfParallelism = FetchedAtOnce, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(roots.Distinct().Where(root => !(keep ? _small.ContainsKey(root) : _here.ContainsKey(root))), options, async (root, stop) =>
         {
-            if (await blobs.Find(root, stop) is not { } blob) return;
+            if (await blobs.Find(root, most, stop) is not { } blob) return;
             _here[root] = blob.Length;
             if (!keep) return;
             // Shares are the longest: what is longer has no right form, and neither has nothing.

@@ -73,7 +73,7 @@ internal sealed class RoundInputs(IBlobStore blobs, AgreementRecord terms, strin
     // Null when it is not here.
     private async ValueTask<bool?> Add(LaneSum sum, int position, Digest root, CancellationToken cancellationToken)
     {
-        if (await blobs.Find(root, cancellationToken) is not { } blob) return null;
+        if (await blobs.Find(root, RoundAggregate.UpdateBytes(terms), cancellationToken) is not { } blob) return null;
         if (blob.Length != RoundAggregate.UpdateBytes(terms)) return false;
         var buffer = ArrayPool<byte>.Shared.Rent(Math.Max((int)blob.Length, Limits.ChunkBytes));
         try

@@ -64,9 +64,10 @@ internal sealed class SumChecker(IBlobStore blobs, IBlobStore local, MaskedInput
     private async ValueTask<(OpenedSum? Sum, RoundAggregate? Aggregate)?> Follow(MaskedAttempt masked, Proposal proposal, byte[] parent, CancellationToken cancellationToken)
     {
         if (_followed.TryGetValue(proposal.Digest, out var followed)) return followed;
-        if (await blobs.Find(proposal.SumRoot, cancellationToken) is not { } blob) return null;
-        // What is far too long is not read, and is no sum.
-        if (blob.Length != RoundAggregate.UpdateBytes(masked.Terms) + LaneLayout.TailBytes) return _followed[proposal.Digest] = (null, null);
+        var length = RoundAggregate.UpdateBytes(masked.Terms) + LaneLayout.TailBytes;
+        if (await blobs.Find(proposal.SumRoot, length, cancellationToken) is not { } blob) return null;
+        // What has another length is not read, and is no sum.
+        if (blob.Length != length) return _followed[proposal.Digest] = (null, null);
         if (await blobs.ReadAll(proposal.SumRoot, cancellationToken) is not { } bytes) return null;
         MaskedAggregate.TryFollow(masked, parent, bytes, [], out var sums, out var aggregate);
         return _followed[proposal.Digest] = (sums.Count > 0 ? sums[0] : null, aggregate);

@@ -106,6 +106,36 @@ public sealed class MaskedExportTests
         Assert.Contains("OT-5223 CanaryMismatch", found.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A wrong sum that nobody published, and what was said of either, is proved by the export: by the words themselves, under the signatures of who said them.</summary>
+    [Fact]
+    public void WhoProposedAWrongSum_AndWhoSaidThatItIsRight_AreNamed()
+    {
+        var lies = WithLies().Verify().FalseWork;
+        Assert.Equal(
+            [(ParticipantId.Parse("p002"), FalseWord.Proposal), (ParticipantId.Parse(TestShard.Hospitals[0]), FalseWord.Verdict), (ParticipantId.Parse(TestShard.Hospitals[3]), FalseWord.Verdict)],
+            lies.Select(lie => (lie.Actor, lie.Word)));
+        Assert.All(lies, lie => Assert.Equal(1, lie.Round));
+        Assert.Matches($"^blocks/[0-9]{{9}}.cbor: p002 proposed in round 1 of run {WithLies().Verify().FalseWork[0].Run} a sum or a model that the updates do not give$", lies[0].ToString());
+    }
+
+    /// <summary>Somebody proposes a sum to which one is added, a seat attests it and two refuse it; the right one is published, though a seat says that it is wrong.</summary>
+    internal static TestExport WithLies()
+    {
+        var (ledger, model) = Attempt();
+        var (right, agreement) = (Compute(ledger, model), ledger.Agreement.ComputeDigest());
+        byte[] sum = [.. right.Sum];
+        sum[0]++;
+        AggregateProposal Of(RoundAggregate aggregate) => new(agreement, 1, ledger.Attempt, ledger.Round.InputsDigest!.Value, aggregate.SumRoot, aggregate.Model, aggregate.ModelRoot);
+        var (wrong, good) = (Of(right with { SumRoot = ChunkedBlob.Root(sum) }), Of(right));
+        Assert.Equal(Rejection.None, ledger.Send("p002", wrong));
+        Attest Say(AggregateProposal proposal, bool ok) => new(agreement, 1, ledger.Attempt, proposal.ProposalDigest, ok, RoundAggregate.WorkOf(ParticipantId.Parse("x"), sum));
+        Assert.Equal(Rejection.None, ledger.Send(TestShard.Hospitals[0], Say(wrong, ok: true)));
+        foreach (var seat in TestShard.Hospitals.Skip(1).Take(2)) Assert.Equal(Rejection.None, ledger.Send(seat, Say(wrong, ok: false)));
+        Assert.Equal(Rejection.None, ledger.Send("p001", good));
+        Assert.Equal(Rejection.None, ledger.Send(TestShard.Hospitals[3], Say(good, ok: false)));
+        return Publish(ledger, right, isProposed: true);
+    }
+
     internal static (MaskedLedger Ledger, byte[] Model) Attempt() => MaskedAggregateTests.Bring(5, 9, [.. Enumerable.Range(1, 8)], 4);
 
     internal static RoundAggregate Compute(MaskedLedger ledger, byte[] model)
@@ -116,11 +146,11 @@ public sealed class MaskedExportTests
 
     internal static RoundAggregate Invented(byte[] model) => new([1], ChunkedBlob.Root([1]), model, Digest.Of(model), ChunkedBlob.Root(model));
 
-    internal static TestExport Publish(MaskedLedger ledger, RoundAggregate aggregate)
+    internal static TestExport Publish(MaskedLedger ledger, RoundAggregate aggregate, bool isProposed = false)
     {
         var agreement = ledger.Agreement.ComputeDigest();
         var proposal = new AggregateProposal(agreement, 1, ledger.Attempt, ledger.Round.InputsDigest!.Value, aggregate.SumRoot, aggregate.Model, aggregate.ModelRoot);
-        Assert.Equal(Rejection.None, ledger.Send("p001", proposal));
+        if (!isProposed) Assert.Equal(Rejection.None, ledger.Send("p001", proposal));
         foreach (var seat in TestShard.Hospitals.Take(3)) Assert.Equal(Rejection.None, ledger.Send(seat, new Attest(agreement, 1, ledger.Attempt, proposal.ProposalDigest, true, RoundAggregate.WorkOf(ParticipantId.Parse(seat), aggregate.Sum))));
         Assert.Equal(Phase.Published, ledger.Round.Phase);
         ledger.Store(aggregate.Sum);

@@ -36,9 +36,19 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
             foreach (var (line, expected) in python[name].Split(" | ").Zip(rounds)) Assert.Contains(expected, line, StringComparison.Ordinal);
             var report = export.Verify();
             Assert.Contains($"model {report.Model.ToString()![..16]} as on the ledger", python[name].Split(" | ")[^1], StringComparison.Ordinal);
-            // Whoever lied about an image is named by both.
-            foreach (var lie in report.FalseWork) Assert.Contains($"; {lie.Validator} told an image of {lie.Update}'s update in round {lie.Round} that it does not have", python[name], StringComparison.Ordinal);
-            Assert.Equal(report.FalseWork.Count, python[name].Split("; ").Count(part => part.Contains(" told an image of ", StringComparison.Ordinal)));
+            // Whoever lied is named by both, and nobody else.
+            foreach (var lie in report.FalseWork)
+            {
+                var said = lie.Word switch
+                {
+                    FalseWord.Image => $"told an image of {lie.Update}'s update in round {lie.Round} that it does not have",
+                    FalseWord.Proposal => $"proposed in round {lie.Round} a sum or a model that the updates do not give",
+                    _ => $"said of a proposal in round {lie.Round} what is not so",
+                };
+                Assert.Contains($"; {lie.Actor} {said}", python[name], StringComparison.Ordinal);
+            }
+
+            Assert.Equal(report.FalseWork.Count, python[name].Split(" as on the ledger").Skip(1).Sum(part => part.Split(" | ")[0].Split("; ").Length - 1));
         }
     }
 
@@ -52,6 +62,7 @@ public sealed class ExportsByPythonTests(ITestOutputHelper output)
         }
 
         yield return ("sparse", Sparse(), ["130 of 135 in the sum, 5 dropped out, 0 silent; model"]);
+        yield return ("lies", MaskedExportTests.WithLies(), [$"{lost}; model"]);
         yield return ("hybrid", Publish(HybridRoundTests.Attempt().Ledger), [$"{lost}; model"]);
         yield return ("hybrid-last", Publish(HybridRoundTests.Attempt([.. Enumerable.Range(0, 8)]).Ledger), [$"{lost}; model"]);
         yield return ("projected", ProjectedRoundTests.Published(), [$"{lost}; model"]);

@@ -64,6 +64,8 @@ class Attempt:
         self.commits, self.holders, self.reference, self.challenges, self.images = {}, {}, None, {}, {}
         # When the updates are deleted: the agreement's challenge window after the attempt was published.
         self.proposals, self.published, self.expires = {}, None, None
+        # Who proposed what, and who said of it that it is right or wrong.
+        self.words = []
 
     def where(self):
         return f"{self.agreement.name}, round {self.round}"
@@ -175,11 +177,13 @@ class State:
         attempt, _ = self.said(entry)
         digest = sha256(b"FLv1-proposal\0", *entry.arguments[3:])
         attempt.proposals.setdefault(digest, (entry.arguments[3:], {}))
+        attempt.words.append((entry.actor, digest, None))
 
     def attest(self, entry):
         attempt, _ = self.said(entry)
         digest, good, work = entry.arguments[3:]
         proposal, verdicts = attempt.proposals[digest]
+        attempt.words.append((entry.actor, digest, good))
         if not good:
             return
         verdicts[self.seat_of(entry)] = (entry.actor, work)

@@ -169,9 +169,21 @@ class Round:
         self.export.blob(sum_root)
         self.export.blob(root)
         done = [actor for actor, work in verdicts if work == sha256(b"FLv1-work\0", actor.encode(), b"\0", self.work or content)]
+        if not self.is_expired:
+            self.look_at_words(root_of(content), following)
         # Where the work was to take off masks, nobody can know any more which.
         self.require(self.is_expired and self.agreement.projected or len(done) >= self.genesis.quorum - self.genesis.faulty, "WorkNotDone", "too few of those who attested had the sum")
         return following, f"round {self.attempt.round} of {self.agreement.digest.hex()[:16]}: {words}{', by its sum alone' if self.is_expired else ''}; model {digest.hex()[:16]} as on the ledger" + "".join(f"; {warning}" for warning in self.warnings)
+
+    def look_at_words(self, sum_root, model):
+        """What was proposed, and said of proposals, that the updates do not bear out."""
+        right = [sum_root, model.digest, root_of(model.content)]
+        for actor, digest, good in self.attempt.words:
+            is_right = self.attempt.proposals[digest][0][1:] == right
+            if good is None and not is_right:
+                self.warnings.append(f"{actor} proposed in round {self.attempt.round} a sum or a model that the updates do not give")
+            elif good is not None and good != is_right:
+                self.warnings.append(f"{actor} said of a proposal in round {self.attempt.round} what is not so")
 
 
 def told(group):

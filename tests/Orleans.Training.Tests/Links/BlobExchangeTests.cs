@@ -50,7 +50,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
         new Random(length).NextBytes(content);
         var stored = await _theirs.Put(new MemoryStream(content), null, _limit.Token);
         Honest();
-        Assert.True(await _exchange.Fetch(stored.Name, [_toThem], _limit.Token));
+        Assert.True(await _exchange.Fetch(stored.Name, FileBlobStore.DefaultMaximumBytes, [_toThem], _limit.Token));
         var read = new MemoryStream();
         await _ours.CopyTo(stored.Name, read, _limit.Token);
         Assert.Equal(content, read.ToArray());
@@ -60,7 +60,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
     public async Task WhatNobodyHas_IsNotFound()
     {
         Honest();
-        Assert.False(await _exchange.Fetch(Digest.Of([1]), [_toThem], _limit.Token));
+        Assert.False(await _exchange.Fetch(Digest.Of([1]), FileBlobStore.DefaultMaximumBytes, [_toThem], _limit.Token));
     }
 
     [Theory]
@@ -86,7 +86,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
             _ when lie is "another length" => [.. part, 0],
             _ => part,
         });
-        Assert.False(await _exchange.Fetch(name, [_toThem], _limit.Token));
+        Assert.False(await _exchange.Fetch(name, FileBlobStore.DefaultMaximumBytes, [_toThem], _limit.Token));
         Assert.Null(await _ours.Find(name, _limit.Token));
     }
 
@@ -95,7 +95,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
     public async Task ALengthThatIsALie_DoesNotMatter()
     {
         var name = Serve(600_000, (_, part, _) => part, said: 599_999);
-        Assert.True(await _exchange.Fetch(name, [_toThem], _limit.Token));
+        Assert.True(await _exchange.Fetch(name, FileBlobStore.DefaultMaximumBytes, [_toThem], _limit.Token));
         Assert.Equal(600_000, (await _ours.Find(name, _limit.Token))!.Value.Length);
     }
 
@@ -114,7 +114,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
             // From the fifth part on there is nothing but noise.
             return breaks && asked.Count > 6 ? [1, 2, 3] : part;
         });
-        Assert.False(await _exchange.Fetch(name, [_toThem], _limit.Token));
+        Assert.False(await _exchange.Fetch(name, FileBlobStore.DefaultMaximumBytes, [_toThem], _limit.Token));
         var (first, before) = (asked.ToArray(), await Here(name));
         Assert.InRange(before, 16, 39);
         breaks = false;
@@ -126,11 +126,23 @@ public sealed class BlobExchangeTests : IAsyncLifetime
             _exchange = new BlobExchange(_ours, TimeProvider.System);
         }
 
-        Assert.True(await _exchange.Fetch(name, [_toThem], _limit.Token));
+        Assert.True(await _exchange.Fetch(name, FileBlobStore.DefaultMaximumBytes, [_toThem], _limit.Token));
         Assert.Equal(name, ChunkedBlob.Root((await _ours.ReadAll(name, _limit.Token))!));
         // Four chunks in each part; the last one had come first, for the length. Three questions were still on their way when the first fetch ended.
         Assert.InRange(asked.Count, (40 - before + 3) / 4, ((40 - before + 3) / 4) + 3);
         Assert.True(asked.Min() * Limits.ChunkBytes >= (uint)(before - 1) * Limits.ChunkBytes, $"{before} chunks were here, asked for {string.Join(' ', first)} and then {string.Join(' ', asked)}");
+    }
+
+    /// <summary>What is longer than it can be of use is not fetched, though somebody has named it.</summary>
+    [Fact]
+    public async Task ABlobThatIsTooLong_IsLeftWhereItIs()
+    {
+        var parts = 0;
+        var name = Serve(3_000_000, (_, part, _) => ++parts > 0 ? part : []);
+        Assert.False(await _exchange.Fetch(name, 2_999_999, [_toThem], _limit.Token));
+        Assert.Equal(1, parts);
+        Assert.Empty(Directory.GetFiles(Path.Combine(_folder, "ours", "new")));
+        Assert.True(await _exchange.Fetch(name, 3_000_000, [_toThem], _limit.Token));
     }
 
     /// <summary>The next link goes on where one ended.</summary>
@@ -142,7 +154,7 @@ public sealed class BlobExchangeTests : IAsyncLifetime
         var (toOther, other) = await Linked();
         _running.Add(toOther.Run(_exchange.Receive, _ => true, _limit.Token));
         _running.Add(other.Run((link, _, wanted) => Answer(link, wanted, 1), _ => true, _limit.Token));
-        Assert.True(await _exchange.Fetch(name, [_toThem, toOther], _limit.Token));
+        Assert.True(await _exchange.Fetch(name, FileBlobStore.DefaultMaximumBytes, [_toThem, toOther], _limit.Token));
         Assert.Equal(name, ChunkedBlob.Root((await _ours.ReadAll(name, _limit.Token))!));
         // Ten parts in all, of which the second gave what the first did not.
         Assert.InRange(two, 5, 7);

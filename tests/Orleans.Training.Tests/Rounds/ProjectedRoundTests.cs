@@ -59,9 +59,9 @@ public sealed class ProjectedRoundTests
     {
         var liar = ParticipantId.Parse(TestShard.Hospitals[0]);
         var report = Published().Verify();
-        Assert.Equal([(liar, (ParticipantId?)ParticipantId.Parse("p001"))], report.FalseWork.Select(lie => (lie.Validator, lie.Update)));
+        Assert.Equal([(liar, (ParticipantId?)ParticipantId.Parse("p001"))], report.FalseWork.Select(lie => (lie.Actor, lie.Update)));
         Assert.Contains($"{liar} told an image of p001's update in round 1", report.FalseWork[0].ToString(), StringComparison.Ordinal);
-        Assert.Equal([(liar, ParticipantId.Parse("p001")), (liar, null)], Published(lazy: 1).Verify().FalseWork.Select(lie => (lie.Validator, lie.Update)));
+        Assert.Equal([(liar, ParticipantId.Parse("p001")), (liar, null)], Published(lazy: 1).Verify().FalseWork.Select(lie => (lie.Actor, lie.Update)));
         Assert.Equal(ExportFault.WorkNotDone, Assert.Throws<ExportException>(() => Published(lazy: 2).Verify()).Fault);
     }
 
